@@ -1,0 +1,20 @@
+PYTHON ?= python3
+
+.PHONY: help demo test bench check docs manifests lock
+
+help:       ## show this
+	@$(PYTHON) dev.py help
+demo:       ## run the example circuits
+	@$(PYTHON) dev.py demo
+test:       ## run the tests; make test ARGS="-k bell"
+	@$(PYTHON) dev.py test -- $(ARGS)
+bench:      ## run the benchmarks
+	@$(PYTHON) dev.py bench -- $(ARGS)
+check:      ## lint, types, layering, manifests
+	@$(PYTHON) dev.py check
+docs:       ## build the documentation
+	@$(PYTHON) dev.py docs
+manifests:  ## compile every plugin.yaml
+	@$(PYTHON) dev.py manifests
+lock:       ## resolve requirements.lock anew
+	@$(PYTHON) dev.py lock -- $(ARGS)
