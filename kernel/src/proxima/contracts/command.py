@@ -1,0 +1,34 @@
+"""The contract of a plugin that adds a command to the ``proxima`` command line."""
+
+from __future__ import annotations
+
+import argparse
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from proxima.kernel import Kernel
+
+
+class Command(Protocol):
+    """A subcommand: ``proxima NAME ...``.
+
+    Attributes:
+        name: One word.
+        summary: One line for ``proxima --help``; the manifest's description says the same.
+    """
+
+    name: str
+    summary: str
+
+    @abstractmethod
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Adds arguments, subcommands, a description and examples. Commands that print data take ``--json``."""
+
+    @abstractmethod
+    def run(self, args: argparse.Namespace, kernel: Kernel) -> int:
+        """Does the work and returns the exit code (0 done, 1 failed).
+
+        Raises:
+            ProximaError: Shown to the user as message and hint; its ``exit_code`` becomes the process's.
+        """

@@ -1,0 +1,117 @@
+"""`Features`: what an estimate needs to know of a circuit, counted once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.operations import OPERATIONS, Op, OpKind
+
+_CODES = 256
+_CLIFFORD = np.zeros(_CODES, dtype=np.bool_)
+_CHANNEL = np.zeros(_CODES, dtype=np.bool_)
+_SILENT = np.zeros(_CODES, dtype=np.bool_)
+_DIAGONAL = np.zeros(_CODES, dtype=np.bool_)
+# Upper bound on how many bits of entanglement one application adds across a cut: log2 of its Schmidt rank.
+_BOND_BITS = np.full(_CODES, 2.0)
+for _op, _spec in OPERATIONS.items():
+    _CLIFFORD[_op] = _spec.clifford
+    _CHANNEL[_op] = _spec.kind is OpKind.CHANNEL
+    _SILENT[_op] = _spec.kind in (OpKind.BARRIER, OpKind.MEASURE)
+    _DIAGONAL[_op] = _spec.diagonal
+    if _spec.num_qubits == 2 and (
+        _spec.diagonal or _spec.name.startswith("c") or _op in (Op.RXX, Op.RYY, Op.RZX, Op.ECR)
+    ):
+        _BOND_BITS[_op] = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """A circuit, counted.
+
+    Attributes:
+        ops: How often each operation occurs.
+        num_gates: Unitary gates; ``gates_1q``, ``gates_2q`` and ``gates_many`` by the number of qubits they touch.
+        diagonal_gates: Those among them that are diagonal.
+        is_clifford: Every gate is a Clifford gate and every channel a Pauli channel.
+        noise_sites: How many noise channels there are.
+        noise_weight: Sum of their first parameters (probabilities), 0 for Kraus channels; the low-rank method's measure.
+        is_dynamic: A condition, a reset or a measurement that is not final.
+        bond_bits: Upper bound on log2 of the largest bond dimension of a matrix product state along the qubit order.
+        bond_work: Sum over two-qubit gates of the cube of that bound's bond dimension at the gate, as log2.
+    """
+
+    num_qubits: int
+    num_clbits: int
+    num_operations: int
+    num_gates: int
+    gates_1q: int
+    gates_2q: int
+    gates_many: int
+    diagonal_gates: int
+    depth: int
+    num_measurements: int
+    is_clifford: bool
+    noise_sites: int
+    noise_weight: float
+    is_dynamic: bool
+    bond_bits: float
+    bond_work: float
+    ops: dict[Op, int]
+
+
+def features_of(circuit: Circuit) -> Features:
+    """Counts a circuit; takes about a microsecond per operation."""
+    c = circuit.columns
+    sizes = np.diff(c.qubit_offsets)
+    channel = _CHANNEL[c.ops]
+    gate = ~channel & ~_SILENT[c.ops] & (c.ops != Op.RESET)
+    codes, counts = np.unique(c.ops, return_counts=True)
+    first_param = (
+        c.params[np.minimum(c.param_offsets[:-1], max(len(c.params) - 1, 0))]
+        if len(c.params)
+        else np.zeros(len(circuit))
+    )
+    weighted = channel & (np.diff(c.param_offsets) > 0)
+    bits, work = _bonds(circuit, sizes, gate | channel)
+    return Features(
+        num_qubits=circuit.num_qubits,
+        num_clbits=circuit.num_clbits,
+        num_operations=len(circuit),
+        num_gates=int(gate.sum()),
+        gates_1q=int((gate & (sizes == 1)).sum()),
+        gates_2q=int((gate & (sizes == 2)).sum()),
+        gates_many=int((gate & (sizes > 2)).sum()),
+        diagonal_gates=int((gate & _DIAGONAL[c.ops]).sum()),
+        depth=circuit.depth,
+        num_measurements=int((c.ops == Op.MEASURE).sum()),
+        is_clifford=bool(_CLIFFORD[c.ops].all()),
+        noise_sites=int(channel.sum()),
+        noise_weight=float(first_param[weighted].sum()),
+        is_dynamic=circuit.is_dynamic,
+        bond_bits=bits,
+        bond_work=work,
+        ops={Op(code): count for code, count in zip(codes.tolist(), counts.tolist(), strict=True)},
+    )
+
+
+def _bonds(circuit: Circuit, sizes: np.ndarray, counted: np.ndarray) -> tuple[float, float]:
+    """Walks the multi-qubit operations in order and bounds each cut's bond dimension by what has crossed it so far."""
+    n, c = circuit.num_qubits, circuit.columns
+    rows = np.flatnonzero(counted & (sizes >= 2)).tolist()
+    if n < 2 or not rows:
+        return 0.0, 0.0
+    limit = [float(min(cut + 1, n - cut - 1)) for cut in range(n - 1)]
+    bits = [0.0] * (n - 1)
+    offsets, qubits, ops = c.qubit_offsets.tolist(), c.qubits.tolist(), c.ops.tolist()
+    work = 0.0
+    for row in rows:
+        where = qubits[offsets[row] : offsets[row + 1]]
+        low, high = min(where), max(where)
+        added = float(_BOND_BITS[ops[row]]) if len(where) == 2 else float(2 * len(where))
+        for cut in range(low, high):
+            bits[cut] = min(bits[cut] + added, limit[cut])
+            work += 2.0 ** (3 * min(bits[cut], 20.0))
+    return max(bits), float(np.log2(work))

@@ -1,0 +1,49 @@
+"""The contract of a language model provider."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from proxima.contracts.tool import ToolDefinition
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    text: str
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatChunk:
+    """A piece of a reply as it arrives: text, or a call of a tool with its arguments as JSON text."""
+
+    text: str = ""
+    tool_name: str = ""
+    tool_call_id: str = ""
+    tool_arguments: str = ""
+
+
+class LLMProvider(Protocol):
+    """A source of language models."""
+
+    name: str
+
+    @abstractmethod
+    def models(self) -> Sequence[str]:
+        """The models it offers.
+
+        Raises:
+            UnavailableError: It cannot be reached, or a key is missing.
+        """
+
+    @abstractmethod
+    def chat(
+        self, model: str, messages: Sequence[ChatMessage], tools: Sequence[ToolDefinition] = ()
+    ) -> AsyncIterator[ChatChunk]:
+        """A reply to the conversation, piece by piece."""

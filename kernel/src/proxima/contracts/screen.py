@@ -1,0 +1,25 @@
+"""The contract of a terminal screen."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from proxima.kernel import Kernel
+
+
+class Screen(Protocol):
+    """A Textual screen; it runs in-process, so only first-party and trusted plugins may offer one.
+
+    Attributes:
+        title: As menus show it; ``key`` is the binding that opens it.
+    """
+
+    name: str
+    title: str
+    key: str
+
+    @abstractmethod
+    def create(self, kernel: Kernel) -> Any:
+        """A new ``textual.screen.Screen``; Textual is imported here and not before."""

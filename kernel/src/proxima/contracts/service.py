@@ -1,0 +1,19 @@
+"""What a plugin hands over when it offers a service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An object that fulfils a contract, e.g. ``Service(ResultStore, SqliteResultStore(...))``.
+
+    Attributes:
+        contract: The Protocol class that callers ask the kernel for.
+        provider: The object that fulfils it.
+    """
+
+    contract: type[Any]
+    provider: Any

@@ -1,0 +1,29 @@
+"""The contract of a visualization: data in, a picture out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.result import RunResult
+
+
+class Visualization(Protocol):
+    """A picture of a result or a circuit.
+
+    Attributes:
+        formats: What it can draw, e.g. ``("png", "svg")``.
+    """
+
+    name: str
+    formats: tuple[str, ...]
+
+    @abstractmethod
+    def render(self, subject: RunResult | Circuit, format: str, options: Mapping[str, Any]) -> bytes:
+        """The picture as a file of that format.
+
+        Raises:
+            UsageError: The subject lacks what is to be drawn, or the format is not offered.
+        """
