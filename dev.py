@@ -178,8 +178,9 @@ def check() -> int:
 
 
 def manifests() -> int:
-    """Compile every plugin.yaml to the proxima-plugin.json inside its package."""
+    """Compile every plugin.yaml to its proxima-plugin.json, and write the reference pages that repeat the code."""
     bootstrap()
+    subprocess.check_call([PYTHON, "docs/generate.py"])
     module("proxima_sdk.manifest.compile", *plugin_manifests())
 
 

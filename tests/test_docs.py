@@ -1,0 +1,53 @@
+"""Every command and every Python example in the documentation works as it stands, and made pages match the code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "user-guide").glob("*.md"))]
+BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return [text for kind, text in BLOCK.findall(page.read_text("utf-8")) if kind == language]
+
+
+def _commands(page: Path) -> list[str]:
+    lines = "\n".join(_blocks(page, "console")).splitlines()
+    return [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> dict[str, object]:
+    """A directory with the examples in it, a home of its own, and the environment's commands on the path."""
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = os.environ | {"PROXIMA_HOME": str(tmp_path / "home"), "PATH": path, "COLUMNS": "100"}
+    return {"cwd": tmp_path, "env": env, "capture_output": True, "text": True, "timeout": 120}
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if _commands(p)], ids=lambda p: p.stem)
+def test_commands_work(page: Path, place: dict[str, object]) -> None:
+    for command in _commands(page):
+        done = subprocess.run(["bash", "-c", command], **place)  # type: ignore[call-overload]
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert done.stdout.strip(), command
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if _blocks(p, "python")], ids=lambda p: p.stem)
+def test_python_examples_work(page: Path, place: dict[str, object]) -> None:
+    done = subprocess.run([sys.executable, "-c", "\n".join(_blocks(page, "python"))], **place)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stderr
+
+
+def test_made_pages_match_the_code() -> None:
+    done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
