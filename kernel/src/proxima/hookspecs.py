@@ -1,9 +1,9 @@
 """The hooks: the public contract between the kernel and its plugins.
 
-A plugin is an object with methods marked `hookimpl`, named by one entry point in the group ``proxima.plugins``. There is one
-hook per contribution kind: it returns a list of typed objects, one for each entry of that kind in the plugin's manifest.
-It is called once, when the first of them is used. A hook implementation takes ``kernel`` only if it needs it. A method whose
-name begins with ``proxima_`` but is no hook, or that takes other arguments, is refused when the plugin is activated.
+A plugin is an object with methods marked `hookimpl`, named by one entry point in the group ``proxima.plugins``. There
+is one hook per contribution kind: it returns a list of typed objects, one for each entry of that kind in the plugin's
+manifest. It is called once, when the first of them is used. A hook implementation takes ``kernel`` only if it needs it.
+A marked method that is no hook, or that takes other arguments, is refused when the plugin is activated.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from proxima.contracts.formats import CircuitFormat
     from proxima.contracts.llm import LLMProvider
     from proxima.contracts.mcp_server import MCPServer
+    from proxima.contracts.result import RunResult
     from proxima.contracts.screen import Screen
     from proxima.contracts.service import Service
     from proxima.contracts.theme import Theme
     from proxima.contracts.tool import Tool
     from proxima.contracts.view import View
     from proxima.contracts.visualization import Visualization
-    from proxima.contracts.result import RunResult
     from proxima.kernel import Kernel
 
 PROJECT = "proxima"

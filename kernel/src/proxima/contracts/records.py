@@ -13,7 +13,6 @@ from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import RunOptions
 from proxima.contracts.result import RunResult
 
-
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: in order, without i, l, o and u
 
 

@@ -1,0 +1,5 @@
+"""``python -m proxima``."""
+
+from proxima.cli import main
+
+raise SystemExit(main())

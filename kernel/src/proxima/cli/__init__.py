@@ -1,0 +1,49 @@
+"""The ``proxima`` command.
+
+`--version` and `plugin list` answer before anything but this package's own few modules is imported: a user types the
+one and a shell prompt may run the other, and with 1000 plugins installed neither may be felt.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong usage or input, 3 unavailable, 4 denied, 130 interrupted; 141 where
+        whoever read the output has gone.
+    """
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("proxima: interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:  # noqa: BLE001 - what is not ours is raised again
+        from proxima.cli.failure import report
+
+        return report(error)
+
+
+def _run(words: list[str]) -> int:
+    if words in (["--version"], ["-V"]):
+        from proxima import __version__
+
+        print(f"proxima {__version__}")
+        return 0
+    if words == ["plugin", "list"]:
+        from proxima.cli.plugin_list import main as plugin_list
+
+        return plugin_list()
+    from proxima.cli.app import run
+
+    return run(words)

@@ -1,0 +1,124 @@
+"""The full command line: the kernel's own commands, and those of plugins, which are imported only when they are run."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from proxima import __version__
+from proxima.cli.output import clean
+from proxima.errors import UsageError
+from proxima.kernel import Kernel
+from proxima.nearest import did_you_mean
+from proxima.permissions import Consent
+
+EPILOG = """\
+examples:
+  proxima run bell.qasm                      run a circuit on the backend that suits it
+  proxima compare bell.qasm --shots 4096     run it on every backend, and compare
+  proxima plugin list                        what is installed
+  proxima doctor                             what works on this machine, and what does not
+
+exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 unavailable, 4 denied, 130 interrupted
+"""
+
+BUILTIN = {
+    "completion": "print the script that completes proxima's commands in a shell",
+    "doctor": "say what works on this machine, what does not, and what to do about it",
+    "plugin": "list, inspect, enable and disable plugins",
+}
+"""The kernel's own commands; each is a module of this package with ``configure`` and ``run``."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports wrong usage as our own error, with the nearest choice where one was mistyped."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong, _, choices = message.rstrip(")").partition(" (choose from ")
+        mistyped = wrong.partition("invalid choice: ")[2].strip("'")
+        near = did_you_mean(mistyped, [choice.strip("'") for choice in choices.split(", ")])
+        raise UsageError(f"{self.prog}: {wrong if near else message}", hint=near or f"see `{self.prog} --help`")
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs the command that the words name and returns the exit code."""
+    logging.basicConfig(format="proxima: %(message)s", level=logging.WARNING)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that this terminal has no characters for
+    completing = "_ARGCOMPLETE" in os.environ
+    before = _global_options(_Parser(prog="proxima", add_help=False, allow_abbrev=False))
+    before.add_argument("words", nargs=argparse.REMAINDER)
+    given = os.environ.get("COMP_LINE", "").split()[1:] if completing else list(words)
+    wanted, _ = before.parse_known_args(given)
+    with Kernel(safe_mode=wanted.safe_mode, flags=_flags(wanted.set or ()), consent=_consent()) as kernel:
+        parser = _parser(kernel, wanted.words[0] if wanted.words else "")
+        if completing:
+            import argcomplete
+
+            argcomplete.autocomplete(parser)
+        args = parser.parse_args(list(words))
+        if args.command is None:
+            parser.print_help()
+            return 2
+        code: int = args.run(args, kernel)
+        return code
+
+
+def _global_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    parser.add_argument("--safe-mode", action="store_true", help="start without third-party plugins")
+    parser.add_argument(
+        "--set", action="append", metavar="KEY=VALUE", help="a setting for this run, e.g. plugins.import_seconds=5"
+    )
+    return parser
+
+
+def _parser(kernel: Kernel, command: str) -> argparse.ArgumentParser:
+    """The parser; of the plugins' commands only the one that is to run is imported and configured."""
+    parser = _Parser(
+        prog="proxima",
+        description="A plugin-first microkernel for quantum computing.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"proxima {__version__}")
+    _global_options(parser)
+    # First-party plugins come first, and have a name that others claim too.
+    contributed = {c.name: c.description for c in reversed(kernel.contributions("commands"))}
+    summaries = {name: clean(text) for name, text in (contributed | BUILTIN).items()}
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name in sorted(summaries):
+        summary = summaries[name].replace("%", "%%")  # argparse fills in what follows a percent sign
+        one = subparsers.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == command:
+            one.description = summaries[name]
+            source = (
+                importlib.import_module(f"{__package__}.{name}") if name in BUILTIN else kernel.get("commands", name)
+            )
+            source.configure(one)
+            one.set_defaults(run=source.run)
+    return parser
+
+
+def _flags(pairs: Sequence[str]) -> dict[str, object]:
+    flags: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not key or not equals:
+            raise UsageError(f"--set {pair}: expected KEY=VALUE, e.g. plugins.import_seconds=5")
+        flags[key] = value
+    return flags
+
+
+def _consent() -> Consent:
+    from proxima.permissions import DenyAll, TerminalConsent
+
+    if sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty():
+        return TerminalConsent(sys.stdin, sys.stderr)
+    return DenyAll()

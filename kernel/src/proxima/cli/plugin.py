@@ -1,0 +1,128 @@
+"""``proxima plugin``: list, info, enable, disable."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from proxima.cli.output import clean, print_json, table
+from proxima.cli.plugin_list import row_of, show
+from proxima.errors import UsageError
+from proxima.kernel import Kernel
+from proxima.plugins.registry import PluginRecord
+
+EPILOG = """\
+examples:
+  proxima plugin list --json
+  proxima plugin info backend-qsim
+  proxima plugin disable backend-cirq
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the subcommands."""
+    parser.epilog = EPILOG
+    commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    for name, summary in (
+        ("list", "list the installed plugins"),
+        ("info", "all that is known of one plugin, its traceback included where it failed"),
+        ("enable", "turn a plugin on, and lift its quarantine"),
+        ("disable", "turn a plugin off"),
+    ):
+        one = commands.add_parser(name, help=summary, description=summary)
+        if name != "list":
+            one.add_argument("name", help="the plugin's name, as `proxima plugin list` shows it")
+        if name == "list":
+            one.add_argument(
+                "--long", action="store_true", help="with description and, where it cannot run, the reason"
+            )
+        one.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace, kernel: Kernel) -> int:
+    """Runs the subcommand."""
+    match args.action:
+        case "list":
+            return _list(args, kernel)
+        case "info":
+            return _info(args, kernel)
+    record = kernel.registry.set_enabled(args.name, args.action == "enable")
+    if args.json:
+        print_json(_as_dict(kernel, record))
+    else:
+        print(f"{record.id}: {record.state}" + (f" ({clean(record.reason)})" if record.reason else ""))
+    return 0
+
+
+def _list(args: argparse.Namespace, kernel: Kernel) -> int:
+    records = kernel.registry.records.values()
+    if args.json:
+        print_json([_as_dict(kernel, record) for record in records])
+    elif args.long:
+        rows = [(*row_of(r), r.reason or (r.manifest.description if r.manifest else "")) for r in records]
+        print(table(("NAME", "VERSION", "STATE", "CONTRIBUTES", "ABOUT"), rows))
+    else:
+        show([row_of(record) for record in records])
+    return 0
+
+
+def _info(args: argparse.Namespace, kernel: Kernel) -> int:
+    record = kernel.registry.get(args.name)
+    data = _as_dict(kernel, record)
+    if args.json:
+        print_json(data)
+        return 0
+    contributions = data.pop("contributions")
+    permissions = data.pop("permissions")
+    traceback = data.pop("traceback")
+    for key, value in data.items():
+        if value:
+            print(f"{key:<14}{clean(str(value))}")
+    for each in contributions:
+        print(f"{'contributes':<14}" + clean(f"{each['kind']}: {each['name']}  {each['description']}"))
+    for each in permissions:
+        print(f"{'permission':<14}" + clean(f"{each['permission']}: {each['state']}  {each['meaning']}"))
+    if traceback:
+        print("\n" + "\n".join(clean(line) for line in traceback.splitlines()))
+    return 0
+
+
+def _as_dict(kernel: Kernel, record: PluginRecord) -> dict[str, Any]:
+    manifest, found = record.manifest, record.found
+    raw = manifest.raw if manifest else {}
+    return {
+        "name": record.id,
+        "version": record.version,
+        "state": str(record.state),
+        "reason": record.reason,
+        "display_name": manifest.display_name if manifest else "",
+        "description": manifest.description if manifest else "",
+        "type": manifest.type if manifest else "",
+        "author": raw.get("author", ""),
+        "license": raw.get("license", ""),
+        "website": raw.get("website", ""),
+        "distribution": found.distribution if found else "",
+        "origin": found.origin if found else "",
+        "location": found.base if found else "",
+        "first_party": record.first_party,
+        "fits": manifest.fits if manifest else "",
+        "contributions": [
+            {"kind": c.kind, "name": c.name, "class": c.target, "description": c.description}
+            for c in (manifest.contributions if manifest else ())
+        ],
+        "permissions": [_permission(kernel, record, text) for text in (manifest.permissions if manifest else ())],
+        "traceback": record.traceback,
+    }
+
+
+def _permission(kernel: Kernel, record: PluginRecord, text: str) -> dict[str, str]:
+    from proxima.permissions import Permission
+
+    try:
+        permission = Permission.parse(text)
+    except UsageError as error:
+        return {"permission": text, "state": "refused", "meaning": str(error)}
+    if record.error() is not None:
+        return {"permission": text, "state": "not in use", "meaning": permission.describe()}
+    decision = kernel.permissions.grants.check(record.id, permission)
+    return {"permission": text, "state": decision.outcome, "meaning": permission.describe()}

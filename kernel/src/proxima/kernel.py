@@ -1,0 +1,242 @@
+"""`Kernel`: what everything hangs on. It knows plugins, permissions, events, services and settings, and no physics."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from proxima.errors import PluginError
+from proxima.events import EventBus, PluginStateChanged
+from proxima.paths import Paths
+from proxima.plugins.activation import Activation
+from proxima.plugins.manifest import Contribution
+from proxima.plugins.registry import PluginRecord, PluginRegistry
+from proxima.plugins.state import PluginState
+from proxima.services import Services
+
+if TYPE_CHECKING:
+    from proxima.contracts.backend import CancelToken
+    from proxima.contracts.circuit import Circuit
+    from proxima.contracts.execution import Comparison, Progress
+    from proxima.contracts.result import RunResult
+    from proxima.permissions import Consent, Permissions
+    from proxima.settings import Settings
+
+T = TypeVar("T")
+
+SETTINGS: dict[str, dict[str, object]] = {
+    # Engines are imported later, when they are first used.
+    "import_seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 86400, "default": 60.0},
+}
+"""The kernel's own settings, below ``plugins``."""
+
+
+class Kernel:
+    """One session: opened, used, closed. Nothing is read or loaded before it is needed.
+
+    Args:
+        paths: Where Proxima keeps its files; the user's own places by default.
+        only: Ids of the plugins to start with; by default those of ``PROXIMA_PLUGINS``, or all where it is not set.
+        safe_mode: Start without third-party plugins.
+        flags: Settings that go before all others, by dotted name.
+        consent: Who is asked for a permission that is not decided; by default nobody is, and it is denied.
+    """
+
+    def __init__(
+        self,
+        *,
+        paths: Paths | None = None,
+        only: Sequence[str] | None = None,
+        safe_mode: bool = False,
+        flags: Mapping[str, object] | None = None,
+        consent: Consent | None = None,
+    ) -> None:
+        self.paths = paths or Paths.default()
+        if only is None and (named := os.environ.get("PROXIMA_PLUGINS")) is not None:
+            only = [name.strip() for name in named.split(",") if name.strip()]
+        state = PluginState(self.paths)
+        self.registry = PluginRegistry(state, only, safe_mode, on_change=self._plugin_changed)
+        self._flags = flags
+        self._consent = consent
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Tells the activated plugins, and closes what was opened."""
+        if "_activation" in self.__dict__:
+            self._activation.tell("proxima_kernel_closing")
+        if "permissions" in self.__dict__:
+            self.permissions.close()
+
+    @cached_property
+    def events(self) -> EventBus:
+        """The bus that everything is told on."""
+        return EventBus()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of all layers; a plugin's section ``plugins.ID`` is checked against its ``config_schema``."""
+        from proxima.settings import Settings
+
+        settings = Settings.load(self.paths, flags=self._flags)
+        settings.declare("plugins", SETTINGS)
+        for record in self.registry.records.values():
+            if record.manifest and record.manifest.config_schema:
+                settings.declare(f"plugins.{record.id}", record.manifest.config_schema)
+        return settings
+
+    @cached_property
+    def permissions(self) -> Permissions:
+        """What plugins may do; first-party plugins have what they declare."""
+        from proxima.permissions import Permissions
+
+        permissions = Permissions.open(
+            self.paths,
+            self._consent,
+            workspace=os.getcwd(),
+            publish=self.events.publish,
+            on_recovered=lambda backup: self.warn(f"the permissions database was damaged; it was kept as {backup}"),
+        )
+        for record in self.registry.records.values():
+            if record.manifest and record.error() is None:
+                permissions.declare(
+                    record.id, record.version, record.manifest.permissions, first_party=record.first_party
+                )
+        return permissions
+
+    @cached_property
+    def services(self) -> Services:
+        """Services that plugins offer, by contract."""
+        return Services(resolve=self._find_service)
+
+    @cached_property
+    def _activation(self) -> Activation:
+        seconds = self.settings.get("plugins.import_seconds")
+        assert isinstance(seconds, int | float)
+        return Activation(self, self.registry, seconds)
+
+    def contributions(self, kind: str) -> list[Contribution]:
+        """What the installed plugins contribute of a kind, from their manifests; nothing is imported."""
+        return list(self.registry.contributions.get(kind, ()))
+
+    def get(self, kind: str, name: str) -> Any:
+        """The object behind a contribution, e.g. ``get("backends", "qsim")``; activates its plugin on first use.
+
+        Raises:
+            NotFoundError: No installed plugin has it; the hint gives the nearest names.
+            PluginError: Its plugin is disabled, incompatible or broken.
+        """
+        return self._activation.object_for(self.registry.find(kind, name))
+
+    def tell(self, hook: str, **arguments: Any) -> None:
+        """Calls a hook on every activated plugin; one that raises is logged and does not stop the others."""
+        if "_activation" in self.__dict__:
+            self._activation.tell(hook, **arguments)
+
+    def warn(self, message: str) -> None:
+        """Tells the user something that is not an error, through logging."""
+        logging.getLogger("proxima").warning(message)
+
+    def run(
+        self,
+        circuit: Circuit | str | os.PathLike[str],
+        *,
+        want: str | Sequence[str] = "counts",
+        noise: str | None = None,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> RunResult:
+        """Runs a circuit on the backend that suits it.
+
+        Args:
+            circuit: A circuit, or the path of a circuit file.
+            want: One or several of ``counts``, ``samples``, ``probabilities``, ``statevector``, ``density_matrix`` and
+                ``expectation:PAULI_SUM``, e.g. ``expectation:0.5*ZZI - XIX``.
+            noise: E.g. ``depolarizing:0.01``: the channel on every qubit that a gate touches, after each gate.
+            cancel: Stops the run when somebody sets it.
+            progress: Called with how far the run is.
+            options: Fields of `RunOptions`: ``backend``, ``shots``, ``seed``, ``precision``, ``deadline`` in seconds,
+                ``threads``, ``store``, ``parameters``, ``options``.
+
+        Raises:
+            UsageError: The file or an option is wrong.
+            UnavailableError: No installed backend can run it, or no plugin for running circuits is installed.
+        """
+        from proxima.contracts.execution import Execution, RunOptions
+
+        execution = self.services.require(Execution)
+        return execution.run(
+            self._circuit(circuit),
+            RunOptions.parse(want=want, noise=noise, **options),
+            cancel=cancel,
+            progress=progress,
+        )
+
+    def compare(
+        self,
+        circuit: Circuit | str | os.PathLike[str],
+        backends: Sequence[str] = (),
+        *,
+        want: str | Sequence[str] = "counts",
+        noise: str | None = None,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> Comparison:
+        """Runs a circuit on several backends, by default on each that can, and compares what they say."""
+        from proxima.contracts.execution import Execution, RunOptions
+
+        execution = self.services.require(Execution)
+        parsed = RunOptions.parse(want=want, noise=noise, **options)
+        return execution.compare(self._circuit(circuit), backends, parsed, cancel=cancel, progress=progress)
+
+    def load(self, path: str | os.PathLike[str]) -> Circuit:
+        """Reads a circuit file.
+
+        Raises:
+            UsageError: There is no such file, or it is not a circuit.
+        """
+        from proxima.contracts.execution import Execution
+
+        return self.services.require(Execution).load(os.fspath(path))
+
+    def _circuit(self, circuit: Circuit | str | os.PathLike[str]) -> Circuit:
+        return self.load(circuit) if isinstance(circuit, (str, os.PathLike)) else circuit
+
+    def _find_service(self, contract: type) -> str | None:
+        """Activates the plugin whose manifest offers the contract; says why nobody offers it."""
+        path = f"{contract.__module__}.{contract.__qualname__}"
+        for contribution in self.contributions("services"):
+            if contribution.data.get("contract") == path:
+                try:
+                    service = self._activation.object_for(contribution)
+                except PluginError:
+                    continue  # another may offer it too; if none does, its record tells why below
+                self.services.offer(contract, contribution.plugin, partial(getattr, service, "provider"))
+                return None
+        for record in self.registry.records.values():
+            for contribution in record.manifest.contributions if record.manifest else ():
+                if contribution.data.get("contract") == path and (error := record.error()):
+                    return str(error)
+        return None
+
+    def _plugin_changed(self, record: PluginRecord) -> None:
+        self.events.publish(PluginStateChanged(plugin=record.id, state=str(record.state), detail=record.reason))
+
+
+def open(**options: Any) -> Kernel:
+    """A new session; see `Kernel` for the options.
+
+    >>> with proxima.open() as px:
+    ...     print(px.run("bell.qasm").counts)
+    """
+    return Kernel(**options)

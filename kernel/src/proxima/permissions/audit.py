@@ -1,0 +1,130 @@
+"""The audit log: one row for every grant, denial, revocation and use, never changed and never removed."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+
+from proxima.storage import Database
+
+# The insert trigger stops INSERT OR REPLACE, which deletes a row without firing the delete trigger. All three hold
+# against mistakes in code; who owns the file can replace it.
+SCHEMA = """
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    time REAL NOT NULL,
+    plugin TEXT NOT NULL,
+    version TEXT NOT NULL,
+    permission TEXT NOT NULL,
+    target TEXT,
+    outcome TEXT NOT NULL CHECK (outcome IN ('granted', 'denied', 'revoked', 'reset', 'used', 'blocked')),
+    scope TEXT CHECK (scope IN ('once', 'session', 'always')),
+    process_id INTEGER NOT NULL,
+    run_id TEXT
+);
+CREATE TRIGGER audit_keeps_rows BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_keeps_values BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_keeps_ids BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+"""
+
+_COLUMNS = "time, plugin, version, permission, target, outcome, scope, process_id, run_id"
+MAX_TARGET = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One row of the log.
+
+    Attributes:
+        time: Seconds since the epoch.
+        plugin: The plugin's id.
+        version: Its version then, or empty.
+        permission: The permission in canonical form.
+        target: What it was used on; from a plugin, so neutralise terminal escapes where it is shown.
+        outcome: The decisions `granted`, `denied`, `revoked`, `reset`; the uses `used` and `blocked`.
+        scope: `once`, `session` or `always`, where one applies.
+        process_id: The process that wrote the row.
+        run_id: The run it belongs to, if any.
+    """
+
+    time: float
+    plugin: str
+    version: str
+    permission: str
+    target: str | None
+    outcome: str
+    scope: str | None
+    process_id: int
+    run_id: str | None
+
+
+class AuditLog:
+    """The append-only log in the permissions database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(
+        self,
+        plugin: str,
+        permission: str,
+        outcome: str,
+        *,
+        version: str = "",
+        target: str | None = None,
+        scope: str | None = None,
+        run_id: str | None = None,
+    ) -> None:
+        """Append one row.
+
+        Raises:
+            StorageError: the row could not be written.
+        """
+        row = (
+            time.time(),
+            plugin,
+            version,
+            permission,
+            # A lone surrogate, as in a file name that is not UTF-8, cannot be stored as it is.
+            target and target[:MAX_TARGET].encode(errors="backslashreplace").decode(),
+            outcome,
+            scope,
+            os.getpid(),
+            run_id,
+        )
+        with self._database.transaction() as database:
+            database.execute(f"INSERT INTO audit ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+
+    def search(
+        self,
+        *,
+        plugin: str | None = None,
+        permission: str | None = None,
+        outcome: str | None = None,
+        since: float | None = None,
+        limit: int = 100,
+    ) -> list[AuditRecord]:
+        """The latest rows that match, newest first.
+
+        Args:
+            plugin: Only this plugin.
+            permission: Only this permission and narrower ones of its kind: `network` finds `network:example.org`.
+            outcome: Only this outcome.
+            since: Only rows at or after this time, in seconds since the epoch.
+            limit: At most so many rows.
+        """
+        query = f"""
+            SELECT {_COLUMNS} FROM audit
+            WHERE (:plugin IS NULL OR plugin = :plugin)
+              AND (:permission IS NULL OR permission = :permission
+                   OR substr(permission, 1, length(:permission) + 1) = :permission || ':')
+              AND (:outcome IS NULL OR outcome = :outcome)
+              AND (:since IS NULL OR time >= :since)
+            ORDER BY id DESC LIMIT :limit"""
+        values = {"plugin": plugin, "permission": permission, "outcome": outcome, "since": since, "limit": limit}
+        with self._database.transaction(write=False) as database:
+            return [AuditRecord(*row) for row in database.execute(query, values)]

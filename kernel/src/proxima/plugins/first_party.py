@@ -1,0 +1,10 @@
+"""The plugins that this project publishes: they run in-process, and their declared permissions come granted."""
+
+from __future__ import annotations
+
+IDS = frozenset({"backend-cirq", "backend-qiskit-aer", "backend-qsim", "execution", "format-openqasm", "results"})
+
+
+def is_first_party(plugin_id: str, distribution: str) -> bool:
+    """Whether the id is ours and comes from the distribution that we publish under that name."""
+    return plugin_id in IDS and distribution == f"proxima-{plugin_id}"

@@ -1,0 +1,162 @@
+"""Finds installed plugins without importing any of them.
+
+`proxima plugin list` runs this on every start, so it imports nothing that a bare interpreter has not already loaded: at
+1000 plugins reading one small file each takes less time than importing `dataclasses` and `json` would.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+GROUP = "proxima.plugins"
+MANIFEST_NAME = "proxima-plugin.json"
+MAX_FILE_BYTES = 1 << 20
+
+# A named pipe in place of a file must not hang discovery.
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+class FoundPlugin:
+    """A plugin as its distribution's metadata tell of it.
+
+    Attributes:
+        id: The entry point's name, which is also the manifest's ``name``.
+        target: The entry point's value, ``package.module:object``.
+        distribution: The distribution's normalised name.
+        version: The distribution's version.
+        base: The ``sys.path`` entry that holds its metadata.
+        origin: ``environment``: put there by the user with pip or uv.
+        shadowed_by: The distribution that has the same id and goes before this one, else empty.
+    """
+
+    __slots__ = ("base", "distribution", "id", "origin", "shadowed_by", "target", "version")
+
+    def __init__(self, name: str, target: str, distribution: str, version: str, base: str) -> None:
+        self.id = name
+        self.target = target
+        self.distribution = distribution
+        self.version = version
+        self.base = base
+        self.origin = "environment"
+        self.shadowed_by = ""
+
+    @property
+    def module(self) -> str:
+        """The module that the entry point names."""
+        return self.target.partition(":")[0]
+
+    @property
+    def package(self) -> str:
+        """The top-level package, whose directory holds the compiled manifest."""
+        return self.module.partition(".")[0]
+
+
+def read_small(path: str) -> str | None:
+    """The text of a small file, or ``None`` where it cannot be read or is not small UTF-8 text."""
+    data = _read(path, MAX_FILE_BYTES + 1)
+    if data is None or len(data) > MAX_FILE_BYTES:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _read(path: str, limit: int) -> bytes | None:
+    """The first ``limit`` bytes of a file; by system calls, which is half the time of `open`."""
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except OSError:
+        return None
+    try:
+        data = os.read(descriptor, limit)
+        while len(data) < limit and (more := os.read(descriptor, limit - len(data))):
+            data += more
+        return data
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def entry_points(text: str) -> list[tuple[str, str]]:
+    """The ``(name, value)`` pairs of our group in the text of an ``entry_points.txt``.
+
+    What cannot be a plugin's id is left out: ids become file names and are printed on terminals.
+    """
+    found = []
+    inside = False
+    for line in text.splitlines():
+        line = line.strip()
+        if line.startswith("["):
+            inside = line[1:-1].strip() == GROUP
+        elif inside and line and line[0] not in "#;":
+            name, equals, value = line.partition("=")
+            name = name.strip()
+            if equals and len(name) <= 64 and name.isascii() and name.replace("-", "").replace("_", "").isalnum():
+                found.append((name, value.partition("[")[0].strip()))
+    return found
+
+
+def scan(path: Iterable[str] | None = None) -> list[FoundPlugin]:
+    """Every plugin on the path, sorted by id.
+
+    Where two distributions claim an id, ``proxima-ID`` has it, else the first on the path.
+
+    Args:
+        path: Directories to look in; ``sys.path`` by default.
+    """
+    found: list[FoundPlugin] = []
+    seen_distributions = set()
+    for base in sys.path if path is None else path:
+        base = base or "."
+        try:
+            names = os.listdir(base)
+        except OSError:
+            continue
+        for name in sorted([name for name in names if name.endswith(".dist-info")]):
+            text = read_small(f"{base}/{name}/entry_points.txt")
+            if text is None or GROUP not in text:
+                continue
+            distribution, _, version = name[: -len(".dist-info")].partition("-")
+            distribution = distribution.lower().replace("_", "-").replace(".", "-")
+            if distribution in seen_distributions:
+                continue
+            seen_distributions.add(distribution)
+            found.extend(FoundPlugin(n, v, distribution, version, base) for n, v in entry_points(text))
+    found.sort(key=lambda plugin: (plugin.id, plugin.distribution != f"proxima-{plugin.id}"))
+    owner: FoundPlugin | None = None
+    for plugin in found:
+        if owner and owner.id == plugin.id:
+            plugin.shadowed_by = owner.distribution
+        else:
+            owner = plugin
+    return found
+
+
+def manifest_path(plugin: FoundPlugin) -> str | None:
+    """Where its compiled manifest lies: beside its metadata, or elsewhere on the path for an editable install."""
+    for base in (plugin.base, *sys.path):
+        candidate = f"{base or '.'}/{plugin.package}/{MANIFEST_NAME}"
+        if os.path.exists(candidate):
+            return candidate
+    return None
+
+
+def read_header(path: str) -> tuple[str, str] | None:
+    """The ``fits`` and ``kinds`` of a compiled manifest, from its first line; ``None`` where it has no such line.
+
+    The compiler writes that line as ``{"format": 1, "fits": "...", "kinds": "...",`` so that this can take it apart.
+    """
+    head = _read(path, 4096)
+    if head is None:
+        return None
+    match head.partition(b"\n")[0].decode("ascii", "replace").split('"'):
+        case ["{", "format", ": 1, ", "fits", ": ", fits, ", ", "kinds", ": ", kinds, ","]:
+            return fits, kinds
+    return None

@@ -1,0 +1,84 @@
+"""What plugins offer each other, found by contract: a type that both sides import, never by plugin name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+from proxima.errors import NotFoundError, ProximaError
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Offer:
+    factory: Callable[[], object]
+    service: object | None = None
+
+
+class Services:
+    """Services by contract, each made when it is first asked for.
+
+    Args:
+        resolve: Called with a contract that nobody offers yet. It may activate plugins, which then call `offer`;
+            it returns why nobody offers it, or None to leave the wording to this class.
+    """
+
+    def __init__(self, resolve: Callable[[type], str | None] | None = None) -> None:
+        self._resolve = resolve
+        self._offers: dict[type, dict[str, _Offer]] = {}
+        self._reasons: dict[type, str] = {}
+        self._lock = threading.RLock()
+
+    def offer(self, contract: type[T], provider_id: str, factory: Callable[[], T]) -> None:
+        """Offer a service; the plugin that offered a contract first serves it, others stand by."""
+        with self._lock:
+            self._offers.setdefault(contract, {})[provider_id] = _Offer(factory)
+
+    def withdraw(self, provider_id: str) -> None:
+        """Take back all that a plugin offered."""
+        with self._lock:
+            for offers in self._offers.values():
+                offers.pop(provider_id, None)
+
+    def get(self, contract: type[T]) -> T | None:
+        """The service, or None; `why_not` then has the reason."""
+        with self._lock:
+            self._reasons.pop(contract, None)
+            if not self._offers.get(contract) and self._resolve is not None:
+                reason = self._resolve(contract)
+                if reason is not None:
+                    self._reasons[contract] = reason
+            for provider_id, offer in tuple(self._offers.get(contract, {}).items()):
+                try:
+                    if offer.service is None:
+                        offer.service = offer.factory()
+                except Exception as error:
+                    self._reasons[contract] = f"{provider_id} offers it but could not start it: {error}"
+                    if not isinstance(error, ProximaError):
+                        import logging
+
+                        logging.getLogger(__name__).exception("%s could not start %s", provider_id, contract.__name__)
+                else:
+                    return cast(T, offer.service)
+            return None
+
+    def why_not(self, contract: type) -> str:
+        """Why the last `get` of this contract gave None."""
+        return self._reasons.get(contract, f"no plugin offers {contract.__name__}")
+
+    def require(self, contract: type[T]) -> T:
+        """The service.
+
+        Raises:
+            NotFoundError: nobody offers it, or who does could not start it.
+        """
+        service = self.get(contract)
+        if service is None:
+            raise NotFoundError(
+                f"the service {contract.__name__} is not available: {self.why_not(contract)}",
+                hint="Install or enable a plugin that offers it; `proxima plugin list` shows what there is.",
+            )
+        return service

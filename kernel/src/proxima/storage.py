@@ -1,0 +1,356 @@
+"""Files that are either old or new and never half written, and SQLite databases that survive bad days."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import stat
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from proxima.errors import StorageError
+from proxima.paths import Paths
+
+BUSY_SECONDS = 10.0
+MIN_SIZE = 512  # SQLite's smallest page; it takes a shorter file for an empty one and would write over it
+
+_NOT_WRITABLE = "Make it writable, or set PROXIMA_HOME to a directory that is."
+_NO_SPACE = "Free some space on that disk and try again."
+_OS_HINTS = {
+    errno.EACCES: _NOT_WRITABLE,
+    errno.EPERM: _NOT_WRITABLE,
+    errno.EROFS: _NOT_WRITABLE,
+    errno.ENOSPC: _NO_SPACE,
+    errno.EDQUOT: _NO_SPACE,
+    errno.EFBIG: "Raise the limit on file sizes (ulimit -f).",
+}
+_SQLITE_HINTS = {
+    sqlite3.SQLITE_BUSY: "Another process holds it; wait for it to end and try again.",
+    sqlite3.SQLITE_LOCKED: "Another process holds it; wait for it to end and try again.",
+    sqlite3.SQLITE_CANTOPEN: _NOT_WRITABLE,
+    sqlite3.SQLITE_PERM: _NOT_WRITABLE,
+    sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
+    sqlite3.SQLITE_FULL: _NO_SPACE,
+    sqlite3.SQLITE_IOERR: "Check the disk's free space and health.",
+    sqlite3.SQLITE_CORRUPT: "It is moved aside and a new one started the next time it is opened.",
+    sqlite3.SQLITE_NOTADB: "It is moved aside and a new one started the next time it is opened.",
+}
+
+
+def storage_error(action: str, path: str, error: OSError) -> StorageError:
+    """Say what could not be done to which file, why, and what would help."""
+    return StorageError(
+        f"cannot {action} {path}: {error.strerror or error}", hint=_OS_HINTS.get(error.errno or 0, "Check the path.")
+    )
+
+
+def write_atomic(path: str, data: bytes | str) -> None:
+    """Replace a file's content at once: readers, and a machine that loses power, see the old or the new.
+
+    Text is written as UTF-8. A symbolic link stays and its target is replaced; an existing file keeps its mode,
+    a new one gets 0600. The directory must exist.
+
+    Raises:
+        StorageError: the disk is full or read-only, ...; the old content is then untouched and nothing is left over.
+    """
+    import tempfile
+
+    target = os.path.realpath(path)
+    content = data.encode() if isinstance(data, str) else data
+    temporary = None
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".proxima-", suffix=".tmp")
+        with os.fdopen(descriptor, "wb") as file:
+            if os.path.exists(target):
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+        temporary = None
+        _sync_directory(os.path.dirname(target))
+    except OSError as error:
+        raise storage_error("write", path, error) from error
+    finally:
+        if temporary is not None:
+            os.unlink(temporary)
+
+
+def _sync_directory(directory: str) -> None:
+    if os.name != "posix":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network and FUSE file systems have no fsync for directories; the rename itself was done.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked_directory(directory: str) -> Iterator[None]:
+    """Hold a directory against other processes that ask for it the same way; no lock file is left behind."""
+    if os.name != "posix":  # Windows refuses to rename a file that another process holds open
+        yield
+        return
+    import fcntl
+
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError as error:
+        raise storage_error("open", directory, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Database(sqlite3.Connection):
+    """A SQLite connection that threads may share: all access goes through `transaction`.
+
+    Statements outside `transaction` commit by themselves and are for the thread that opened the database.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        self.path = path
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def transaction(self, *, write: bool = True) -> Iterator[Database]:
+        """Run the block as one transaction, rolled back when it raises; inside another one, as a part of that.
+
+        Raises:
+            StorageError: the disk is full or read-only, another process holds the file, or it is damaged.
+        """
+        with self._lock:
+            nested = self.in_transaction  # this thread's own: others wait for the lock
+            if nested:
+                yield self
+                return
+            try:
+                self.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                try:
+                    yield self
+                    self.execute("COMMIT")
+                except BaseException:
+                    if self.in_transaction:
+                        self.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                if is_corrupt(error):
+                    _mark_damaged(self.path)
+                raise _translated(self.path, error) from error
+
+
+def open_database(
+    path: str,
+    migrations: Sequence[str],
+    *,
+    application: str,
+    on_recovered: Callable[[str], None] | None = None,
+) -> Database:
+    """Open a database, make it or bring it up to date; WAL, `synchronous=NORMAL`, foreign keys on.
+
+    Args:
+        path: The file; missing directories are made.
+        migrations: SQL scripts; the n-th takes the schema from version n to n+1. Never edit one that was released.
+        application: Whose database this is; another application's is refused.
+        on_recovered: Called with the path of the damaged file after it was moved aside and a new one was started;
+            without it a warning is logged.
+
+    Raises:
+        StorageError: it cannot be opened or written, belongs to another application, or a newer version wrote it;
+            the file is then left as it was.
+    """
+    Paths.ensure(os.path.dirname(os.path.abspath(path)))
+    short = os.path.exists(path) and 0 < os.path.getsize(path) < MIN_SIZE
+    marked = os.path.exists(_damage_mark(path))
+    suspect = (
+        short
+        or marked
+        or (os.path.exists(path + "-wal") and not _is_readable(path, "SELECT max(NULL) FROM sqlite_schema"))
+    )
+    backup = recover(path) if suspect else None
+    try:
+        try:
+            database = _open(path, migrations, application)
+        except sqlite3.DatabaseError as error:
+            if not is_corrupt(error):
+                raise
+            backup = recover(path)
+            database = _open(path, migrations, application)
+    except sqlite3.Error as error:
+        raise _translated(path, error) from error
+    if backup is not None and on_recovered is not None:
+        on_recovered(backup)
+    elif backup is not None:
+        _warn("%s was damaged; it is kept as %s and a new one was started", path, backup)
+    return database
+
+
+def is_corrupt(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that the file itself is damaged or is no database."""
+    return _primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def recover(path: str) -> str | None:
+    """Move a damaged database aside, with its `-wal` and `-shm`, as `NAME.corrupt-YYYYMMDDTHHMMSSZ`.
+
+    Close connections to it first. Returns the new path, or None where a full check finds nothing wrong: another
+    process has replaced the file already, or the damage was in passing.
+    """
+    with locked_directory(os.path.dirname(os.path.abspath(path))):
+        try:
+            if _is_readable(path, "PRAGMA integrity_check(1)"):
+                backup = None
+            else:
+                stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+                backup = f"{path}.corrupt-{stamp}"
+                number = 1
+                while os.path.exists(backup):
+                    number += 1
+                    backup = f"{path}.corrupt-{stamp}.{number}"
+                for suffix in ("-wal", "-shm", ""):
+                    if os.path.exists(path + suffix):
+                        os.replace(path + suffix, backup + suffix)
+            if os.path.exists(_damage_mark(path)):
+                os.unlink(_damage_mark(path))
+        except OSError as error:
+            raise storage_error("move aside", path, error) from error
+    return backup
+
+
+def _is_readable(path: str, query: str) -> bool:
+    """Whether a query finds no damage; `PRAGMA integrity_check` reports some of it as rows."""
+    from urllib.parse import quote
+
+    if not os.path.exists(path):
+        return True
+    if 0 < os.path.getsize(path) < MIN_SIZE:
+        return False
+    # The last writer that closes folds the -wal, which is evidence, into the file; a reader without one would make it.
+    mode = "ro" if os.path.exists(path + "-wal") else "rw"
+    try:
+        connection = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
+        try:
+            return connection.execute(query).fetchone()[0] in ("ok", None)
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        if is_corrupt(error):
+            return False
+        raise _translated(path, error) from error
+
+
+def _open(path: str, migrations: Sequence[str], application: str) -> Database:
+    try:
+        # Made here, so that a new database is readable by its owner only and a failure has the system's words.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600))
+    except OSError as error:
+        raise storage_error("open", path, error) from error
+    database = Database(path)
+    try:
+        if _version(database, migrations, application) < len(migrations):
+            _use_wal(database)
+            with database.transaction():
+                # Read again under the lock: another process may have migrated in between.
+                for script in migrations[_version(database, migrations, application) :]:
+                    for statement in _statements(script):
+                        database.execute(statement)
+                database.execute(f"PRAGMA user_version = {len(migrations)}")
+                database.execute(f"PRAGMA application_id = {_application_id(application)}")
+        (mode,) = database.execute("PRAGMA journal_mode").fetchone()
+        # Without WAL (some network file systems) NORMAL could lose more than the last transaction.
+        database.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
+        database.execute("PRAGMA foreign_keys = ON")
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _version(database: Database, migrations: Sequence[str], application: str) -> int:
+    """The schema's version, read from the file, once it is sure that the file is ours."""
+    # One statement reads one state of the file, whatever another process commits meanwhile.
+    version, owner, tables = database.execute(
+        "SELECT (SELECT user_version FROM pragma_user_version), "
+        "(SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)"
+    ).fetchone()
+    if owner != _application_id(application) and (owner or tables):
+        raise StorageError(
+            f"{database.path} is not the database of {application}: another program made it",
+            hint="Move the file away; it was not touched.",
+        )
+    if version > len(migrations):
+        raise StorageError(
+            f"{database.path} was written by a newer version of {application} "
+            f"(schema {version}; this one knows up to {len(migrations)})",
+            hint="Upgrade Proxima, or move the file away; it was not touched.",
+        )
+    return int(version)
+
+
+def _use_wal(database: Database) -> None:
+    # SQLite answers "locked" at once, without waiting, when two processes switch a new file to WAL together.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if _primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _statements(script: str) -> Iterator[str]:
+    # executescript would commit the transaction that the migration must run in.
+    statement = ""
+    for piece in script.split(";"):
+        statement += piece + ";"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip("; \t\r\n"):
+        yield statement
+
+
+def _application_id(application: str) -> int:
+    return (zlib.crc32(application.encode()) & 0x7FFFFFFF) or 1
+
+
+def _damage_mark(path: str) -> str:
+    return path + ".damaged"
+
+
+def _mark_damaged(path: str) -> None:
+    """Have the next `open_database` check the whole file, which is too slow to do at every start."""
+    try:
+        os.close(os.open(_damage_mark(path), os.O_WRONLY | os.O_CREAT, 0o600))
+    except OSError as error:
+        _warn("cannot mark %s as damaged: %s", path, error)
+
+
+def _warn(message: str, *values: object) -> None:
+    import logging
+
+    logging.getLogger(__name__).warning(message, *values)
+
+
+def _primary_code(error: sqlite3.Error) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def _translated(path: str, error: sqlite3.Error) -> Exception:
+    """A `StorageError` for what the disk or another process did; wrong SQL is a bug and stays what it is."""
+    hint = _SQLITE_HINTS.get(_primary_code(error))
+    return error if hint is None else StorageError(f"the database {path}: {error}", hint=hint)

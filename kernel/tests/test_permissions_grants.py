@@ -1,0 +1,197 @@
+import multiprocessing
+
+import pytest
+
+from proxima.errors import UsageError
+from proxima.paths import Paths
+from proxima.permissions import AuditLog, Grants, Permission, open_permissions
+
+parse = Permission.parse
+DECLARED = ("network", "file_read:/srv/data", "execute_circuits")
+
+
+@pytest.fixture
+def database(tmp_path):
+    database = open_permissions(Paths.under(str(tmp_path)))
+    yield database
+    database.close()
+
+
+def make(database, **options):
+    grants = Grants(database, AuditLog(database), workspace="/srv/ws")
+    grants.declare("plug", "1.0", map(parse, DECLARED), **options)
+    return grants
+
+
+@pytest.fixture
+def grants(database):
+    return make(database)
+
+
+def outcome(grants, text, plugin="plug"):
+    return grants.check(plugin, parse(text)).outcome
+
+
+def test_nothing_is_granted_to_begin_with(grants):
+    assert outcome(grants, "network") == "undecided"
+    assert not grants.check("plug", parse("network")).granted
+
+
+def test_what_is_not_declared_can_never_be_granted(grants):
+    assert outcome(grants, "subprocess") == "undeclared"
+    assert outcome(grants, "network", plugin="unknown") == "undeclared"
+    for text in ("subprocess", "file_read:/srv", "file_read:all", "network:localhost"):
+        with pytest.raises(UsageError, match="plug does not declare the permission") as caught:
+            grants.grant("plug", parse(text))
+        assert "It declares: network" in caught.value.hint
+
+
+def test_a_stored_grant_ends_when_the_manifest_no_longer_declares_it(database, grants):
+    grants.grant("plug", parse("network"))
+    grants.declare("plug", "2.0", [parse("execute_circuits")])
+    assert outcome(grants, "network") == "undeclared"
+
+
+def test_always_outlives_the_process_and_remembers_who_when_and_version(database, grants):
+    grants.grant("plug", parse("network"), decided_by="install")
+    again = make(database)
+    decision = again.check("plug", parse("network:github.com"))
+    assert decision.granted
+    assert (decision.scope, decision.decided_by, decision.version) == ("always", "install", "1.0")
+    assert decision.permission == parse("network")
+    assert decision.time > 1.7e9
+
+
+def test_session_and_once_live_in_memory_only(database, grants):
+    grants.grant("plug", parse("network"), scope="session")
+    grants.grant("plug", parse("execute_circuits"), scope="once")
+    assert outcome(grants, "network") == outcome(grants, "execute_circuits") == "granted"
+    again = make(database)
+    assert outcome(again, "network") == outcome(again, "execute_circuits") == "undecided"
+
+
+def test_once_is_spent_by_one_use_and_by_looking_not_at_all(grants):
+    grants.grant("plug", parse("network"), scope="once")
+    assert outcome(grants, "network") == outcome(grants, "network") == "granted"
+    assert grants.check("plug", parse("network"), spend=True).granted
+    assert outcome(grants, "network") == "undecided"
+
+
+def test_once_is_kept_while_a_wider_scope_serves(grants):
+    grants.grant("plug", parse("network"), scope="once")
+    grants.grant("plug", parse("network"), scope="session")
+    assert grants.check("plug", parse("network"), spend=True).scope == "session"
+    assert len(grants.decisions("plug")) == 2
+
+
+def test_a_narrow_grant_does_not_grant_what_is_wider(grants):
+    grants.grant("plug", parse("network:github.com"))
+    assert outcome(grants, "network:github.com") == "granted"
+    assert outcome(grants, "network:example.org") == "undecided"
+    assert outcome(grants, "network") == "undecided"
+
+
+def test_a_denial_wins_over_a_wider_grant(grants):
+    grants.grant("plug", parse("network"))
+    grants.deny("plug", parse("network:github.com"))
+    assert outcome(grants, "network:github.com") == "denied"
+    assert outcome(grants, "network:example.org") == "granted"
+
+
+def test_the_latest_answer_wins(grants):
+    grants.deny("plug", parse("network"))
+    grants.grant("plug", parse("network:github.com"))
+    assert outcome(grants, "network:github.com") == "granted"
+    assert outcome(grants, "network:example.org") == "undecided"
+    grants.deny("plug", parse("network"), scope="session")
+    assert outcome(grants, "network:github.com") == "denied"
+
+
+def test_revoking_holds_across_processes_until_reset(database, grants):
+    grants.grant("plug", parse("network"))
+    grants.grant("plug", parse("network:github.com"), scope="session")
+    grants.revoke("plug", parse("network"))
+    assert outcome(grants, "network:github.com") == outcome(make(database), "network") == "denied"
+    grants.reset("plug", parse("network"))
+    assert outcome(grants, "network") == outcome(make(database), "network") == "undecided"
+
+
+def test_reset_forgets_everything_about_one_plugin_only(database, grants):
+    grants.declare("other", "1", [parse("network")])
+    grants.grant("other", parse("network"))
+    grants.grant("plug", parse("network"))
+    grants.grant("plug", parse("execute_circuits"), scope="session")
+    grants.reset("plug")
+    assert grants.decisions("plug") == []
+    assert outcome(grants, "network", plugin="other") == "granted"
+
+
+def test_first_party_plugins_have_what_they_declare_until_it_is_revoked(database):
+    grants = make(database, first_party=True)
+    decision = grants.check("plug", parse("execute_circuits"))
+    assert (decision.outcome, decision.decided_by) == ("granted", "first-party")
+    assert outcome(grants, "subprocess") == "undeclared"
+    grants.revoke("plug", parse("network"))
+    assert outcome(make(database, first_party=True), "network:github.com") == "denied"
+
+
+def test_pending_is_what_nobody_decided(grants):
+    declared = [parse(text) for text in (*DECLARED, "gpu", "subprocess")]
+    assert grants.pending("plug", declared) == declared
+    grants.grant("plug", parse("network:github.com"))
+    grants.grant("plug", parse("execute_circuits"))
+    grants.deny("plug", parse("subprocess"))
+    assert list(map(str, grants.pending("plug", declared))) == ["network", "file_read:/srv/data", "gpu"]
+
+
+def test_the_workspace_is_known_to_grants(database):
+    grants = Grants(database, AuditLog(database), workspace="/srv/ws")
+    grants.declare("plug", "1", [parse("file_read")])
+    grants.grant("plug", parse("file_read"))
+    assert outcome(grants, "file_read:/srv/ws/a") == "granted"
+    assert outcome(grants, "file_read:/srv/other") == "undeclared"
+
+
+def test_each_decision_is_in_the_audit_log_with_it(database, grants):
+    grants.grant("plug", parse("network"), scope="session")
+    grants.deny("plug", parse("network"))
+    grants.revoke("plug", parse("execute_circuits"))
+    grants.reset("plug", parse("execute_circuits"))
+    rows = [(each.outcome, each.permission, each.scope, each.version) for each in AuditLog(database).search()]
+    assert rows[::-1] == [
+        ("granted", "network", "session", "1.0"),
+        ("denied", "network", "always", "1.0"),
+        ("revoked", "execute_circuits", "always", "1.0"),
+        ("reset", "execute_circuits", "always", "1.0"),
+    ]
+
+
+def test_an_unknown_scope_is_a_bug(grants):
+    with pytest.raises(ValueError, match="scope must be one of"):
+        grants.grant("plug", parse("network"), scope="forever")
+
+
+def _grant_and_revoke(home, barrier, index):
+    database = open_permissions(Paths.under(home))
+    grants = make(database)
+    barrier.wait()
+    for number in range(25):
+        grants.grant("plug", parse(f"network:host{index}-{number}.example"))
+        grants.deny("plug", parse("execute_circuits"))
+        grants.grant("plug", parse("execute_circuits"))
+    database.close()
+
+
+def test_two_processes_at_once_lose_no_decision(tmp_path, database):
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    processes = [context.Process(target=_grant_and_revoke, args=(str(tmp_path), barrier, n)) for n in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    stored = make(database).decisions("plug")
+    assert len([each for each in stored if each.permission.kind == "network"]) == 50
+    assert len([each for each in stored if each.permission.kind == "execute_circuits"]) == 1
+    assert len(AuditLog(database).search(limit=1000)) == 150
