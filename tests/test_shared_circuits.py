@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +28,17 @@ pytestmark = pytest.mark.skipif(not FILES, reason=f"the shared circuits are not 
 @pytest.fixture(params=FILES, ids=lambda path: path.stem)
 def circuits(request: pytest.FixtureRequest, px: proxima.Kernel) -> tuple[proxima.Circuit, QuantumCircuit]:
     """The same file, read by us and by Qiskit."""
-    theirs = qiskit.qasm2.load(request.param, custom_instructions=qiskit.qasm2.LEGACY_CUSTOM_INSTRUCTIONS)
+    text = _declared(request.param.read_text())
+    theirs = qiskit.qasm2.loads(text, custom_instructions=qiskit.qasm2.LEGACY_CUSTOM_INSTRUCTIONS)
     return px.load(request.param), theirs
+
+
+def _declared(text: str) -> str:
+    """Three of the files declare `reg` and measure `q` into `c`, which Qiskit refuses; this writes what they mean."""
+    register = re.search(r"^qreg reg\[(\d+)\];$", text, re.MULTILINE)
+    if register is None or "measure q[" not in text:
+        return text
+    return text.replace(register[0], f"{register[0]}\ncreg c[{register[1]}];").replace("measure q[", "measure reg[")
 
 
 def test_statevector_or_counts_agree_with_qiskit(

@@ -8,7 +8,7 @@ A marked method that is no hook, or that takes other arguments, is refused when 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pluggy
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PROJECT = "proxima"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl: Any = pluggy.HookimplMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
 """Marks a method as the implementation of the hook of the same name."""
 
 

@@ -79,7 +79,7 @@ class ResultStore(Protocol):
 
     @abstractmethod
     def get(self, record_id: str) -> RunRecord:
-        """The record of that id, or of the one id that starts so.
+        """The record of that id, of the one id that starts so, or the newest for ``last``.
 
         Raises:
             NotFoundError: None or several.

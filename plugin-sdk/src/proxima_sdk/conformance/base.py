@@ -1,0 +1,273 @@
+"""What every group of checks stands on: the backend under test, running circuits on it, and comparing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import pytest
+
+from proxima.contracts.backend import Precision, RunContext, RunRequest, Want
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.observable import PauliSum
+from proxima.contracts.operations import Op
+from proxima.contracts.result import RunResult
+from proxima.errors import ProximaError, UnsupportedError
+from proxima_sdk import reference
+from proxima_sdk.conformance import CONFORMANCE_VERSION, diagnosis
+from proxima_sdk.conformance.diagnosis import ORDER, Cause, report
+from proxima_sdk.conformance.statistics import FALSE_ALARM, fit
+from proxima_sdk.conformance.target import Capabilities, Target, resolve
+
+# Rounding grows with the square root of the number of gates; the kit's circuits have at most about a hundred.
+TOLERANCE: Mapping[str, float] = {"single": 1e-6, "double": 1e-10}
+BasisChange: TypeAlias = tuple[tuple[Op, tuple[float, ...]], ...]
+DTYPE: Mapping[str, Any] = {"single": np.complex64, "double": np.complex128}
+
+_HALF_TURN = math.pi / 2
+# Per basis, what to do to a qubit before measuring it; the first that the backend offers is used.
+_BASES: Mapping[str, Sequence[BasisChange]] = {
+    "Z": ((),),
+    "X": (((Op.H, ()),), ((Op.RY, (-_HALF_TURN,)),)),
+    "Y": (((Op.SDG, ()), (Op.H, ())), ((Op.S, ()), (Op.H, ())), ((Op.RX, (_HALF_TURN,)),)),
+}
+
+
+class BackendChecks:
+    """The base of all groups of checks.
+
+    Attributes:
+        backend: A backend's name among the installed plugins, or an instance, class or factory of one.
+        capabilities: Instead of those in the backend's manifest.
+        engine_module: The top-level module of its engine, or several.
+        options: Passed with every request.
+    """
+
+    conformance_version: ClassVar[int] = CONFORMANCE_VERSION
+    backend: ClassVar[Any] = None
+    capabilities: ClassVar[Mapping[str, Any] | None] = None
+    engine_module: ClassVar[str | Sequence[str]] = ()
+    options: ClassVar[Mapping[str, Any]] = {}
+    _target: ClassVar[Target]
+
+    @property
+    def target(self) -> Target:
+        """The backend, found once per class."""
+        case = type(self)
+        if "_target" not in case.__dict__:
+            try:
+                case._target = resolve(case.backend, case.capabilities)
+            except ProximaError as error:
+                pytest.fail(f"the backend under test is not found: {error} ({error.hint})", pytrace=False)
+        return case._target
+
+    @property
+    def offered(self) -> Capabilities:
+        """What the backend declares."""
+        return self.target.capabilities
+
+    @property
+    def best_precision(self) -> Precision:
+        """The highest precision it declares."""
+        return "double" if "double" in self.offered.precisions else "single"
+
+    def skip(self, reason: str) -> None:
+        """Skips the check, saying why."""
+        pytest.skip(f"{self.target.backend.name} {reason}")
+
+    def require_want(self, *wants: Want) -> None:
+        """Skips unless the backend declares these wants."""
+        for want in wants:
+            if want not in self.offered.wants:
+                self.skip(f"does not declare the want {want!r} (capabilities.wants)")
+
+    def require_precision(self, precision: str) -> None:
+        """Skips unless the backend declares the precision."""
+        if precision not in self.offered.precisions:
+            self.skip(f"does not declare the precision {precision!r} (capabilities.precisions)")
+
+    def require_operations(self, *ops: Op) -> None:
+        """Skips unless the backend declares these operations."""
+        for op in ops:
+            if not self.offered.supports(op):
+                self.skip(f"does not declare the operation {op.name.lower()!r} (capabilities)")
+
+    def require_dynamic(self) -> None:
+        """Skips unless the backend declares dynamic circuits."""
+        if not self.offered.dynamic:
+            self.skip("declares no conditions, resets and mid-circuit measurements (capabilities.dynamic)")
+
+    def require_noise(self) -> None:
+        """Skips unless the backend declares noise."""
+        if not self.offered.noise:
+            self.skip("declares no noise channels (capabilities.noise)")
+
+    def require_available(self) -> None:
+        """Skips where the backend says that it cannot run on this machine."""
+        probe = self.target.backend.probe()
+        if probe.state != "available":
+            self.skip(f"cannot run here: {probe.state}: {probe.reason}")
+
+    def context(self) -> RunContext:
+        """One thread, no deadline."""
+        return RunContext()
+
+    def request(
+        self,
+        circuit: Circuit,
+        *wants: Want,
+        shots: int | None = None,
+        seed: int = 11,
+        precision: Precision | None = None,
+        observables: Sequence[PauliSum] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> RunRequest:
+        """A request; by default in the highest declared precision."""
+        return RunRequest(
+            circuit=circuit,
+            shots=shots,
+            seed=seed,
+            precision=precision or self.best_precision,
+            wants=wants,
+            observables=tuple(observables),
+            options=self.options if options is None else options,
+        )
+
+    def execute(self, request: RunRequest, context: RunContext | None = None) -> RunResult:
+        """Plans and runs a request that the backend's capabilities allow."""
+        self.require_available()
+        backend = self.target.backend
+        result: RunResult | None = None
+        refusal = ""
+        try:
+            result = backend.run(backend.plan(request), context or self.context())
+        except UnsupportedError as error:
+            refusal = str(error)
+        if result is None:
+            report(
+                f"{backend.name} refuses what it declares: {request.circuit.count_ops()} with wants {request.wants}",
+                expected="a result",
+                got=f"UnsupportedError: {refusal}",
+                causes=["capabilities in the manifest say more than the backend does"],
+            )
+        return result
+
+    def counts(self, circuit: Circuit, *, shots: int = 4000, **more: Any) -> Mapping[str, int]:
+        """Runs a circuit for its counts."""
+        self.require_want("counts")
+        result = self.execute(self.request(circuit, "counts", shots=shots, **more))
+        if result.counts is None:
+            report("counts were asked for", expected="counts", got="RunResult.counts is None")
+        return result.counts
+
+    def check_counts(
+        self, circuit: Circuit, what: str, *, convention: str = ORDER, causes: Sequence[Cause] = (), shots: int = 4000
+    ) -> None:
+        """Holds a circuit's counts against its exact distribution."""
+        counts = self.counts(circuit, shots=shots)
+        widths = {len(key) for key in counts}
+        if widths != {circuit.num_clbits}:
+            report(
+                f"{what}: bit strings have the wrong length",
+                expected=f"{circuit.num_clbits} letters, one per classical bit",
+                got=diagnosis.top(counts),
+                convention=convention,
+                causes=diagnosis.width_cause(max(widths, default=0), circuit),
+            )
+        found = fit(counts, reference.distribution(circuit))
+        if not found.accepted:
+            expected, got = diagnosis.describe_fit(found)
+            report(
+                f"{what}: counts do not follow the exact distribution",
+                expected=expected,
+                got=got,
+                convention=convention,
+                causes=[
+                    text
+                    for text, make in (*causes, *diagnosis.usual_causes(circuit))
+                    if fit(counts, reference.distribution(make())).accepted
+                ][:1],
+                note=f"a right backend fails this with probability {FALSE_ALARM:.0e} over its seeds",
+            )
+
+    def check_state(
+        self,
+        circuit: Circuit,
+        what: str,
+        *,
+        convention: str = ORDER,
+        causes: Sequence[Cause] = (),
+        precision: Precision | None = None,
+    ) -> None:
+        """Holds the state before measurement against the reference, by the sharpest result that the backend offers."""
+        if "statevector" in self.offered.wants and reference.is_pure(circuit):
+            self._check_array("statevector", circuit, what, convention, causes, precision)
+        elif "density_matrix" in self.offered.wants:
+            self._check_array("density_matrix", circuit, what, convention, causes, precision)
+        else:
+            for basis, changes in _BASES.items():
+                usable = [c for c in changes if all(self.offered.supports(op) for op, _ in c)]
+                if not usable:
+                    continue
+                change = usable[0]
+                rotated = measured_in(circuit, change)
+                changed: list[Cause] = [(text, partial(_measured, make, change)) for text, make in causes]
+                self.check_counts(rotated, f"{what}, measured in {basis}", convention=convention, causes=changed)
+
+    def _check_array(
+        self,
+        want: Want,
+        circuit: Circuit,
+        what: str,
+        convention: str,
+        causes: Sequence[Cause],
+        precision: Precision | None,
+    ) -> None:
+        chosen = precision or self.best_precision
+        result = self.execute(self.request(circuit, want, precision=chosen))
+        got = getattr(result, want)
+        exact = {"statevector": reference.statevector, "density_matrix": reference.density_matrix}[want]
+        expected = exact(circuit)
+        shape = None if got is None else np.shape(got)
+        if shape != expected.shape:
+            report(
+                f"{what}: the {want} has the wrong shape",
+                expected=f"shape {expected.shape} for {circuit.num_qubits} qubits",
+                got=f"shape {shape}",
+                convention="every qubit of the circuit is in the state, also one that no operation touches",
+                causes=diagnosis.size_cause(shape[0], circuit) if shape else [],
+            )
+        tolerance = TOLERANCE[chosen]
+        difference = diagnosis.distance(got, expected)
+        if not difference <= tolerance:
+            wanted, came = diagnosis.worst_element(got, expected)
+            suspects = ((text, exact(make())) for text, make in (*causes, *diagnosis.usual_causes(circuit)))
+            report(
+                f"{what}: the {want} differs from the reference by {difference:.2e} (tolerance {tolerance:.0e})",
+                expected=wanted,
+                got=came,
+                convention=convention,
+                causes=diagnosis.state_causes(got, expected, chosen, suspects),
+            )
+
+
+def _measured(make: Callable[[], Circuit], change: BasisChange) -> Circuit:
+    return measured_in(make(), change)
+
+
+def measured_in(circuit: Circuit, change: BasisChange) -> Circuit:
+    """The circuit before its final measurements, with a basis change on every qubit, and every qubit measured."""
+    before = circuit.without_final_measurements()
+    n, m = circuit.num_qubits, circuit.num_clbits
+    builder = Circuit.builder(n, m)
+    for op, qubits, params, clbit, condition, matrices in before:
+        builder.append(op, qubits, params, clbit=clbit, condition=condition, matrices=matrices)
+    bits = builder.add_clbits("basis", n)
+    for qubit in range(n):
+        for op, angles in change:
+            builder.append(op, (qubit,), angles)
+        builder.measure(qubit, bits[qubit])
+    return builder.build()

@@ -1,0 +1,1 @@
+"""The conformance kit's checks of a backend, a module per subject."""

@@ -1,0 +1,158 @@
+"""Checks of noise: each channel's convention, Kraus operators, sampling under noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from proxima.contracts.circuit import Circuit, Instruction
+from proxima.contracts.observable import PauliSum
+from proxima.contracts.operations import CHANNELS, GATES, OPERATIONS, Op
+from proxima_sdk import reference
+from proxima_sdk.circuits import from_instructions, random_kraus
+from proxima_sdk.conformance.base import BackendChecks
+from proxima_sdk.conformance.checks.gates import scrambled
+from proxima_sdk.conformance.diagnosis import ORDER, Cause, report
+
+_CHANNELS = sorted(CHANNELS - {Op.KRAUS})
+
+_PARAMS: dict[Op, tuple[float, ...]] = {
+    Op.PAULI_CHANNEL: (0.25, 0.1, 0.05),
+    Op.GENERALIZED_AMPLITUDE_DAMPING: (0.8, 0.5),
+    Op.PHASE_DAMPING: (0.6,),
+    Op.AMPLITUDE_DAMPING: (0.4,),
+}
+
+# Other conventions in use for the same name: what they do to the parameters, and how to say so.
+_OTHER_CONVENTIONS: dict[Op, list[tuple[str, Op, tuple[float, ...]]]] = {
+    Op.DEPOLARIZING: [
+        ("p is taken as the weight of the maximally mixed state: I keeps 1 - 3p/4", Op.DEPOLARIZING, (0.225,)),
+        ("p is scaled by 4/3: I keeps 1 - 4p/3 rather than 1 - p", Op.DEPOLARIZING, (0.4,)),
+        ("p is given to each of X, Y, Z rather than p/3", Op.DEPOLARIZING, (0.9,)),
+    ],
+    Op.DEPOLARIZING2: [
+        ("p is taken as the weight of the maximally mixed state: II keeps 1 - 15p/16", Op.DEPOLARIZING2, (0.28125,)),
+        ("p is scaled by 16/15: II keeps 1 - 16p/15 rather than 1 - p", Op.DEPOLARIZING2, (0.32,)),
+    ],
+    Op.BIT_FLIP: [("p is the probability of no flip", Op.BIT_FLIP, (0.7,))],
+    Op.PHASE_FLIP: [("p is the probability of no flip", Op.PHASE_FLIP, (0.7,))],
+    Op.BIT_PHASE_FLIP: [("p is the probability of no flip", Op.BIT_PHASE_FLIP, (0.7,))],
+    Op.PAULI_CHANNEL: [
+        ("the probabilities are read as Z, Y, X", Op.PAULI_CHANNEL, (0.05, 0.1, 0.25)),
+        ("the first probability is read as that of I", Op.PAULI_CHANNEL, (0.1, 0.05, 0.6)),
+    ],
+    Op.AMPLITUDE_DAMPING: [
+        ("|0> is excited to |1> rather than |1> decaying to |0>", Op.GENERALIZED_AMPLITUDE_DAMPING, (0.0, 0.4)),
+        ("gamma is squared", Op.AMPLITUDE_DAMPING, (0.16,)),
+    ],
+    Op.GENERALIZED_AMPLITUDE_DAMPING: [
+        ("p is taken as the weight of damping towards |1>", Op.GENERALIZED_AMPLITUDE_DAMPING, (0.2, 0.5)),
+        ("p and gamma are exchanged", Op.GENERALIZED_AMPLITUDE_DAMPING, (0.5, 0.8)),
+    ],
+    Op.PHASE_DAMPING: [
+        ("lambda is taken as the probability of Z", Op.PHASE_FLIP, (0.6,)),
+        ("off-diagonal elements shrink by 1 - lambda rather than its square root", Op.PHASE_DAMPING, (0.84,)),
+    ],
+}
+
+
+class NoiseChecks(BackendChecks):
+    """Channels against exact density matrices, or against exact distributions in three bases."""
+
+    def _check_channel(self, tested: Instruction, others: Sequence[tuple[str, Instruction]]) -> None:
+        usable = [op for op in GATES if self.offered.supports(op)]
+        before = scrambled(3, 8, usable)
+
+        def made(*middle: Instruction) -> Circuit:
+            return from_instructions(3, 0, [*before, *middle])
+
+        top = 2
+        causes: list[Cause] = [
+            *((text, lambda other=other: made(other)) for text, other in others),
+            ("the channel is left out", lambda: made()),
+            ("the channel is applied twice", lambda: made(tested, tested)),
+            (
+                "the channel acts on the mirrored qubit (big-endian)",
+                lambda: made(tested._replace(qubits=tuple(top - q for q in tested.qubits))),
+            ),
+            (
+                "the channel's qubits are exchanged",
+                lambda: made(tested._replace(qubits=tested.qubits[::-1])),
+            ),
+        ]
+        spec = OPERATIONS[tested.op]
+        angles = ", ".join(f"{name}={value:g}" for name, value in zip(spec.params, tested.params, strict=True))
+        self.check_state(
+            made(tested),
+            f"{spec.name}({angles}) on qubits {list(tested.qubits)} of 3",
+            convention=f"{spec.name}: {spec.definition}; {ORDER}",
+            causes=causes,
+        )
+
+    @pytest.mark.parametrize("op", _CHANNELS, ids=lambda op: op.name.lower())
+    def test_channel(self, op: Op) -> None:
+        """Each channel's convention."""
+        self.require_operations(op)
+        qubits = (0,) if OPERATIONS[op].num_qubits == 1 else (2, 0)
+        others = [(text, Instruction(other, qubits, params)) for text, other, params in _OTHER_CONVENTIONS[op]]
+        self._check_channel(Instruction(op, qubits, _PARAMS.get(op, (0.3,))), others)
+
+    @pytest.mark.parametrize("op", _CHANNELS, ids=lambda op: op.name.lower())
+    def test_channel_of_zero_strength(self, op: Op) -> None:
+        """A channel whose strength is 0 changes nothing."""
+        self.require_operations(op)
+        params = (0.5, 0.0) if op is Op.GENERALIZED_AMPLITUDE_DAMPING else (0.0,) * len(OPERATIONS[op].params)
+        qubits = (0,) if OPERATIONS[op].num_qubits == 1 else (2, 0)
+        self._check_channel(Instruction(op, qubits, params), [])
+
+    @pytest.mark.parametrize("qubits", [(1,), (0, 2), (2, 0)], ids=str)
+    def test_kraus(self, qubits: tuple[int, ...]) -> None:
+        """Kraus operators of the user's own, in both qubit orders."""
+        self.require_operations(Op.KRAUS)
+        matrices = random_kraus(len(qubits), 3, np.random.default_rng(6))
+        adjoint = tuple(np.ascontiguousarray(k.T) for k in matrices)
+        transposed: list[tuple[str, Instruction]] = []
+        if np.allclose(sum(k.conj().T @ k for k in adjoint), np.eye(len(adjoint[0])), atol=1e-9):
+            transposed = [("the operators are transposed", Instruction(Op.KRAUS, qubits, matrices=adjoint))]
+        self._check_channel(Instruction(Op.KRAUS, qubits, matrices=matrices), transposed)
+
+    def test_counts_under_noise(self) -> None:
+        """Sampling follows the noise: every shot is its own history, and amplitudes do not leak between shots."""
+        self.require_noise()
+        self.require_want("counts")
+        circuit = self._noisy()
+        quiet: Cause = ("noise is left out when sampling", lambda: _without_noise(circuit))
+        self.check_counts(circuit, "two entangled qubits under noise", causes=[quiet], shots=8000)
+
+    def test_expectation_under_noise(self) -> None:
+        """Exactly, or within six standard errors."""
+        self.require_noise()
+        self.require_want("expectation")
+        circuit, observable = self._noisy(), PauliSum.parse("0.5*ZZ - XX + IZ")
+        got = self.execute(self.request(circuit, "expectation", shots=4000, observables=[observable])).expectations[0]
+        mean, _ = reference.expectation(circuit, observable)
+        quiet, _ = reference.expectation(_without_noise(circuit), observable)
+        margin = 6 * got.standard_error + 1e-5
+        if abs(got.value - mean) > margin:
+            report(
+                f"expectation value of {observable} under noise",
+                expected=f"{mean:.8g}",
+                got=f"{got.value:.8g} with standard error {got.standard_error:.2g}",
+                causes=["noise is left out"] if abs(got.value - quiet) < margin else [],
+            )
+        if got.standard_error > 0.1:
+            report(f"standard error of {observable} with 4000 shots", expected="below 0.1", got=got.standard_error)
+
+    def _noisy(self) -> Circuit:
+        channels = [op for op in (Op.AMPLITUDE_DAMPING, Op.DEPOLARIZING, Op.BIT_FLIP) if self.offered.supports(op)]
+        builder = Circuit.builder(2).h(0).cx(0, 1)
+        for qubit, op in zip((1, 0, 0), channels, strict=False):
+            builder.append(op, (qubit,), (0.25,))
+        return builder.h(0).measure_all().build()
+
+
+def _without_noise(circuit: Circuit) -> Circuit:
+    kept = [i for i in circuit if i.op not in CHANNELS]
+    return from_instructions(circuit.num_qubits, circuit.num_clbits, kept)

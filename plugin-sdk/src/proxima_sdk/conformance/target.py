@@ -1,0 +1,196 @@
+"""The backend under test: where it comes from, what it declares, how a fresh process finds it again."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, cast
+
+from proxima.contracts.backend import Backend
+from proxima.contracts.operations import OPERATIONS, Op, OpKind
+from proxima.errors import NotFoundError, UsageError
+
+_GROUP = "proxima.plugins"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend's manifest declares.
+
+    Attributes:
+        operations: Names of the operations it runs; ``None`` for all.
+        noise: Whether it runs channels, ``dynamic`` conditions, resets and mid-circuit measurements.
+        rates: Default seconds per unit of work.
+    """
+
+    wants: tuple[str, ...]
+    precisions: tuple[str, ...]
+    methods: tuple[str, ...] = ()
+    operations: frozenset[str] | None = None
+    noise: bool = False
+    dynamic: bool = False
+    max_qubits: int | None = None
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Capabilities:
+        """Reads the manifest's ``capabilities``.
+
+        Raises:
+            UsageError: ``wants`` or ``precisions`` is missing.
+        """
+        for key in ("wants", "precisions"):
+            if not data.get(key):
+                raise UsageError(f"the backend's capabilities lack {key!r}", hint="declare them in plugin.yaml")
+        operations = data.get("operations", "all")
+        return cls(
+            wants=tuple(data["wants"]),
+            precisions=tuple(data["precisions"]),
+            methods=tuple(data.get("methods", ())),
+            operations=None if operations == "all" else frozenset(operations),
+            noise=bool(data.get("noise", False)),
+            dynamic=bool(data.get("dynamic", False)),
+            max_qubits=data.get("max_qubits"),
+            rates=dict(data.get("rates", {})),
+        )
+
+    def supports(self, op: Op) -> bool:
+        """Whether it declares that it runs the operation."""
+        kind = OPERATIONS[op].kind
+        if kind in (OpKind.MEASURE, OpKind.BARRIER):
+            return True
+        if kind is OpKind.RESET and not self.dynamic:
+            return False
+        if kind is OpKind.CHANNEL and not self.noise:
+            return False
+        return self.operations is None or OPERATIONS[op].name in self.operations
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A backend with its capabilities.
+
+    Attributes:
+        reference: What `load_reference` needs to make the backend again in a fresh process; empty where it cannot.
+    """
+
+    backend: Backend
+    capabilities: Capabilities
+    reference: Mapping[str, str]
+
+
+def manifest_of(package: str) -> dict[str, Any] | None:
+    """A package's manifest, without importing the package: the compiled one beside it, else plugin.yaml above it."""
+    spec = importlib.util.find_spec(package.partition(".")[0])
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent
+    compiled = folder / "proxima-plugin.json"
+    if compiled.is_file():
+        return cast(dict[str, Any], json.loads(compiled.read_text(encoding="utf-8")))
+    for above in (folder, *list(folder.parents)[:2]):
+        source = above / "plugin.yaml"
+        if source.is_file():
+            import yaml
+
+            return cast(dict[str, Any], yaml.safe_load(source.read_text(encoding="utf-8")))
+    return None
+
+
+def _declared(manifest: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    """The backends that a manifest declares, with their capabilities."""
+    entries = ((manifest or {}).get("entry_points") or {}).get("backends") or []
+    return {entry["name"]: entry.get("capabilities") or {} for entry in entries}
+
+
+def _from_plugin(plugin: Any, name: str) -> Backend:
+    backends: list[Backend] = plugin.proxima_backends()
+    for backend in backends:
+        if backend.name == name:
+            return backend
+    offered = ", ".join(sorted(b.name for b in backends)) or "none"
+    raise NotFoundError(f"the plugin's proxima_backends() gives no backend called {name!r}; it gives: {offered}")
+
+
+def _by_name(name: str) -> tuple[Backend, Mapping[str, Any]]:
+    known: list[str] = []
+    for entry in entry_points(group=_GROUP):
+        declared = _declared(manifest_of(entry.module))
+        known.extend(declared)
+        if name in declared:
+            return _from_plugin(entry.load(), name), declared[name]
+    raise NotFoundError(
+        f"no installed plugin declares a backend called {name!r}",
+        hint=f"installed plugins declare: {', '.join(sorted(known)) or 'none'}; is your package installed, editable?",
+    )
+
+
+def _made(source: Any) -> Backend:
+    """The backend itself, from an instance, a class or a factory."""
+    if isinstance(source, type) or not hasattr(source, "plan"):
+        source = source()
+    return cast(Backend, source)
+
+
+def _capabilities_beside(backend: Backend) -> Mapping[str, Any]:
+    declared = _declared(manifest_of(type(backend).__module__))
+    if backend.name not in declared:
+        raise UsageError(
+            f"no manifest beside {type(backend).__module__} declares a backend called {backend.name!r}",
+            hint="write plugin.yaml, or give the test class a `capabilities` mapping",
+        )
+    return declared[backend.name]
+
+
+def _reference_to(source: Any) -> Mapping[str, str]:
+    made_by = source if inspect.isclass(source) or inspect.isroutine(source) else type(source)
+    if "<" in made_by.__qualname__:
+        return {}
+    file = inspect.getsourcefile(made_by) or ""
+    return {"module": made_by.__module__, "qualname": made_by.__qualname__, "file": file}
+
+
+def resolve(source: Any, capabilities: Mapping[str, Any] | None = None) -> Target:
+    """Finds the backend.
+
+    Args:
+        source: A backend's name among the installed plugins, or an instance, class or factory of a backend.
+        capabilities: Instead of those in its manifest.
+
+    Raises:
+        NotFoundError: No installed plugin declares that name.
+        UsageError: There is no manifest and no ``capabilities``.
+    """
+    if isinstance(source, str):
+        backend, declared = _by_name(source)
+        return Target(backend, Capabilities.of(capabilities or declared), {"name": source})
+    backend = _made(source)
+    declared = capabilities if capabilities is not None else _capabilities_beside(backend)
+    return Target(backend, Capabilities.of(declared), _reference_to(source))
+
+
+def load_reference(reference: Mapping[str, str]) -> Backend:
+    """Makes the backend that `Target.reference` describes, in whatever process."""
+    if "name" in reference:
+        return _by_name(reference["name"])[0]
+    try:
+        module = importlib.import_module(reference["module"])
+    except ModuleNotFoundError as error:
+        # A test module is no importable module under pytest's importlib mode; its file is.
+        if error.name != reference["module"].partition(".")[0]:
+            raise
+        spec = importlib.util.spec_from_file_location("conformance_target", reference["file"])
+        if spec is None or spec.loader is None:
+            raise
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    found: Any = module
+    for part in reference["qualname"].split("."):
+        found = getattr(found, part)
+    return _made(found)

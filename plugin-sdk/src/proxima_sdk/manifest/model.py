@@ -1,0 +1,326 @@
+"""The manifest's model: what an author may write in ``plugin.yaml``, and the source of the published JSON Schema."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema, model_validator
+
+from proxima.errors import ManifestError, UsageError
+from proxima.plugins.compatibility import KERNEL_API
+from proxima.plugins.manifest import FORMAT, KINDS
+
+PluginType = Literal[
+    "backend",
+    "algorithm",
+    "visualization",
+    "tool",
+    "agent",
+    "ui",
+    "format",
+    "codegen",
+    "view",
+    "screen",
+    "theme",
+    "command",
+    "service",
+    "llm_provider",
+    "mcp_server",
+]
+
+
+def _version(text: str) -> str:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        Version(text)
+    except InvalidVersion:
+        raise ValueError(f"expected a version such as 1.2.0, got {text!r}") from None
+    return text
+
+
+def _specifier(text: str) -> str:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        specifiers = list(SpecifierSet(text))
+    except InvalidSpecifier:
+        raise ValueError(f'expected a version range such as ">=1.0,<2", got {text!r}') from None
+    for specifier in specifiers:
+        if specifier.operator == "===":
+            raise ValueError(f"=== compares text, not versions; write == in {text!r}")
+        if re.fullmatch(r"[0-9]+(\.[0-9]+)*(\.\*)?", specifier.version) is None:
+            raise ValueError(f"expected numbers only, such as 1.4, got {specifier.version!r} in {text!r}")
+    return text
+
+
+def _comparisons(subject: str, text: str) -> list[str]:
+    """A version range as plain comparisons: ``~=1.4.2`` is ``>=1.4.2`` and ``==1.4.*``."""
+    from packaging.specifiers import SpecifierSet
+
+    needs = []
+    for specifier in sorted(SpecifierSet(text), key=str):
+        if specifier.operator == "~=":
+            needs += [f"{subject}>={specifier.version}", f"{subject}=={specifier.version.rpartition('.')[0]}.*"]
+        else:
+            needs.append(f"{subject}{specifier.operator}{specifier.version}")
+    return needs
+
+
+def _requirement(text: str) -> str:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        raise ValueError(f'expected a requirement such as "numpy>=1.21", got {text!r}') from None
+    return text
+
+
+def _class_path(text: str) -> str:
+    parts = text.split(".")
+    if len(parts) < 2 or not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
+        raise ValueError(f'expected "package.module.Class", got {text!r}')
+    return text
+
+
+def _permission(text: str) -> str:
+    from proxima.permissions.grammar import Permission
+
+    try:
+        return str(Permission.parse(text))
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+def _kernel_api(text: str) -> str:
+    match = re.fullmatch(_KERNEL_API, text)
+    if match is None or not int(match[1]) <= int(match[2] or match[1]):
+        raise ValueError(f'expected a number such as "1" or a range such as "1-2", got {text!r}')
+    return text
+
+
+_KERNEL_API = r"^([1-9][0-9]{0,5})(?:-([1-9][0-9]{0,5}))?$"
+
+
+Version = Annotated[str, AfterValidator(_version)]
+Specifier = Annotated[str, AfterValidator(_specifier)]
+Requirement = Annotated[str, AfterValidator(_requirement)]
+ClassPath = Annotated[
+    str, AfterValidator(_class_path), WithJsonSchema({"type": "string", "pattern": r"^[^\W\d]\w*(\.[^\W\d]\w*)+$"})
+]
+PermissionText = Annotated[str, AfterValidator(_permission)]
+KernelApi = Annotated[str, AfterValidator(_kernel_api), WithJsonSchema({"type": "string", "pattern": _KERNEL_API})]
+PluginName = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+
+class ContributionModel(BaseModel):
+    """One contribution; what else its kind takes, such as a backend's capabilities, stands beside these."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=64, description="How users name it; unique within its kind")]
+    target: Annotated[ClassPath, Field(alias="class", description="package.module.Class of the object")]
+    description: str = ""
+
+
+class CapabilitiesModel(BaseModel):
+    """What a backend can do, as data: selection reads it without importing the plugin."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    methods: Annotated[list[str], Field(min_length=1)]
+    wants: Annotated[
+        list[Literal["counts", "samples", "probabilities", "statevector", "density_matrix", "expectation"]],
+        Field(min_length=1),
+    ]
+    precisions: Annotated[list[Literal["single", "double"]], Field(min_length=1)]
+    noise: bool
+    dynamic: Annotated[bool, Field(description="conditions, reset and measurement in the middle of a circuit")]
+    operations: Literal["all"] | list[str] = "all"
+    max_qubits: Annotated[int, Field(ge=1)] | None = None
+    import_seconds: Annotated[float, Field(ge=0, description="what importing the engine costs a fresh process")] = 0.0
+    rates: Annotated[
+        dict[str, Annotated[float, Field(ge=0)]],
+        Field(description="default seconds per unit of the work that the backend's estimates are given in"),
+    ] = Field(default_factory=dict)
+
+
+class BackendModel(ContributionModel):
+    """A backend."""
+
+    capabilities: CapabilitiesModel | None = None
+
+
+class ServiceModel(ContributionModel):
+    """A service, found by the contract it fulfils."""
+
+    contract: Annotated[ClassPath, Field(description="package.module.Class of the contract")]
+
+
+class FormatModel(ContributionModel):
+    """A circuit file format."""
+
+    extensions: list[Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")]] = Field(default_factory=list)
+
+
+class EntryPointsModel(_Strict):
+    """What the plugin contributes, by kind."""
+
+    backends: list[BackendModel] = Field(default_factory=list)
+    formats: list[FormatModel] = Field(default_factory=list)
+    algorithms: list[ContributionModel] = Field(default_factory=list)
+    visualizations: list[ContributionModel] = Field(default_factory=list)
+    codegens: list[ContributionModel] = Field(default_factory=list)
+    tools: list[ContributionModel] = Field(default_factory=list)
+    agents: list[ContributionModel] = Field(default_factory=list)
+    llm_providers: list[ContributionModel] = Field(default_factory=list)
+    mcp_servers: list[ContributionModel] = Field(default_factory=list)
+    commands: list[ContributionModel] = Field(default_factory=list)
+    screens: list[ContributionModel] = Field(default_factory=list)
+    views: list[ContributionModel] = Field(default_factory=list)
+    themes: list[ContributionModel] = Field(default_factory=list)
+    services: list[ServiceModel] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> EntryPointsModel:
+        for kind in KINDS:
+            names = [entry.name for entry in getattr(self, kind)]
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{kind}: the name {twice[0]!r} occurs twice")
+        return self
+
+
+class DependenciesModel(_Strict):
+    """What the plugin needs: Python requirements, and system parts that are checked but never installed."""
+
+    python: list[Requirement] = Field(default_factory=list)
+    system: list[str] = Field(default_factory=list)
+
+
+class PriceModel(_Strict):
+    """A paid plugin's price."""
+
+    amount: Annotated[float, Field(gt=0)]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+
+
+class MarketplaceModel(_Strict):
+    """How a marketplace presents the plugin."""
+
+    price: Literal["free"] | PriceModel = "free"
+    featured: bool = False
+    mature_rating: bool = False
+    support_url: str = ""
+    documentation_url: str = ""
+
+
+class ManifestModel(_Strict):
+    """``plugin.yaml``."""
+
+    name: Annotated[PluginName, Field(description="The plugin's id: lower-case words joined by hyphens")]
+    version: Version
+    display_name: str = ""
+    description: Annotated[str, Field(min_length=1, max_length=500)]
+    author: str = ""
+    email: str = ""
+    website: str = ""
+    license: Annotated[str, Field(min_length=1, description="An SPDX expression, e.g. MIT")]
+    kernel_api: Annotated[KernelApi, Field(description='The kernel API it is made for, "1" or a range "1-2"')] = str(
+        KERNEL_API
+    )
+    proxima_version: Specifier = ""
+    python_version: Specifier = ""
+    type: PluginType
+    category: str = ""
+    tags: list[str] = Field(default_factory=list)
+    entry_points: EntryPointsModel = Field(default_factory=EntryPointsModel)
+    dependencies: DependenciesModel = Field(default_factory=DependenciesModel)
+    permissions: list[PermissionText] = Field(default_factory=list)
+    isolation: Literal["in-process", "worker"] | None = None
+    config_schema: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    marketplace: MarketplaceModel = Field(default_factory=MarketplaceModel)
+
+    @model_validator(mode="after")
+    def _config_schema_is_json_schema(self) -> ManifestModel:
+        import jsonschema
+        import referencing
+        import referencing.exceptions
+
+        for name, schema in self.config_schema.items():
+            try:
+                jsonschema.Draft202012Validator.check_schema(schema)
+                if "default" in schema:  # an empty registry, so that no $ref is fetched
+                    jsonschema.Draft202012Validator(schema, registry=referencing.Registry()).validate(schema["default"])
+            except (jsonschema.SchemaError, jsonschema.ValidationError) as error:
+                raise ValueError(f"config_schema.{name}: {error.message}") from None
+            except referencing.exceptions.Unresolvable as error:
+                raise ValueError(f"config_schema.{name}: cannot resolve {error.ref!r}") from None
+        return self
+
+    def compiled(self) -> dict[str, Any]:
+        """The manifest as it is written to ``proxima-plugin.json``, every field present."""
+        data = self.model_dump(mode="json", by_alias=True)
+        data["display_name"] = self.display_name or self.name
+        data["entry_points"] = {kind: entries for kind, entries in data["entry_points"].items() if entries}
+        return {"format": FORMAT, "fits": self._fits(), "kinds": " ".join(data["entry_points"]), **data}
+
+    def _fits(self) -> str:
+        low, _, high = self.kernel_api.partition("-")
+        needs = [f"kernel-api>={low}", f"kernel-api<={high or low}"]
+        needs += _comparisons("python", self.python_version) + _comparisons("proxima", self.proxima_version)
+        return " ".join(needs)
+
+
+def check_manifest(data: Any, *, source: str) -> ManifestModel:
+    """The model of a manifest.
+
+    Raises:
+        ManifestError: Each wrong field, up to 20, on a line of its own: its path, what was expected, what was found.
+    """
+    if not isinstance(data, dict):
+        raise ManifestError(f"{source}: expected a mapping of fields, got {type(data).__name__}")
+    try:
+        model = ManifestModel.model_validate(data)
+        json.dumps(data, allow_nan=False)
+    except ValidationError as error:
+        lines = [f"{source}: {_path(e['loc'])}: {_expected(e)}" for e in error.errors()[:20]]
+        raise ManifestError("\n".join(lines)) from None
+    except (TypeError, ValueError) as error:  # a date, bytes, infinity
+        raise ManifestError(f"{source}: JSON cannot hold it: {error}") from None
+    return model
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of ``plugin.yaml``."""
+    schema = ManifestModel.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Proxima plugin manifest"}
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path.removeprefix(".") or "the manifest"
+
+
+def _expected(error: Any) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return "missing; this field is required"
+    if error["type"] == "extra_forbidden":
+        return "there is no such field"
+    if error["type"] == "value_error":
+        return message
+    message = message.replace("Input should be", "expected").replace(
+        "String should match pattern", "expected text like"
+    )
+    return f"{message}, got {error['input']!r:.80}"

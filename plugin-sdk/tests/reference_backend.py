@@ -1,0 +1,362 @@
+"""A right little backend on top of the reference simulator, and one wrong variant for each fault the kit must find."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext, RunRequest
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.features import Features
+from proxima.contracts.operations import OPERATIONS, Op, OpKind
+from proxima.contracts.result import ErrorBound, Expectation, RunResult, counts_from_samples
+from proxima.errors import BackendUnavailableError, UnsupportedError, UsageError
+from proxima_sdk import reference
+from proxima_sdk.circuits import clbits_reversed, qubits_reversed, rewritten
+
+# The engine of this backend, as far as the kit is concerned: a module that can be hidden and that plan() imports.
+ENGINE = "colorsys"
+
+CAPABILITIES: Mapping[str, Any] = {
+    "methods": ["ensemble"],
+    "wants": ["counts", "samples", "probabilities", "statevector", "density_matrix", "expectation"],
+    "precisions": ["single", "double"],
+    "noise": True,
+    "dynamic": True,
+    "operations": "all",
+    "max_qubits": 12,
+    "rates": {"run": 1e-4, "gate": 5e-5},
+}
+
+
+class ReferenceBackend(Backend):
+    """Exact for up to 12 qubits, 6 where the state is mixed."""
+
+    name = "reference"
+
+    def probe(self) -> Probe:
+        if importlib.util.find_spec(ENGINE) is None:
+            return Probe("not_installed", f"{ENGINE} is not installed", f"install {ENGINE}")
+        return Probe("available", versions={"numpy": importlib.metadata.version("numpy")})
+
+    def estimate(self, request: RunRequest, features: Features) -> Estimate:
+        mixed = features.noise_sites > 0 or features.is_dynamic
+        limit = reference.MAX_MIXED_QUBITS if mixed else reference.MAX_PURE_QUBITS
+        if features.num_qubits > limit:
+            return Estimate(False, f"{features.num_qubits} qubits are more than {limit}")
+        elements = 4**features.num_qubits if mixed else 2**features.num_qubits
+        work = {"run": 1.0, "gate": float(features.num_operations)}
+        return Estimate(True, method="ensemble", memory_bytes=64 * elements, work=work)
+
+    def plan(self, request: RunRequest) -> Plan:
+        try:
+            importlib.import_module(ENGINE)
+        except ImportError as error:
+            raise BackendUnavailableError(f"{ENGINE} cannot be imported", hint=f"install {ENGINE}") from error
+        method = request.options.get("method", "ensemble")
+        if method != "ensemble":
+            raise UnsupportedError(f"there is no method {method!r}", hint="use 'ensemble'")
+        circuit = request.circuit
+        if circuit.parameters:
+            raise UsageError(f"open parameters: {', '.join(circuit.parameters)}", hint="bind them")
+        sampled = {"counts", "samples"} & set(request.wants)
+        if sampled and not (circuit.columns.ops == Op.MEASURE).any():
+            raise UsageError("the circuit measures nothing, so it has no counts", hint="add measurements")
+        if "statevector" in request.wants and not reference.is_pure(circuit):
+            raise UnsupportedError("a noisy or dynamic circuit has no statevector", hint="ask for density_matrix")
+        return Plan(backend=self.name, request=request, method="ensemble", native=circuit, timings={"translate": 0.0})
+
+    def run(self, plan: Plan, context: RunContext) -> RunResult:
+        request, start = plan.request, time.perf_counter()
+        state = self.final_state(plan.native, context)
+        executed = time.perf_counter()
+        samples = self.samples(plan.native, state, request) if request.shots and _sampled(request) else None
+        done = time.perf_counter()
+        dtype = np.complex64 if request.precision == "single" else np.complex128
+        wants, pure = request.wants, state.statevector
+        return RunResult(
+            backend=self.name,
+            method=plan.method,
+            precision=request.precision,
+            shots=request.shots,
+            seed=request.seed,
+            counts=counts_from_samples(samples) if samples is not None and "counts" in wants else None,
+            samples=samples if "samples" in wants else None,
+            statevector=pure.astype(dtype) if "statevector" in wants else None,
+            density_matrix=state.density_matrix().astype(dtype) if "density_matrix" in wants else None,
+            probabilities=state.probabilities() if "probabilities" in wants else None,
+            expectations=tuple(
+                Expectation(str(o), *reference.expectation(plan.native, o))
+                for o in (request.observables if "expectation" in wants else ())
+            ),
+            error_bound=_bound(request),
+            timings={**plan.timings, "execute": executed - start, "sample": done - executed},
+            versions=dict(self.probe().versions),
+        )
+
+    def final_state(self, circuit: Circuit, context: RunContext) -> SimpleNamespace:
+        """The state before the final measurements, and the exact distribution of the classical bits."""
+        if reference.is_pure(circuit):
+            psi = reference.initial_state(circuit.num_qubits)
+            for instruction in circuit.without_final_measurements():
+                context.check()
+                if instruction.op is not Op.BARRIER:
+                    psi = reference.apply(reference.gate_matrix(instruction), instruction.qubits, psi)
+            return SimpleNamespace(
+                statevector=psi,
+                density_matrix=lambda: np.outer(psi, psi.conj()),
+                probabilities=lambda: np.abs(psi) ** 2,
+            )
+        ensemble = reference.initial_ensemble(circuit)
+        for instruction in circuit.without_final_measurements():
+            context.check()
+            ensemble = reference.advance(ensemble, instruction)
+        rho = sum(ensemble.values(), np.zeros_like(next(iter(ensemble.values()))))
+        return SimpleNamespace(
+            statevector=None,
+            density_matrix=lambda: rho,
+            probabilities=lambda: np.diagonal(rho).real.copy(),
+            ensemble=ensemble,
+        )
+
+    def generator(self, request: RunRequest) -> np.random.Generator:
+        return np.random.default_rng(request.seed)
+
+    def samples(self, circuit: Circuit, state: SimpleNamespace, request: RunRequest) -> np.ndarray:
+        """Drawn from the exact distribution: uint8, shape (shots, num_clbits)."""
+        rng, shots = self.generator(request), request.shots
+        out = np.zeros((shots, circuit.num_clbits), dtype=np.uint8)
+        if state.statevector is not None:
+            indices = _draw(rng, np.abs(state.statevector) ** 2, shots)
+        else:
+            branches = list(state.ensemble.items())
+            chosen = _draw(rng, np.array([np.trace(rho).real for _, rho in branches]), shots)
+            indices = np.zeros(shots, dtype=np.int64)
+            for number, (bits, rho) in enumerate(branches):
+                here = np.flatnonzero(chosen == number)
+                out[here] = bits
+                indices[here] = _draw(rng, np.diagonal(rho).real, len(here))
+        for qubit, clbit in circuit.final_measurements:
+            out[:, clbit] = indices >> qubit & 1
+        return out
+
+
+def _bound(request: RunRequest) -> ErrorBound:
+    if _sampled(request) and request.shots:
+        return ErrorBound("sampling", 0.5 / np.sqrt(request.shots))
+    return ErrorBound("exact", 1e-6 if request.precision == "single" else 1e-14)
+
+
+def _sampled(request: RunRequest) -> bool:
+    return bool({"counts", "samples"} & set(request.wants))
+
+
+def _draw(rng: np.random.Generator, weights: np.ndarray, size: int) -> np.ndarray:
+    weights = np.maximum(weights, 0.0)
+    return rng.choice(len(weights), size=size, p=weights / weights.sum())
+
+
+class FlippedEndianness(ReferenceBackend):
+    """Takes qubit 0 for the most significant bit, and prints bit strings lowest classical bit first."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        return replace(super().plan(request), native=clbits_reversed(qubits_reversed(request.circuit)))
+
+
+class ReversedRotationSign(ReferenceBackend):
+    """exp(+i theta X / 2) for rx."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        def negate(i):
+            return i._replace(params=tuple(-p for p in i.params)) if i.op is Op.RX else i
+
+        plan = super().plan(request)
+        return replace(plan, native=rewritten(request.circuit, negate))
+
+
+class DroppedIdleQubit(ReferenceBackend):
+    """Leaves qubits out of the state that nothing touches, as engines do that collect qubits from operations."""
+
+    def run(self, plan: Plan, context: RunContext) -> RunResult:
+        touched = sorted({q for i in plan.native for q in i.qubits})
+        if not touched or len(touched) == plan.native.num_qubits:
+            return super().run(plan, context)
+        place = {q: k for k, q in enumerate(touched)}
+        builder = Circuit.builder(len(touched), plan.native.num_clbits)
+        for op, qubits, params, clbit, condition, matrices in plan.native:
+            builder.append(op, [place[q] for q in qubits], params, clbit=clbit, condition=condition, matrices=matrices)
+        return super().run(replace(plan, native=builder.build()), context)
+
+
+class IgnoredSeed(ReferenceBackend):
+    """Draws from fresh entropy."""
+
+    def generator(self, request: RunRequest) -> np.random.Generator:
+        return np.random.default_rng()
+
+
+class ConstantSeed(ReferenceBackend):
+    """Draws the same samples whatever the seed."""
+
+    def generator(self, request: RunRequest) -> np.random.Generator:
+        return np.random.default_rng(0)
+
+
+class OtherDepolarizing(ReferenceBackend):
+    """depolarizing(p) as the weight of the maximally mixed state."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        def scale(i):
+            return i._replace(params=(0.75 * i.params[0],)) if i.op is Op.DEPOLARIZING else i
+
+        return replace(super().plan(request), native=rewritten(request.circuit, scale))
+
+
+class DroppedClassicalBits(ReferenceBackend):
+    """Gives a letter only for classical bits that a measurement writes."""
+
+    def run(self, plan: Plan, context: RunContext) -> RunResult:
+        result = super().run(plan, context)
+        if result.counts is None:
+            return result
+        written = {i.clbit for i in plan.native if i.clbit >= 0}
+        width = plan.native.num_clbits
+        counts: dict[str, int] = {}
+        for key, number in result.counts.items():
+            short = "".join(letter for k, letter in enumerate(key) if width - 1 - k in written)
+            counts[short] = counts.get(short, 0) + number
+        return replace(result, counts=counts)
+
+
+class SingleForDouble(ReferenceBackend):
+    """Computes in single precision whatever is asked, and converts."""
+
+    def run(self, plan: Plan, context: RunContext) -> RunResult:
+        result = super().run(replace(plan, request=replace(plan.request, precision="single")), context)
+        if plan.request.precision == "single":
+            return result
+
+        def widened(array):
+            return None if array is None else array.astype(np.complex128)
+
+        return replace(
+            result,
+            precision="double",
+            statevector=widened(result.statevector),
+            density_matrix=widened(result.density_matrix),
+        )
+
+
+class IgnoredCancel(ReferenceBackend):
+    """Never looks at its context."""
+
+    def run(self, plan: Plan, context: RunContext) -> RunResult:
+        return super().run(plan, RunContext())
+
+
+class ShotsOffByOne(ReferenceBackend):
+    """Draws one shot too few."""
+
+    def samples(self, circuit: Circuit, state: SimpleNamespace, request: RunRequest) -> np.ndarray:
+        return super().samples(circuit, state, request)[1:]
+
+
+class ExchangedControlOfCrx(ReferenceBackend):
+    """Takes crx's first qubit for the target."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        def swap(i):
+            return i._replace(qubits=i.qubits[::-1]) if i.op is Op.CRX else i
+
+        return replace(super().plan(request), native=rewritten(request.circuit, swap))
+
+
+class IgnoredCondition(ReferenceBackend):
+    """Applies conditioned gates always."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        return replace(super().plan(request), native=rewritten(request.circuit, lambda i: i._replace(condition=None)))
+
+
+class Greedy(ReferenceBackend):
+    """Says that 40 qubits fit."""
+
+    def estimate(self, request: RunRequest, features: Features) -> Estimate:
+        return Estimate(True, method="ensemble", memory_bytes=2**20, work={"run": 1.0})
+
+
+class StaleBind(ReferenceBackend):
+    """Keeps the first plan's angles when it binds new ones."""
+
+    def bind(self, plan: Plan, request: RunRequest) -> Plan:
+        return replace(plan, request=request)
+
+
+class UncaughtImport(ReferenceBackend):
+    """Lets the engine's ImportError through."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        importlib.import_module(ENGINE)
+        return super().plan(request)
+
+
+class EagerProbe(ReferenceBackend):
+    """Imports the engine to see whether it is there."""
+
+    def probe(self) -> Probe:
+        try:
+            importlib.import_module(ENGINE)
+        except ImportError as error:
+            return Probe("not_installed", str(error), f"install {ENGINE}")
+        return super().probe()
+
+
+LIMITED: Mapping[str, Any] = {
+    "methods": ["ensemble"],
+    "wants": ["counts"],
+    "precisions": ["single"],
+    "operations": ["x", "h", "t", "s", "cx", "rx", "ry", "rz"],
+    "max_qubits": 12,
+}
+
+
+class LimitedBackend(ReferenceBackend):
+    """Counts in single precision over eight gates, and says so: what the kit must test through three bases."""
+
+    name = "limited"
+
+    def _refusal(self, request: RunRequest) -> str:
+        if request.precision == "double":
+            return "double precision is not offered"
+        for want in request.wants:
+            if want != "counts":
+                return f"the want {want} is not offered"
+        for instruction in request.circuit:
+            name, kind = OPERATIONS[instruction.op].name, OPERATIONS[instruction.op].kind
+            if kind not in (OpKind.MEASURE, OpKind.BARRIER) and name not in LIMITED["operations"]:
+                return f"the operation {name} is not offered"
+        return "conditions and mid-circuit measurements are not offered" if request.circuit.is_dynamic else ""
+
+    def estimate(self, request: RunRequest, features: Features) -> Estimate:
+        refusal = self._refusal(request)
+        return Estimate(False, refusal) if refusal else super().estimate(request, features)
+
+    def plan(self, request: RunRequest) -> Plan:
+        if refusal := self._refusal(request):
+            raise UnsupportedError(refusal, hint="use the reference backend")
+        return super().plan(request)
+
+
+class LimitedReversedRotationSign(LimitedBackend):
+    """The limited backend with exp(+i theta X / 2) for rx."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        return replace(super().plan(request), native=ReversedRotationSign().plan(request).native)

@@ -1,0 +1,230 @@
+"""The kit passes a right backend, and finds each fault of a wrong one and says what it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Imported here, so that pytester's inner runs, which forget what they import, need not load numpy twice.
+import proxima_sdk.conformance.backend  # noqa: F401
+
+pytest_plugins = ["pytester"]
+
+_TESTS = Path(__file__).parent
+_SLOW = "not (cancel or deadline or engine or import_no)"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    passed: set[str]
+    skipped: dict[str, str]
+    failed: dict[str, str]
+
+
+def run_kit(pytester: pytest.Pytester, backend: str, select: str = "", capabilities: str = "CAPABILITIES") -> Outcome:
+    """Runs the kit on a backend of reference_backend.py; checks by name, with the reason or explanation."""
+    # A neutral name, because -k looks at it too.
+    pytester.makepyfile(
+        test_kit=f"""
+        import sys
+
+        sys.path.insert(0, {str(_TESTS)!r})
+
+        import reference_backend
+        from proxima_sdk.conformance import BackendConformance
+
+
+        class TestFault(BackendConformance):
+            backend = reference_backend.{backend}
+            capabilities = reference_backend.{capabilities}
+            engine_module = reference_backend.ENGINE
+        """
+    )
+    run = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider", *(("-k", select) if select else ()))
+    passed, skipped, failed = run.reprec.listoutcomes()
+
+    def name(report: pytest.TestReport) -> str:
+        return report.nodeid.rpartition("::")[2]
+
+    return Outcome(
+        {name(report) for report in passed},
+        {name(report): report.longrepr[2] for report in skipped},
+        {name(report): report.longreprtext for report in failed},
+    )
+
+
+def expect(outcome: Outcome, explanations: dict[str, str]) -> None:
+    for check, phrase in explanations.items():
+        assert check in outcome.failed, f"{check} found nothing; failed were {sorted(outcome.failed)}"
+        assert phrase in outcome.failed[check]
+
+
+def test_passes_the_right_backend(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "ReferenceBackend")
+    assert outcome.failed == {}
+    assert len(outcome.passed) > 150
+    assert {"test_cancel[gates]", "test_engine_absent", "test_engine_broken"} <= outcome.passed
+
+
+def test_passes_a_limited_backend_and_says_what_it_skipped(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "LimitedBackend", _SLOW, "LIMITED")
+    assert outcome.failed == {}
+    assert {"test_gate[rx]", "test_gate_on_every_qubit_order[cx]"} <= outcome.passed
+    assert "test_undeclared_operations_are_refused_by_name" in outcome.passed
+    assert "limited does not declare the operation 'ccx'" in outcome.skipped["test_gate[ccx]"]
+    assert "limited does not declare the want 'expectation'" in outcome.skipped["test_expectation_values"]
+
+
+def test_finds_a_rotation_sign_without_states(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "LimitedReversedRotationSign", "test_gate", "LIMITED")
+    assert set(outcome.failed) == {"test_gate[rx]"}
+    expect(outcome, {"test_gate[rx]": "rotation sign reversed"})
+
+
+def test_finds_flipped_endianness(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "FlippedEndianness", _SLOW)
+    expect(
+        outcome,
+        {
+            "test_endianness_of_states": "looks big-endian",
+            "test_endianness_of_counts": "looks big-endian",
+            "test_gate[rx]": "looks big-endian",
+            "test_array[statevector-double]": "looks big-endian",
+            "test_random_circuit[0-double]": "looks big-endian",
+        },
+    )
+
+
+def test_finds_reversed_rotation_sign(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "ReversedRotationSign", _SLOW)
+    expect(outcome, {"test_gate[rx]": "rotation sign reversed"})
+    assert "exp(-i theta X / 2)" in outcome.failed["test_gate[rx]"]
+    assert [check for check in outcome.failed if check.startswith(("test_gate", "test_endian", "test_channel"))] == [
+        "test_gate[rx]"
+    ]
+
+
+def test_finds_dropped_idle_qubit(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "DroppedIdleQubit", _SLOW)
+    expect(
+        outcome,
+        {
+            "test_idle_qubits_are_kept[(1, 3)]": "idle qubit dropped",
+            "test_idle_qubits_are_kept[(0,)]": "idle qubit dropped",
+            "test_endianness_of_states": "idle qubit dropped",
+        },
+    )
+    assert not [check for check in outcome.failed if check.startswith("test_gate")]
+
+
+def test_finds_ignored_seed(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "IgnoredSeed", _SLOW)
+    expect(
+        outcome,
+        {"test_same_seed_gives_same_counts": "seed ignored", "test_plan_can_be_run_again": "a plan run twice"},
+    )
+    assert not [check for check in outcome.failed if check.startswith(("test_gate", "test_array", "test_idle"))]
+
+
+def test_finds_constant_seed(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "ConstantSeed", "seed or test_gate")
+    assert set(outcome.failed) == {"test_different_seeds_give_different_counts"}
+    expect(outcome, {"test_different_seeds_give_different_counts": "seed ignored"})
+
+
+def test_finds_another_depolarizing_convention(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "OtherDepolarizing", "channel")
+    assert set(outcome.failed) == {"test_channel[depolarizing]"}
+    expect(outcome, {"test_channel[depolarizing]": "weight of the maximally mixed state"})
+
+
+def test_finds_dropped_classical_bits(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "DroppedClassicalBits", "subset or unwritten or permuted")
+    assert set(outcome.failed) == {"test_measured_subset", "test_unwritten_classical_bits_stay_zero"}
+    expect(outcome, {"test_measured_subset": "unwritten classical bits dropped"})
+
+
+def test_finds_single_precision_given_for_double(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "SingleForDouble", "test_array or random_circuit")
+    phrase = "less than double precision"
+    expect(outcome, {"test_array[statevector-double]": phrase, "test_random_circuit[1-double]": phrase})
+    assert not [check for check in outcome.failed if "single" in check]
+
+
+def test_finds_ignored_cancel(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "IgnoredCancel", "test_cancel and gates or test_deadline and gates")
+    expect(outcome, {"test_cancel[gates]": "cancel ignored", "test_deadline[gates]": "cancel ignored"})
+
+
+def test_finds_a_missing_shot(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "ShotsOffByOne", "shots_are")
+    expect(outcome, {"test_shots_are_honoured[7]": "shots off by one"})
+
+
+def test_finds_exchanged_control_and_target(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "ExchangedControlOfCrx", "test_gate")
+    assert set(outcome.failed) == {"test_gate[crx]", "test_gate_on_every_qubit_order[crx]"}
+    expect(outcome, {"test_gate[crx]": "control and target exchanged"})
+
+
+def test_finds_ignored_conditions(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "IgnoredCondition", "condition or middle")
+    expect(outcome, {"test_condition[bits(0,)==1]": "the condition is ignored"})
+    assert "test_measurement_in_the_middle" in outcome.passed
+
+
+def test_finds_an_estimate_that_takes_too_much(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "Greedy", "memory or estimate")
+    expect(outcome, {"test_memory_is_refused_before_it_is_taken": "40 entangled qubits"})
+
+
+def test_finds_stale_angles_after_bind(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "StaleBind", "bound or plan_can")
+    assert set(outcome.failed) == {"test_bound_plans_equal_a_loop"}
+    expect(outcome, {"test_bound_plans_equal_a_loop": "the angles of the first plan are still in it"})
+
+
+def test_finds_an_uncaught_import_error(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "UncaughtImport", "engine or probe_and")
+    expect(outcome, {"test_engine_absent": "is not caught", "test_engine_broken": "is not caught"})
+    assert "test_probe_and_estimate_import_no_engine" in outcome.passed
+
+
+def test_finds_an_engine_imported_by_probe(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "EagerProbe", "engine or probe_and")
+    expect(outcome, {"test_probe_and_estimate_import_no_engine": "module-level import"})
+
+
+def test_finds_capabilities_that_say_too_much(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "LimitedBackend", "test_gate", "CAPABILITIES")
+    expect(outcome, {"test_gate[ccx]": "capabilities in the manifest say more than the backend does"})
+
+
+def test_summary_counts_checks_and_gives_reasons_for_skipping(pytester: pytest.Pytester) -> None:
+    # A neutral name, because -k looks at it too.
+    pytester.makepyfile(
+        test_kit=f"""
+        import sys
+
+        sys.path.insert(0, {str(_TESTS)!r})
+
+        import reference_backend
+        from proxima_sdk.conformance import BackendConformance
+
+
+        class TestLimited(BackendConformance):
+            backend = reference_backend.LimitedBackend()
+            capabilities = reference_backend.LIMITED
+        """
+    )
+    run = pytester.runpytest_inprocess("-q", "-k", "endianness or expectation_values or engine_absent")
+    run.stdout.fnmatch_lines(
+        [
+            "*Proxima conformance kit, version 1*",
+            "TestLimited: 3 passed, 2 skipped",
+            "  skipped 1: limited does not declare the want 'expectation' (capabilities.wants)",
+            "  skipped 1: limited has no engine_module: nothing to hide",
+        ]
+    )

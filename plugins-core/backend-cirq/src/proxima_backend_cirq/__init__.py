@@ -1,0 +1,24 @@
+"""Proxima backend: Cirq's statevector, density matrix and stabiliser simulators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from proxima.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from proxima.contracts.backend import Backend
+
+
+class Plugin:
+    """Offers the backend to the kernel."""
+
+    @hookimpl
+    def proxima_backends(self) -> list[Backend]:
+        """The one backend of this package."""
+        from proxima_backend_cirq.backend import CirqBackend
+
+        return [CirqBackend()]
+
+
+plugin = Plugin()

@@ -1,0 +1,11 @@
+"""The conformance kit on Cirq, with each method left to the backend and with each one named."""
+
+from __future__ import annotations
+
+from proxima_backend_cirq.backend import CirqBackend
+from proxima_sdk.conformance import BackendConformance
+
+
+class TestCirq(BackendConformance):
+    backend = CirqBackend
+    engine_module = "cirq"

@@ -1,0 +1,117 @@
+"""`Calibration`: seconds per unit of work for each backend, as measured on this machine or as its manifest says."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from proxima.paths import Paths
+from proxima.storage import write_atomic
+from proxima_execution.host import fingerprint
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class BackendRates:
+    """One backend as it was measured.
+
+    Attributes:
+        versions: Of its engine; with other versions the rates are not used.
+        rates: Seconds per unit of work.
+        import_seconds: What importing the engine costs a fresh process.
+        typical, worst: By what factor the fit misses the measured times: geometric mean and maximum.
+        circuits: How many timings were fitted.
+    """
+
+    versions: Mapping[str, str]
+    rates: Mapping[str, float]
+    import_seconds: float
+    typical: float
+    worst: float
+    circuits: int
+    created: float = field(default_factory=time.time)
+
+
+class Calibration:
+    """The stored calibration, read on first use and again when another process has replaced it.
+
+    Args:
+        path: Of the JSON file; it need not exist.
+        warn: Told once why a stored calibration is not used.
+    """
+
+    def __init__(self, path: str, warn: Callable[[str], object]) -> None:
+        self.path = path
+        self._warn = warn
+        self._warned: set[str] = set()
+        self._stamp: tuple[int, int] | None = None
+        self._backends: dict[str, BackendRates] = {}
+
+    def rates_of(
+        self, backend: str, versions: Mapping[str, str], capabilities: Mapping[str, Any]
+    ) -> tuple[Mapping[str, float], float]:
+        """Seconds per unit of work and seconds to import the engine: measured where that fits, else the manifest's."""
+        shipped = capabilities.get("rates", {})
+        measured = self.backends().get(backend)
+        if measured is None:
+            return shipped, float(capabilities.get("import_seconds", 0.0))
+        if dict(measured.versions) != dict(versions):
+            self._tell(f"the calibration of {backend} was made with another version of its engine and is not used")
+            return shipped, float(capabilities.get("import_seconds", 0.0))
+        return {**shipped, **measured.rates}, measured.import_seconds
+
+    def backends(self) -> Mapping[str, BackendRates]:
+        """What is stored for this machine, by backend."""
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            self._stamp, self._backends = None, {}
+            return self._backends
+        stamp = (status.st_mtime_ns, status.st_ino)
+        if stamp != self._stamp:
+            self._stamp, self._backends = stamp, self._read()
+        return self._backends
+
+    def _read(self) -> dict[str, BackendRates]:
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                data = json.load(file)
+            if data["format"] != _FORMAT or data["host"] != fingerprint():
+                self._tell("the stored calibration was made on another machine or by another version and is not used")
+                return {}
+            return {str(name): _checked(BackendRates(**entry)) for name, entry in data["backends"].items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self._tell(f"the stored calibration {self.path} cannot be read and is not used: {error}")
+            return {}
+
+    def save(self, measured: Mapping[str, BackendRates]) -> None:
+        """Stores what was measured, at once or not at all; other backends keep what they have.
+
+        Raises:
+            StorageError: The disk is full or read-only; the old file stands.
+        """
+        merged = {**self.backends(), **measured}
+        data = {
+            "format": _FORMAT,
+            "host": fingerprint(),
+            "backends": {name: asdict(rates) for name, rates in sorted(merged.items())},
+        }
+        Paths.ensure(os.path.dirname(self.path))
+        write_atomic(self.path, json.dumps(data, indent=1) + "\n")
+
+    def _tell(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            self._warn(f"{message}; `proxima calibrate` makes a new one")
+
+
+def _checked(rates: BackendRates) -> BackendRates:
+    numbers = (*rates.rates.values(), rates.import_seconds)
+    if not all(0 <= n < float("inf") for n in numbers):
+        raise ValueError("a rate is not a number from 0")
+    return rates

@@ -1,0 +1,1 @@
+"""The commands of the execution plugin, one module each."""

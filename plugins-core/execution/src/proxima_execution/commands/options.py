@@ -1,0 +1,82 @@
+"""Command-line options that `run` and `compare` share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from proxima.contracts.execution import RunOptions
+from proxima.errors import UsageError
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what says how a circuit is run."""
+    parser.add_argument("file", metavar="FILE", help="a circuit file, or - for standard input")
+    parser.add_argument("--shots", type=int, metavar="N", help="samples to take (default 1024)")
+    parser.add_argument("--seed", type=int, metavar="N", help="makes the samples reproducible")
+    parser.add_argument("--precision", choices=("single", "double"), help="the least precision accepted")
+    parser.add_argument(
+        "--noise", metavar="NAME:P", help="e.g. depolarizing:0.01, on each qubit a gate touches, after each gate"
+    )
+    parser.add_argument(
+        "--want",
+        action="append",
+        metavar="WHAT",
+        help='counts (default), samples, probabilities, statevector, density_matrix, expectation:"0.5*ZZI - XIX"; '
+        "may be repeated or separated by commas",
+    )
+    parser.add_argument("--deadline", type=float, metavar="S", help="give up after so many seconds")
+    parser.add_argument("--threads", type=int, metavar="N", help="the most threads to use (default: every core)")
+    parser.add_argument("--method", metavar="NAME", help="the backend's simulation method, e.g. stabilizer")
+    parser.add_argument(
+        "--param", action="append", default=[], metavar="NAME=VALUE", help="a value for an open parameter"
+    )
+    parser.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="an option of the backend's own"
+    )
+
+
+def run_options(args: argparse.Namespace, **more: Any) -> RunOptions:
+    """The options that the arguments give.
+
+    Raises:
+        UsageError: One is wrong.
+    """
+    wants = [part.strip() for text in args.want or ["counts"] for part in text.split(",")]
+    options = dict(_pair("--option", text) for text in args.option)
+    if args.method is not None:
+        options["method"] = args.method
+    return RunOptions.parse(
+        want=wants,
+        noise=args.noise,
+        shots=args.shots,
+        seed=args.seed,
+        precision=args.precision,
+        deadline=args.deadline,
+        threads=args.threads,
+        parameters=_numbers(args.param),
+        options=options,
+        **more,
+    )
+
+
+def _numbers(pairs: Sequence[str]) -> dict[str, float]:
+    values: dict[str, float] = {}
+    for text in pairs:
+        name, value = _pair("--param", text)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UsageError(f"--param {text}: expected NAME=NUMBER")
+        values[name] = float(value)
+    return values
+
+
+def _pair(option: str, text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(f"{option} {text}: expected NAME=VALUE")
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value

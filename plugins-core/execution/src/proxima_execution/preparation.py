@@ -1,0 +1,86 @@
+"""From a circuit and the user's options to the request that backends are asked."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+
+import numpy as np
+
+from proxima.contracts.backend import RunRequest
+from proxima.contracts.circuit import Circuit, Register
+from proxima.contracts.execution import RunOptions
+from proxima.contracts.operations import Op
+from proxima.errors import UsageError
+
+SAMPLED = frozenset({"counts", "samples"})
+
+
+def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[str, ...]]:
+    """The request, and notes on what was added to the circuit.
+
+    Open parameters are bound, then the noise model is applied, then, where counts or samples are wanted of a circuit
+    that measures nothing, every qubit is measured.
+
+    Raises:
+        UsageError: A parameter has no value, an observable has another number of qubits than the circuit, or nothing
+            is wanted.
+    """
+    options.check()
+    if not circuit.num_qubits:
+        raise UsageError("the circuit has no qubits, so there is nothing to run")
+    if not options.wants:
+        raise UsageError("nothing is wanted of the run", hint="ask for counts, or a statevector, ...")
+    if "expectation" in options.wants and not options.observables:
+        raise UsageError("an expectation value is wanted, but of no observable", hint="name one: expectation:ZZI")
+    for observable in options.observables:
+        if observable.num_qubits != circuit.num_qubits:
+            raise UsageError(
+                f"the observable {observable} spans {observable.num_qubits} qubits, the circuit has "
+                f"{circuit.num_qubits}",
+                hint="write one letter for each qubit, the highest qubit leftmost",
+            )
+    notes = tuple(str(note) for note in circuit.metadata.get("notes", ()))
+    circuit = circuit.bind(options.parameters)
+    if options.noise is not None:
+        circuit = options.noise.apply(circuit)
+    sampled = not SAMPLED.isdisjoint(options.wants)
+    if sampled and not (circuit.columns.ops == Op.MEASURE).any():
+        circuit = measure_every_qubit(circuit)
+        notes += ("The circuit measures nothing, so every qubit was measured at its end.",)
+    return (
+        RunRequest(
+            circuit=circuit,
+            shots=options.shots if sampled else None,
+            seed=secrets.randbits(63) if options.seed is None else options.seed,
+            precision=options.precision or ("single" if SAMPLED.issuperset(options.wants) else "double"),
+            wants=options.wants,
+            observables=options.observables,
+            options=options.options,
+        ),
+        notes,
+    )
+
+
+def measure_every_qubit(circuit: Circuit) -> Circuit:
+    """The circuit with qubit i measured into classical bit i at its end; classical bits are added where too few."""
+    n, c = circuit.num_qubits, circuit.columns
+    fill = np.full(n, -1, dtype=np.int32)
+    where = np.arange(n, dtype=np.int32)
+    columns = c._replace(
+        ops=np.concatenate([c.ops, np.full(n, Op.MEASURE, dtype=np.uint8)]),
+        qubit_offsets=np.concatenate([c.qubit_offsets, c.qubit_offsets[-1] + 1 + where]),
+        qubits=np.concatenate([c.qubits, where]),
+        param_offsets=np.concatenate([c.param_offsets, np.full(n, c.param_offsets[-1], dtype=np.int32)]),
+        clbits=np.concatenate([c.clbits, where]),
+        conditions=np.concatenate([c.conditions, fill]),
+        payloads=np.concatenate([c.payloads, fill]),
+    )
+    missing = max(n - circuit.num_clbits, 0)
+    cregs = circuit.cregs
+    if missing:
+        name = "meas"
+        while any(r.name == name for r in (*circuit.cregs, *circuit.qregs)):
+            name += "_"
+        cregs = (*cregs, Register(name, missing))
+    return replace(circuit, columns=columns, num_clbits=circuit.num_clbits + missing, cregs=cregs)

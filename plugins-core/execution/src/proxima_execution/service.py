@@ -1,0 +1,329 @@
+"""`LocalExecution`: runs circuits in this process, on the backend that suits each."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from proxima.contracts.backend import CancelToken, Plan, Probe, RunContext, RunRequest
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.execution import ComparedRun, Comparison, Progress, RunOptions
+from proxima.contracts.features import features_of
+from proxima.contracts.records import ResultStore, RunRecord, new_run_id
+from proxima.contracts.result import CircuitInfo, RunResult, Selection
+from proxima.errors import (
+    CancelledError,
+    ProximaError,
+    ResourceError,
+    RunError,
+    StorageError,
+    UnavailableError,
+    UsageError,
+)
+from proxima.events import ProgressUpdate, RunCompleted, RunStarted, StageChanged
+from proxima.plugins.manifest import Contribution
+from proxima_execution.calibration import Calibration
+from proxima_execution.comparison import judge_agreement
+from proxima_execution.host import describe_host, peak_rss_bytes, processor_count
+from proxima_execution.loading import load_circuit
+from proxima_execution.preparation import prepare
+from proxima_execution.selection import Judgement, Selector
+
+if TYPE_CHECKING:
+    from proxima.kernel import Kernel
+
+PLUGIN = "execution"
+
+
+class LocalExecution:
+    """Runs circuits in the calling thread; may be used from several threads.
+
+    Args:
+        kernel: Whose backends, formats, permissions, events and result store are used.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self.calibration = Calibration(os.path.join(kernel.paths.state, "calibration.json"), kernel.warn)
+        self._selector = Selector(kernel, self.calibration)
+        self._host = describe_host()
+
+    def load(self, source: str, *, data: bytes | None = None) -> Circuit:
+        """Reads a circuit file with the format plugin that recognises it; ``-`` reads standard input.
+
+        Raises:
+            UsageError: There is no such file, or no format recognises it.
+            CircuitSyntaxError: It is damaged.
+        """
+        most = self._kernel.settings.get("plugins.execution.max_circuit_bytes")
+        assert isinstance(most, int)  # the manifest's config_schema says so
+        return load_circuit(self._kernel, source, data, most)
+
+    def run(
+        self,
+        circuit: Circuit,
+        options: RunOptions,
+        *,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+    ) -> RunResult:
+        """Selects a backend, runs the circuit and stores the result.
+
+        A result that cannot be stored is returned all the same, with an empty ``id`` and a note that says why.
+
+        Raises:
+            UsageError: The options do not fit the circuit.
+            UnavailableError: No installed backend can run it; the message says why for each.
+            PermissionDeniedError: The chosen backend's plugin may not run circuits.
+            RunError, CancelledError: The run failed or was stopped; nothing was stored.
+        """
+        start = time.perf_counter()
+        run = _Run(self, circuit, options, cancel, progress)
+        with run.announced(options.backend):
+            request, notes = prepare(circuit, options)
+            chosen, selection = self._select(run, options.backend, request)
+            selected = time.perf_counter() - start
+            plan = self._plan(run, chosen, request)
+            return self._finish(run, chosen, selection, plan, notes, start, selected)
+
+    def run_sweep(
+        self,
+        circuit: Circuit,
+        bindings: Sequence[Mapping[str, float]],
+        options: RunOptions,
+        *,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+    ) -> list[RunResult]:
+        """Runs a circuit once for each set of parameter values, on one backend, re-using its compiled circuit.
+
+        Each point's seed follows from the sweep's seed and the point's own values, so that neither the order nor the
+        other points change a result.
+        """
+        results: list[RunResult] = []
+        plan: Plan | None = None
+        chosen: Judgement | None = None
+        selection = Selection("", "")
+        base = prepare(circuit, replace(options, parameters=bindings[0]))[0].seed if bindings else 0
+        seen: dict[str, int] = {}
+        for number, binding in enumerate(bindings):
+            start = time.perf_counter()
+            key = repr(sorted((name, float(value)) for name, value in binding.items()))
+            seen[key] = seen.get(key, 0) + 1  # a point that occurs twice is sampled twice
+            digest = hashlib.sha256(f"{base} {key} {seen[key]}".encode()).digest()
+            seed = int.from_bytes(digest[:8], "big") >> 1
+            point = replace(options, parameters=binding, seed=seed)
+            run = _Run(self, circuit, point, cancel, progress)
+            with run.announced(options.backend):
+                run.report(number / len(bindings), f"point {number + 1} of {len(bindings)}")
+                request, notes = prepare(circuit, point)
+                if plan is None or chosen is None:
+                    chosen, selection = self._select(run, options.backend, request)
+                    selected = time.perf_counter() - start
+                    plan = self._plan(run, chosen, request)
+                else:
+                    selected = time.perf_counter() - start
+                    assert chosen.backend is not None
+                    with _blamed(chosen.contribution):
+                        plan = chosen.backend.bind(plan, request)
+                results.append(self._finish(run, chosen, selection, plan, notes, start, selected))
+        return results
+
+    def compare(
+        self,
+        circuit: Circuit,
+        backends: Sequence[str],
+        options: RunOptions,
+        *,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+    ) -> Comparison:
+        """Runs the circuit on each of the backends (on every one that can, where none is named).
+
+        Each backend gets a seed of its own, drawn from the given one: the test that compares their counts needs
+        independent samples.
+
+        Raises:
+            NotFoundError: No backend has one of the names.
+        """
+        installed = [c.name for c in self._kernel.contributions("backends")]
+        names = list(dict.fromkeys(backends or installed))
+        for name in names:
+            if name not in installed:
+                self._kernel.get("backends", name)
+        base = prepare(circuit, options)[0].seed
+        runs: list[ComparedRun] = []
+        for number, name in enumerate(names):
+            if progress is not None:
+                progress(number / len(names), f"running on {name}")
+            digest = hashlib.sha256(f"{base} {number}".encode()).digest()
+            mine = replace(options, backend=name, seed=int.from_bytes(digest[:8], "big") >> 1)
+            try:
+                runs.append(ComparedRun(name, self.run(circuit, mine, cancel=cancel)))
+            except (UnavailableError, RunError) as error:
+                runs.append(ComparedRun(name, None, str(error)))
+        return judge_agreement(runs)
+
+    def probes(self) -> list[tuple[Contribution, Probe]]:
+        """Every contributed backend with its state."""
+        found: list[tuple[Contribution, Probe]] = []
+        for contribution in self._kernel.contributions("backends"):
+            try:
+                probe = self._selector.probe(self._kernel.get("backends", contribution.name))
+            except UnavailableError as error:
+                probe = Probe("error", str(error), error.hint or "")
+            found.append((contribution, probe))
+        return found
+
+    def _select(self, run: _Run, name: str, request: RunRequest) -> tuple[Judgement, Selection]:
+        run.enter("select")
+        return self._selector.choose(name, request, features_of(request.circuit))
+
+    def _plan(self, run: _Run, chosen: Judgement, request: RunRequest) -> Plan:
+        contribution = chosen.contribution
+        self._kernel.permissions.use(
+            contribution.plugin, "execute_circuits", target=run.circuit.name or None, run_id=run.id
+        )
+        run.context.check()
+        run.enter("translate")
+        assert chosen.backend is not None
+        if chosen.import_seconds >= 1.0:
+            run.report(None, f"importing the engine of {contribution.name}")
+        with _blamed(contribution):
+            plan = chosen.backend.plan(request)
+        self._selector.mark_used(contribution.name)
+        return plan
+
+    def _finish(
+        self,
+        run: _Run,
+        chosen: Judgement,
+        selection: Selection,
+        plan: Plan,
+        notes: tuple[str, ...],
+        start: float,
+        selected: float,
+    ) -> RunResult:
+        run.context.check()
+        run.enter("execute")
+        assert chosen.backend is not None
+        with _blamed(chosen.contribution):
+            result = chosen.backend.run(plan, run.context)
+        timings = {**plan.timings, **result.timings, "select": selected, "total": time.perf_counter() - start}
+        circuit = run.circuit
+        result = replace(
+            result,
+            timings=timings,
+            peak_rss_bytes=peak_rss_bytes(),
+            notes=(*notes, *result.notes),
+            circuit=CircuitInfo(
+                circuit.name,
+                circuit.num_qubits,
+                circuit.num_clbits,
+                len(circuit),
+                circuit.depth,
+                circuit.content_hash,
+            ),
+            selection=selection,
+        )
+        if run.options.store:
+            result = self._store(run, chosen.contribution, result)
+        self._kernel.tell("proxima_run_finished", result=result)
+        return result
+
+    def _store(self, run: _Run, contribution: Contribution, result: RunResult) -> RunResult:
+        store = self._kernel.services.get(ResultStore)
+        if store is None:
+            why = self._kernel.services.why_not(ResultStore)
+            return replace(result, notes=(*result.notes, f"The result was not stored: {why}."))
+        record = RunRecord(
+            id=run.id,
+            created=time.time(),
+            source=str(run.circuit.metadata.get("source", "")),
+            circuit=run.circuit,
+            options=run.options,
+            result=result,
+            plugin=contribution.plugin,
+            plugin_version=self._kernel.registry.get(contribution.plugin).version,
+            host=self._host,
+        )
+        try:
+            return replace(result, id=store.save(record))
+        except (StorageError, UsageError) as error:
+            # The numbers may have taken hours: they are not thrown away because a disk is full.
+            hint = f" ({error.hint})" if error.hint else ""
+            return replace(result, notes=(*result.notes, f"The result was not stored: {error}{hint}."))
+
+
+class _Run:
+    """One run's identity and surroundings."""
+
+    def __init__(
+        self,
+        execution: LocalExecution,
+        circuit: Circuit,
+        options: RunOptions,
+        cancel: CancelToken | None,
+        progress: Progress | None,
+    ) -> None:
+        self.id = new_run_id()
+        self.circuit = circuit
+        self.options = options
+        self._publish = execution._kernel.events.publish
+        self._progress = progress
+        self.context = RunContext(
+            threads=options.threads or processor_count(),
+            deadline=None if options.deadline is None else time.monotonic() + options.deadline,
+            cancel=cancel or CancelToken(),
+            progress=self.report,
+        )
+
+    def report(self, fraction: float | None, message: str) -> None:
+        """Tells the bus and whoever started the run how far it is."""
+        self._publish(ProgressUpdate(source=PLUGIN, run_id=self.id, fraction=fraction, message=message))
+        if self._progress is not None:
+            self._progress(fraction, message)
+
+    def enter(self, stage: str) -> None:
+        """Tells the bus that the run entered a stage."""
+        self._publish(StageChanged(source=PLUGIN, run_id=self.id, stage=stage))
+
+    @contextmanager
+    def announced(self, backend: str) -> Iterator[None]:
+        """Tells the bus that the run began and how it ended."""
+        self._publish(RunStarted(source=PLUGIN, run_id=self.id, circuit=self.circuit.name, backend=backend))
+        status, detail = "failed", ""
+        try:
+            yield
+            status = "completed"
+        except (KeyboardInterrupt, CancelledError) as error:
+            self.context.cancel.cancel()  # whatever the backend runs beside this thread stops too
+            status, detail = "cancelled", str(error) or "interrupted"
+            raise
+        except BaseException as error:
+            detail = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            self._publish(RunCompleted(source=PLUGIN, run_id=self.id, status=status, detail=detail))
+
+
+@contextmanager
+def _blamed(contribution: Contribution) -> Iterator[None]:
+    """What a backend raises and is no `ProximaError` becomes one that names it."""
+    try:
+        yield
+    except ProximaError:
+        raise
+    except MemoryError as error:
+        raise ResourceError(
+            f"{contribution.name} ran out of memory", hint="ask for fewer qubits or another method"
+        ) from error
+    except Exception as error:
+        raise RunError(
+            f"{contribution.name} failed: {type(error).__name__}: {error}", plugin=contribution.plugin
+        ) from error

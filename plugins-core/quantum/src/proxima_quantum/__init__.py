@@ -1,0 +1,1 @@
+"""Proxima with its default plugins: this distribution holds no code, only dependencies."""
