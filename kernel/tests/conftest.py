@@ -145,10 +145,19 @@ class Workshop:
         self, *words: str, env: Mapping[str, str] | None = None, **options: Any
     ) -> subprocess.CompletedProcess[str]:
         """Runs the command line in a process of its own."""
+        return self.python("-m", "proxima", *words, env=env, **options)
+
+    def python(
+        self, *words: str, env: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        options = {"capture_output": True, "text": True, "timeout": 60} | options
+        if "input" not in options:
+            options["stdin"] = subprocess.DEVNULL
+        return subprocess.run([sys.executable, *words], env=self.environ(**(env or {})), **options)
+
+    def shell(self, command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "proxima", *words],
-            env=self.environ(**(env or {})),
-            **{"capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "timeout": 60} | options,
+            ["bash", "-c", command], env=self.environ(), cwd=self.root, capture_output=True, text=True, timeout=60
         )
 
     def main(self, *words: str) -> tuple[int, str, str]:

@@ -27,6 +27,7 @@ def hook(body):
     return from_hook.replace("BODY", "@hookimpl\n    " + body)
 
 
+NOT_GIVEN = "asking it for its commands raised TypeError: proxima_commands gave no plug_tea.Greet named 'tea'"
 BROKEN = {
     "its import raises": ("raise RuntimeError('no\\nwater')", "importing it raised RuntimeError: no"),
     "its import raises without a message": ("raise KeyError", "importing it raised KeyError"),
@@ -43,11 +44,17 @@ BROKEN = {
         "class E(Exception):\n    def __str__(self):\n        raise ValueError\nraise E",
         "importing it raised plug_tea.E: <exception str() failed>",
     ),
-    "its error is long and no text": ("raise ValueError('\\udc80' * 10 ** 6)", "importing it raised ValueError: \udc80"),
-    "it hangs": ("import time\nwhile True:\n    time.sleep(0.01)", "importing it raised TimeoutError: importing it took"),
+    "its error is long and no text": (
+        "raise ValueError('\\udc80' * 10 ** 6)",
+        "importing it raised ValueError: \udc80",
+    ),
+    "it hangs": (
+        "import time\nwhile True:\n    time.sleep(0.01)",
+        "importing it raised TimeoutError: importing it took",
+    ),
     "it hangs and catches what comes": (
-        "import time\nfor _ in range(2):\n    try:\n        time.sleep(30)\n    except Exception as e:\n        pass\nraise e",
-        "importing it raised NameError: name 'e' is not defined",
+        "import time\nfor _ in 'ab':\n  try:\n    time.sleep(9)\n  except Exception:\n    pass\nraise KeyError(1)",
+        "importing it raised KeyError: 1",
     ),
     "there is no such hook": (
         hook("def proxima_teapots(self): return []"),
@@ -67,8 +74,7 @@ BROKEN = {
     ),
     "the hook is not there": (
         from_hook.replace("BODY", "pass"),
-        "asking it for its commands raised TypeError: proxima_commands gave no plug_tea.Greet named 'tea', which the "
-        "manifest declares, but nothing",
+        f"{NOT_GIVEN}, which the manifest declares, but nothing",
     ),
     "the hook is not marked": (
         from_hook.replace("BODY", "def proxima_commands(self): return [Greet()]"),
@@ -80,12 +86,11 @@ BROKEN = {
     ),
     "the hook gives another class": (
         hook("def proxima_commands(self): return [Other()]"),
-        "asking it for its commands raised TypeError: proxima_commands gave no plug_tea.Greet named 'tea', which the "
-        "manifest declares, but plug_tea.Other",
+        f"{NOT_GIVEN}, which the manifest declares, but plug_tea.Other",
     ),
     "the hook gives another name": (
         hook("def proxima_commands(self):\n        Greet.name = 'x'\n        return [Greet()]"),
-        "asking it for its commands raised TypeError: proxima_commands gave no plug_tea.Greet named 'tea'",
+        NOT_GIVEN,
     ),
     "the hook gives too much": (
         hook("def proxima_commands(self): return [Greet(), Other()]"),
@@ -96,10 +101,13 @@ BROKEN = {
         "asking it for its commands raised RecursionError",
     ),
     "a thread of it waits for the kernel": (
-        "import threading, gc\nfrom proxima.kernel import Kernel\n"
-        "kernel = next(k for k in gc.get_objects() if isinstance(k, Kernel))\n"
-        "t = threading.Thread(target=lambda: kernel._activation.activate('tea'), daemon=True)\nt.start()\nt.join()",
-        "importing it raised TimeoutError: importing it took longer than 0.3 s",
+        hook(
+            "def proxima_commands(self, kernel):\n        import contextlib, threading\n"
+            "        def wait():\n            with contextlib.suppress(Exception):\n"
+            "                kernel.get('commands', 'tea')\n"
+            "        t = threading.Thread(target=wait, daemon=True)\n        t.start()\n        t.join()"
+        ),
+        "asking it for its commands raised TimeoutError: asking it for its commands took longer than 0.3 s",
     ),
 }
 
@@ -133,6 +141,7 @@ def test_a_faulty_plugin_is_named_quarantined_and_harms_no_other(workshop, fault
         assert [c.name for c in later.contributions("commands")] == ["milk"]
         with pytest.raises(PluginBrokenError):
             later.get("commands", "tea")
+    assert workshop.main("tea")[0] == 3
     assert workshop.imported() == ran
     assert signal.getitimer(signal.ITIMER_REAL)[1] == 0
     assert workshop.main("plugin", "info", "tea")[0] == 0
@@ -181,7 +190,7 @@ def test_a_keyboard_interrupt_is_the_users_and_not_the_plugins_fault(workshop):
 
 
 def test_an_error_of_our_tree_passes_and_does_not_quarantine(workshop):
-    full = "def proxima_commands(self):\n        from proxima.errors import StorageError\n        raise StorageError('full')"
+    full = "def proxima_commands(self):\n        from proxima import errors\n        raise errors.StorageError('full')"
     workshop.lay_out("tea", hook(full))
     with workshop.kernel() as kernel:
         with pytest.raises(StorageError, match="full"):
@@ -264,7 +273,7 @@ def test_the_time_limit_gives_back_an_alarm_that_was_set_before(workshop):
 
 
 def test_a_third_party_plugin_is_denied_what_nobody_granted(workshop):
-    use = "def proxima_commands(self, kernel):\n        kernel.permissions.use('tea', 'subprocess')\n        return [Greet()]"
+    use = "def proxima_commands(self, kernel):\n        kernel.permissions.use('tea', 'subprocess')\n        return []"
     workshop.lay_out("tea", hook(use), permissions=["subprocess"])
     with workshop.kernel() as kernel, pytest.raises(PermissionDeniedError, match="tea was denied subprocess"):
         kernel.get("commands", "tea")

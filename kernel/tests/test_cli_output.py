@@ -59,7 +59,14 @@ def test_seconds_have_three_digits_and_a_unit(seconds, text):
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [(0, "0 B"), (512, "512 B"), (16 << 20, "16 MiB"), (16 << 40, "16 TiB"), (1536, "1.5 KiB"), (1023 << 10, "1023 KiB")],
+    [
+        (0, "0 B"),
+        (512, "512 B"),
+        (16 << 20, "16 MiB"),
+        (16 << 40, "16 TiB"),
+        (1536, "1.5 KiB"),
+        (1023 << 10, "1023 KiB"),
+    ],
 )
 def test_bytes_have_a_binary_unit(size, text):
     assert format_bytes(size) == text
@@ -91,11 +98,13 @@ def test_a_histogram_scales_to_the_largest_and_sums_the_rest():
     ]
     blocks = histogram(counts, width=30, rows=4, stream=Utf8()).splitlines()
     assert blocks[0].endswith("█" * 15)
-    assert blocks[3].endswith("█▏")  # 4/50 of 15 columns are 1.2
+    assert blocks[3].endswith(" █▎")  # 4/50 of 15 columns: 10 eighths
 
 
 @given(
-    st.dictionaries(st.text("01", max_size=120), st.integers(1, 10**9), max_size=40), st.integers(40, 200), st.booleans()
+    st.dictionaries(st.text("01", max_size=120), st.integers(1, 10**9), max_size=40),
+    st.integers(40, 200),
+    st.booleans(),
 )
 def test_every_histogram_line_fits_its_width(counts, width, ascii_only):
     text = histogram(counts, width=width, stream=Ascii() if ascii_only else Utf8())

@@ -1,7 +1,7 @@
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
 
@@ -51,6 +51,7 @@ specifiers = st.builds(
 ).filter(lambda text: not (text.startswith("~=") and "." not in text))
 
 
+@settings(deadline=None)
 @given(versions, st.lists(specifiers, min_size=1, max_size=3).map(",".join))
 def test_judges_versions_as_packaging_does(monkeypatch_version, version, text):
     monkeypatch_version(version)

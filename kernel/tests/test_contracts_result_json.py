@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 
 import numpy as np
@@ -87,10 +88,8 @@ def test_a_large_array_is_refused_with_its_size_and_a_way_out():
 @given(st.sampled_from(sorted(result_to_dict(full()))), st.sampled_from([None, 3, "text", [1], {"a": 1}]))
 def test_damaged_data_is_refused_and_never_crashes(field, value):
     data = {**result_to_dict(full()), field: value}
-    try:
-        result_from_dict(data)
-    except UsageError as error:
-        assert "not a stored result" in str(error)
+    with contextlib.suppress(UsageError):
+        assert isinstance(result_from_dict(data), RunResult)
 
 
 @pytest.mark.parametrize("data", [{}, {"results": {}}, {**result_to_dict(full()), "precision": "half"}])

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxima.errors import ManifestError
@@ -57,7 +57,10 @@ def test_reads_what_the_kernel_needs_and_keeps_the_rest():
         ({"entry_points": {"tools": {}}}, "entry_points.tools: expected a list, got {}"),
         ({"entry_points": {"tools": [3]}}, "entry_points.tools[0]: expected a mapping, got 3"),
         ({"entry_points": {"tools": [{"name": "x"}]}}, "entry_points.tools[0].class: missing; expected text"),
-        ({"entry_points": {"tools": [{"name": 1, "class": "a.B"}]}}, "entry_points.tools[0].name: expected text, got 1"),
+        (
+            {"entry_points": {"tools": [{"name": 1, "class": "a.B"}]}},
+            "entry_points.tools[0].name: expected text, got 1",
+        ),
     ],
 )
 def test_a_wrong_field_is_named_with_what_was_expected(changes, message):
@@ -104,17 +107,19 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_any_json_is_a_manifest_or_refused(raw):
     with pytest.raises(ManifestError):
         Manifest.from_dict(raw, source="any")
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*compiled()]), json_values, max_size=3))
 def test_any_change_of_a_manifest_is_read_or_refused(changes):
     try:
         manifest = Manifest.from_dict(compiled(**changes), source="any")
     except ManifestError as error:
-        assert str(error).startswith("any: ")
+        assert str(error).startswith("any: ")  # noqa: PT017 - most changes are right
     else:
         assert manifest.raw == json.loads(json.dumps(compiled(**changes))) or changes

@@ -7,6 +7,7 @@ from proxima.errors import PermissionDeniedError, StorageError
 from proxima.events import EventBus, PermissionUsed
 from proxima.paths import Paths
 from proxima.permissions import Permissions
+from proxima.permissions.consent import HOW_TO_GRANT
 
 DECLARED = ("network", "file_read", "execute_circuits", "terminal.run:git *")
 
@@ -87,7 +88,7 @@ def test_deny_names_the_permission_and_how_to_grant_it_and_does_not_ask_again(ma
     for _ in range(2):
         with pytest.raises(PermissionDeniedError, match=r"plug was denied network:a\.example on x") as caught:
             permissions.use("plug", "network:a.example", target="x")
-        assert caught.value.hint == "To allow it: proxima plugin permissions plug grant network:a.example."
+        assert caught.value.hint == HOW_TO_GRANT
         assert caught.value.plugin == "plug"
         assert caught.value.exit_code == 4
     assert len(user.requests) == 1

@@ -21,7 +21,6 @@ labels = st.from_regex(r"[a-z]([a-z0-9-]{0,4}[a-z0-9])?", fullmatch=True)
 hosts = st.one_of(
     st.lists(labels, min_size=1, max_size=3).map(".".join),
     st.ip_addresses(v=4).map(str),
-    st.ip_addresses(v=6).filter(lambda a: a.ipv4_mapped is None).map(lambda a: f"[{a}]"),
 )
 ports = st.one_of(st.just(""), st.just(":443"), st.integers(1, 65535).map(lambda n: f":{n}"))
 patterns = st.from_regex(r"([ab*;-]([ab *;-]{0,4}[ab*;-])?)?", fullmatch=True)
@@ -110,8 +109,6 @@ def test_any_text_is_parsed_or_refused(text):
         ("network:GitHub.com", "network:github.com"),
         ("network:github.com:443", "network:github.com"),
         ("network:github.com:8443", "network:github.com:8443"),
-        ("network:[2001:DB8:0::1]", "network:[2001:db8::1]"),
-        ("network:[::1]:80", "network:[::1]:80"),
         ("network:xn--bcher-kva.example", "network:xn--bcher-kva.example"),
         ("terminal.run:git **", "terminal.run:git *"),
         ("subprocess", "subprocess"),
@@ -186,6 +183,8 @@ REFUSED = [
     "network:a.example:80:80",
     # IPv6
     "network:::1",
+    "network:[::1]",
+    "network:[2001:db8::1]:443",
     "network:[::1",
     "network:[::1]80",
     "network:[::1%eth0]",
@@ -283,6 +282,7 @@ def test_nothing_refused_is_ever_covered(text, granted):
         ("terminal.run:git *", "terminal.run:git log *"),
         ("terminal.run:* --dry-run", "terminal.run:git push --dry-run"),
         ("terminal.run:a; b", "terminal.run:a; b"),
+        ("terminal.run:ls [ab]?*", "terminal.run:ls [ab]?.py"),
     ],
 )
 def test_covers(granted, asked):
@@ -306,8 +306,6 @@ def test_covers(granted, asked):
         ("network", "network:127.0.0.1"),
         ("network", "network:169.254.169.254"),
         ("network", "network:10.0.0.1"),
-        ("network", "network:[::1]"),
-        ("network", "network:[fe80::1]"),
         ("network:github.com", "network"),
         ("network:github.com", "network:api.github.com"),
         ("network:github.com", "network:github.com:80"),
@@ -321,6 +319,7 @@ def test_covers(granted, asked):
         ("terminal.run:git *", "terminal.run:git log $(rm -r .)"),
         ("terminal.run:git *", "terminal.run:git log `rm -r .`"),
         ("terminal.run:git * x", "terminal.run:git x"),
+        ("terminal.run:ls [ab]?*", "terminal.run:ls ax"),
         ("terminal.run:git *", "terminal.read:git x"),
     ],
 )

@@ -38,7 +38,7 @@ def stage(workshop, case):
         case "incompatible":
             workshop.lay_out("tea", **WANTS_LATER_KERNEL)
         case "incompatible, written for a later kernel":
-            manifest = '{"format": 1, "fits": "kernel-api>=9", "kinds": "cakes",\n "name": "tea", "entry_points": {"cakes": []}}'
+            manifest = '{"format": 1, "fits": "kernel-api>=9", "kinds": "cakes",\n "entry_points": {"cakes": []}}'
             workshop.lay_out("tea", compiled=manifest)
             return "incompatible"
         case "incompatible, unknown need":
@@ -133,7 +133,8 @@ def test_safe_mode_leaves_third_party_plugins_out(workshop):
     assert states == {"tea": "installed", "results": "enabled", "execution": "installed"}
     out = workshop.main("--safe-mode", "plugin", "list")[1]
     assert [line.split()[2] for line in out.splitlines() if line.startswith("tea ")] == ["installed"]
-    assert workshop.main("--safe-mode", "tea")[0] == 2
+    code, _, err = workshop.main("--safe-mode", "tea")
+    assert (code, err) == (3, "proxima: error: plugin tea is installed: left out by --safe-mode\n")
     assert workshop.imported() == []
 
 
@@ -150,7 +151,7 @@ def test_proxima_plugins_names_the_plugins_to_start_with(workshop, monkeypatch):
         listed = {each["name"]: each["state"] for each in workshop.json("plugin", "list") if each["name"] in states}
         assert listed == states
     monkeypatch.setenv("PROXIMA_PLUGINS", "tea")
-    assert workshop.main("milk")[0] == 2
+    assert workshop.main("milk")[0] == 3
     assert workshop.imported() == []
 
 

@@ -51,12 +51,14 @@ def test_resolve_gives_the_reason():
     assert services.why_not(Memory) == "the plugin memory is disabled"
 
 
-def test_the_first_provider_serves_and_the_next_stands_by():
+def test_the_first_provider_that_starts_serves():
+    def broken():
+        raise UnavailableError("the database is locked")
+
     services = Services()
-    services.offer(Memory, "one", lambda: Recalls("one"))
+    services.offer(Memory, "one", broken)
     services.offer(Memory, "two", lambda: Recalls("two"))
-    assert services.require(Memory).recall() == "one"
-    services.withdraw("one")
+    services.offer(Memory, "three", lambda: Recalls("three"))
     assert services.require(Memory).recall() == "two"
 
 

@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxima.errors import ManifestError
@@ -186,6 +186,7 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path, text):
     assert load_yaml(path).config_schema["a"]["default"] == float(text)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!'\"\n |>?%@#,0.~"), max_size=40) | st.binary(max_size=40))
 def test_any_text_is_a_manifest_or_refused(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "plugin.yaml"

@@ -6,6 +6,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.mark.parametrize(("words", "goal"), [("--version", 1.5), ("plugin list", 2.5)])
 def test_start(environ: dict[str, str], words: str, goal: float) -> None:
     script = str(Path(sys.executable).with_name("proxima"))
-    calls = {
+    calls: dict[str, Callable[[], object]] = {
         "bare": partial(start, environ, sys.executable, "-c", "pass"),
         words: partial(start, environ, script, *words.split()),
     }

@@ -118,13 +118,11 @@ class PermissionUsed(Event):
 class Subscription:
     """One listener's place on the bus; it does not keep the listener alive."""
 
-    __slots__ = ("__weakref__", "_active", "_bus", "_callback", "_types", "name")
-
     def __init__(self, bus: EventBus, callback: Callable[[Any], object], types: tuple[type[Event], ...]) -> None:
         self._bus = bus
-        self._types = types
-        self._active = True
-        self._callback: Callable[[], Callable[[Any], object] | None] = (
+        self._types = types or Event
+        self._cancelled = False
+        self._callback: weakref.ref[Callable[[Any], object]] = (
             weakref.WeakMethod(callback) if inspect.ismethod(callback) else weakref.ref(callback)
         )
         self.name = f"{getattr(callback, '__module__', '?')}.{getattr(callback, '__qualname__', repr(callback))}"
@@ -132,16 +130,16 @@ class Subscription:
     @property
     def active(self) -> bool:
         """Whether it still receives events: not cancelled, and its listener still lives."""
-        return self._active and self._callback() is not None
+        return not self._cancelled and self._callback() is not None
 
     def cancel(self) -> None:
         """Receive nothing more; an event that another thread is delivering right now may still arrive."""
-        self._active = False
+        self._cancelled = True
         self._bus._prune()
 
     def _deliver(self, event: Event) -> None:
         callback = self._callback()
-        if callback is None or not self._active or (self._types and not isinstance(event, self._types)):
+        if callback is None or self._cancelled or not isinstance(event, self._types):
             return
         try:
             callback(event)
@@ -156,11 +154,11 @@ class EventBus:
 
     Every listener sees every event of its types in the order of their sequence numbers. An event that a listener
     publishes is delivered after the one it is handling. What must not be lost belongs in a database: the bus
-    remembers `buffer_size` events.
+    remembers `BUFFER_SIZE` events.
     """
 
-    def __init__(self, buffer_size: int = BUFFER_SIZE) -> None:
-        self._buffer: deque[Event] = deque(maxlen=buffer_size)
+    def __init__(self) -> None:
+        self._buffer: deque[Event] = deque(maxlen=BUFFER_SIZE)
         self._incoming: deque[Event] = deque()
         self._subscriptions: tuple[Subscription, ...] = ()
         self._sequence = 0
@@ -202,8 +200,8 @@ class EventBus:
         """
         subscription = Subscription(self, callback, types)
         with self._state:
-            self._prune()
             self._subscriptions = (*self._subscriptions, subscription)
+            self._prune()
         return subscription
 
     def _prune(self) -> None:
@@ -215,7 +213,7 @@ class EventBus:
         """The remembered events of these types with a sequence number above `since`, oldest first."""
         with self._state:
             remembered = tuple(self._buffer)
-        return [each for each in remembered if each.sequence > since and (not types or isinstance(each, types))]
+        return [each for each in remembered if each.sequence > since and isinstance(each, types or Event)]
 
     def stream(self, *types: type[Event], capacity: int = 1000) -> EventStream:
         """The events from now on, as an async iterator on the running asyncio loop.
@@ -227,60 +225,47 @@ class EventBus:
 
 
 class EventStream:
-    """An async iterator over events for one consumer; `close` ends it, and so does dropping it.
-
-    Attributes:
-        dropped: How many events were dropped because the consumer was slow.
-    """
+    """An async iterator over events for one consumer; `close` ends it, and so does dropping it."""
 
     def __init__(self, bus: EventBus, types: tuple[type[Event], ...], capacity: int) -> None:
         import asyncio
 
-        if capacity < 1:
-            raise ValueError(f"capacity must be at least 1, not {capacity}")
         self._loop = asyncio.get_running_loop()
         self._ready = asyncio.Event()
-        self._waiting: deque[Event] = deque()
-        self._capacity = capacity
-        self._lock = threading.RLock()
-        self._closed = False
-        self.dropped = 0
+        self._waiting: deque[Event] = deque(maxlen=capacity)
+        self._received = self._taken = 0
         self._subscription = bus.subscribe(self._receive, *types)
+
+    @property
+    def dropped(self) -> int:
+        """How many events were dropped because the consumer was slow."""
+        return self._received - self._taken - len(self._waiting)
 
     def __aiter__(self) -> EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        while True:
-            with self._lock:
-                if self._waiting:
-                    return self._waiting.popleft()
-                if self._closed:
-                    raise StopAsyncIteration
-                self._ready.clear()
+        while not self._waiting:
+            if not self._subscription.active:
+                raise StopAsyncIteration
+            self._ready.clear()  # what arrives from here on sets it, since `_wake` runs on this loop
             await self._ready.wait()
+        self._taken += 1
+        return self._waiting.popleft()
 
     def close(self) -> None:
         """Receive nothing more; what already waits is still iterated over. From any thread."""
         self._subscription.cancel()
-        self._closed = True
         self._wake()
 
     def _receive(self, event: Event) -> None:
-        with self._lock:
-            if len(self._waiting) == self._capacity:
-                self._waiting.popleft()
-                self.dropped += 1
-            self._waiting.append(event)
-            first = len(self._waiting) == 1
-        if first:  # otherwise the consumer has been woken and has not come yet
+        self._waiting.append(event)
+        self._received += 1
+        if len(self._waiting) == 1:  # otherwise the consumer has been woken and has not come yet
             self._wake()
 
     def _wake(self) -> None:
-        if self._loop.is_closed():
-            self._subscription.cancel()
-            return
         try:
             self._loop.call_soon_threadsafe(self._ready.set)
-        except RuntimeError:  # the loop was closed since
+        except RuntimeError:  # the loop is closed, so nobody will come
             self._subscription.cancel()

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from proxima.errors import PluginError
+from proxima.errors import PluginError, SettingsError
 from proxima.events import EventBus, PluginStateChanged
 from proxima.paths import Paths
 from proxima.plugins.activation import Activation
@@ -28,11 +28,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SETTINGS: dict[str, dict[str, object]] = {
-    # Engines are imported later, when they are first used.
-    "import_seconds": {"type": "number", "exclusiveMinimum": 0, "maximum": 86400, "default": 60.0},
-}
-"""The kernel's own settings, below ``plugins``."""
+# How long importing a plugin may take. Engines are imported later, when they are first used.
+DEFAULTS = {"plugins": {"import_seconds": 60.0}}
 
 
 class Kernel:
@@ -86,8 +83,7 @@ class Kernel:
         """The settings of all layers; a plugin's section ``plugins.ID`` is checked against its ``config_schema``."""
         from proxima.settings import Settings
 
-        settings = Settings.load(self.paths, flags=self._flags)
-        settings.declare("plugins", SETTINGS)
+        settings = Settings.load(self.paths, flags=self._flags, defaults=DEFAULTS)
         for record in self.registry.records.values():
             if record.manifest and record.manifest.config_schema:
                 settings.declare(f"plugins.{record.id}", record.manifest.config_schema)
@@ -120,7 +116,8 @@ class Kernel:
     @cached_property
     def _activation(self) -> Activation:
         seconds = self.settings.get("plugins.import_seconds")
-        assert isinstance(seconds, int | float)
+        if not isinstance(seconds, int | float) or not 0 < seconds <= 86400:
+            raise SettingsError(f"plugins.import_seconds: expected a number of seconds above 0, got {seconds!r}")
         return Activation(self, self.registry, seconds)
 
     def contributions(self, kind: str) -> list[Contribution]:

@@ -35,11 +35,7 @@ class Paths:
     @classmethod
     def under(cls, home: str) -> Paths:
         """Put all four under one directory, as `PROXIMA_HOME` does."""
-        home = os.path.abspath(home)
-        join = os.path.join
-        return cls(
-            config=join(home, "config"), data=join(home, "data"), state=join(home, "state"), cache=join(home, "cache")
-        )
+        return cls(**{name: os.path.join(os.path.abspath(home), name) for name in cls.__slots__})
 
     @classmethod
     def default(cls, environ: Mapping[str, str] = os.environ) -> Paths:
@@ -58,12 +54,7 @@ class Paths:
             from platformdirs import PlatformDirs
 
             dirs = PlatformDirs("proxima", appauthor=False)
-            return cls(
-                config=dirs.user_config_dir,
-                data=dirs.user_data_dir,
-                state=dirs.user_state_dir,
-                cache=dirs.user_cache_dir,
-            )
+            return cls(**{name: getattr(dirs, f"user_{name}_dir") for name in cls.__slots__})
         return cls(
             config=_xdg(environ, "XDG_CONFIG_HOME", ".config"),
             data=_xdg(environ, "XDG_DATA_HOME", ".local/share"),

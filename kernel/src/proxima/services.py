@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar, cast
 
 from proxima.errors import NotFoundError, ProximaError
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class _Offer:
-    factory: Callable[[], object]
-    service: object | None = None
 
 
 class Services:
@@ -28,33 +21,27 @@ class Services:
 
     def __init__(self, resolve: Callable[[type], str | None] | None = None) -> None:
         self._resolve = resolve
-        self._offers: dict[type, dict[str, _Offer]] = {}
+        self._offers: dict[type, dict[str, Callable[[], object]]] = {}
+        self._services: dict[type, object] = {}
         self._reasons: dict[type, str] = {}
         self._lock = threading.RLock()
 
     def offer(self, contract: type[T], provider_id: str, factory: Callable[[], T]) -> None:
         """Offer a service; the plugin that offered a contract first serves it, others stand by."""
         with self._lock:
-            self._offers.setdefault(contract, {})[provider_id] = _Offer(factory)
-
-    def withdraw(self, provider_id: str) -> None:
-        """Take back all that a plugin offered."""
-        with self._lock:
-            for offers in self._offers.values():
-                offers.pop(provider_id, None)
+            self._offers.setdefault(contract, {})[provider_id] = factory
 
     def get(self, contract: type[T]) -> T | None:
         """The service, or None; `why_not` then has the reason."""
         with self._lock:
-            self._reasons.pop(contract, None)
-            if not self._offers.get(contract) and self._resolve is not None:
-                reason = self._resolve(contract)
-                if reason is not None:
-                    self._reasons[contract] = reason
-            for provider_id, offer in tuple(self._offers.get(contract, {}).items()):
+            if contract in self._services:
+                return cast(T, self._services[contract])
+            self._reasons[contract] = f"no plugin offers {contract.__name__}"
+            if contract not in self._offers and self._resolve and (reason := self._resolve(contract)):
+                self._reasons[contract] = reason
+            for provider_id, factory in tuple(self._offers.get(contract, {}).items()):
                 try:
-                    if offer.service is None:
-                        offer.service = offer.factory()
+                    service = self._services[contract] = factory()
                 except Exception as error:
                     self._reasons[contract] = f"{provider_id} offers it but could not start it: {error}"
                     if not isinstance(error, ProximaError):
@@ -62,12 +49,12 @@ class Services:
 
                         logging.getLogger(__name__).exception("%s could not start %s", provider_id, contract.__name__)
                 else:
-                    return cast(T, offer.service)
+                    return cast(T, service)
             return None
 
     def why_not(self, contract: type) -> str:
         """Why the last `get` of this contract gave None."""
-        return self._reasons.get(contract, f"no plugin offers {contract.__name__}")
+        return self._reasons[contract]
 
     def require(self, contract: type[T]) -> T:
         """The service.

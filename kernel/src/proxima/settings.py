@@ -2,6 +2,7 @@
 
     defaults  <  user file  <  workspace file  <  environment  <  flags
 
+- defaults: the kernel's, and those of the schemas that `Settings.declare` is given.
 - user: `settings.toml` in Proxima's configuration directory.
 - workspace: `proxima.toml` in the current directory. Its parents are not searched: a file that someone else left
   in a directory above must not change what a command does.
@@ -17,17 +18,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from proxima.errors import ManifestError, SettingsError
 from proxima.nearest import did_you_mean
 from proxima.paths import Paths
-from proxima.storage import locked_directory, storage_error, write_atomic
+from proxima.storage import storage_error
 
 ENVIRONMENT_PREFIX = "PROXIMA_SETTING__"
 
 Schema = Mapping[str, Mapping[str, object]]
+
+_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +52,17 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class _Leaf:
-    value: object
-    layer: str
+class _Layer:
+    name: str
     source: str
-    text: str | None = None
-
-
-_Tree = dict[str, "_Leaf | _Tree"]
+    values: Mapping[str, object]
 
 
 class Settings:
     """The settings as all layers together make them.
 
     Args:
-        user_file: The file that `set` writes.
+        user_file: The user's file.
         workspace_file: The workspace's file, or None for no such layer.
         environ: Where `PROXIMA_SETTING__...` variables are looked for.
         flags: Dotted names to values; text is read as in the environment.
@@ -82,15 +82,13 @@ class Settings:
         flags: Mapping[str, object] | None = None,
         defaults: Mapping[str, object] | None = None,
     ) -> None:
-        self._user_file = user_file
-        self._workspace_file = workspace_file
+        self._files = [_Layer("user", user_file, read_toml(user_file))]
+        if workspace_file:
+            self._files.append(_Layer("workspace", workspace_file, read_toml(workspace_file)))
         self._environ = dict(environ or {})
         self._flags = dict(flags or {})
         self._defaults = dict(defaults or {})
         self._schemas: dict[str, Schema] = {}
-        self._user = read_toml(user_file)
-        self._workspace = read_toml(workspace_file) if workspace_file else {}
-        self._tree = self._merged()
 
     @classmethod
     def load(
@@ -119,7 +117,8 @@ class Settings:
             schema: Property names to JSON Schema fragments; `default` in a fragment is the lowest layer's value.
         """
         self._schemas[section] = schema
-        self._tree = self._merged()
+        self.__dict__.pop("_layers", None)
+        self.__dict__.pop("_merged", None)
 
     def section(self, section: str) -> dict[str, object]:
         """All values of a declared section, checked; a property without default or value is absent.
@@ -127,19 +126,17 @@ class Settings:
         Raises:
             SettingsError: a value that the schema refuses, or a name it does not have.
         """
-        schema = self._schemas[section]
-        found = self._find(section)
-        tree = found if isinstance(found, dict) else {}
-        if isinstance(found, _Leaf):
-            raise SettingsError(f"{found.source}: {section}: expected a table, found {found.value!r}")
-        for name in tree:
+        schema, table = self._schemas[section], _find(self._merged, section)
+        if table is _ABSENT:
+            return {}
+        if not isinstance(table, dict):
+            raise SettingsError(f"{self._layer_of(section).source}: {section}: expected a table, found {table!r}")
+        for name in table:
             if name not in schema:
-                leaf = next(_leaves(tree[name]), None)
-                where = leaf.source if leaf else "settings"
-                raise SettingsError(
-                    f"{where}: {section}.{name}: unknown setting", hint=did_you_mean(name, schema) or None
-                )
-        return {name: self.get(f"{section}.{name}") for name in schema if name in tree}
+                key = f"{section}.{name}"
+                hint = did_you_mean(name, schema) or None
+                raise SettingsError(f"{self._layer_of(key).source}: {key}: unknown setting", hint=hint)
+        return {name: self.get(f"{section}.{name}") for name in schema if name in table}
 
     def get(self, key: str) -> object:
         """The value of a setting, or of a whole table as a dict; checked where its section is declared.
@@ -151,125 +148,62 @@ class Settings:
 
     def explain(self, key: str) -> Setting:
         """The value of a setting with the layer it comes from; of a table, the highest layer that is in it."""
-        found = self._find(key)
-        if found is None:
+        value = _find(self._merged, key)
+        if value is _ABSENT:
             raise SettingsError(f"unknown setting {key}", hint=did_you_mean(key, self.keys()) or None)
-        fragment = self._fragment(key)
-        value: object
-        if isinstance(found, dict):
-            value = _plain(found)
-            leaves = list(_leaves(found))
-            top = max(leaves, key=lambda leaf: _LAYERS.index(leaf.layer), default=_Leaf(None, "default", "default"))
-        else:
-            value, top = found.value, found
-            if found.text is not None and fragment is not None and fragment.get("type") == "string":
-                value = found.text
-        if fragment is not None and top.layer != "default":  # the manifest's own check holds for its defaults
-            _check(key, value, fragment, top.source)
-        return Setting(key, value, top.layer, top.source)
+        layer, fragment = self._layer_of(key), self._fragment(key)
+        if fragment and layer.name != "default":  # the manifest's own check holds for its defaults
+            _check(key, value, fragment, layer.source)
+        return Setting(key, value, layer.name, layer.source)
 
     def keys(self) -> list[str]:
         """Every setting that has a value, as dotted names in order."""
-        return sorted(_names(self._tree))
+        return sorted(_names(self._merged))
 
-    def set(self, key: str, value: object) -> None:
-        """Write one setting to the user's file, which keeps its comments and layout.
-
-        Raises:
-            SettingsError: the schema refuses it, TOML cannot hold it, or a part of the key is no table.
-            StorageError: the file cannot be written; it is then as it was.
-        """
-        fragment = self._fragment(key)
-        section = next((each for each in self._schemas if key.startswith(each + ".")), None)
-        if section is not None and fragment is None:
-            name = key[len(section) + 1 :].split(".")[0]
-            raise SettingsError(
-                f"{section}.{name}: unknown setting", hint=did_you_mean(name, self._schemas[section]) or None
-            )
-        if fragment is not None and key.count(".") == (section or "").count(".") + 1:
-            _check(key, value, fragment, self._user_file)
-        self._edit(key, value)
-
-    def unset(self, key: str) -> None:
-        """Take one setting out of the user's file; nothing happens where it is not in it."""
-        self._edit(key, None)
-
-    def _edit(self, key: str, value: object | None) -> None:
-        import tomlkit
-        import tomlkit.exceptions
-
-        directory = Paths.ensure(os.path.dirname(os.path.abspath(self._user_file)))
-        with locked_directory(directory):
-            text = _read_text(self._user_file) or ""
-            _parse_toml(text, self._user_file)
-            document = tomlkit.parse(text)
-            *parents, last = _split(key)
-            table: MutableMapping[str, object] = document
-            for index, part in enumerate(parents):
-                child = table.get(part)
-                if child is None and value is None:
-                    return
-                if child is None:
-                    child = tomlkit.table(is_super_table=index < len(parents) - 1)
-                    table[part] = child
-                    child = table[part]
-                if not isinstance(child, MutableMapping):
-                    where = ".".join(parents[: index + 1])
-                    raise SettingsError(f"{self._user_file}: {where} is a value, so {key} cannot be set below it")
-                table = child
-            if value is None:
-                table.pop(last, None)
-            else:
-                if isinstance(table.get(last), MutableMapping) and not isinstance(value, Mapping):
-                    raise SettingsError(f"{self._user_file}: {key} is a table, so it cannot be set to a value")
-                try:
-                    table[last] = value
-                except (ValueError, tomlkit.exceptions.TOMLKitError) as error:
-                    raise SettingsError(f"{key}: TOML has no form for {value!r}") from error
-            edited = tomlkit.dumps(document)
-            self._user = _parse_toml(edited, self._user_file)
-            write_atomic(self._user_file, edited)
-        self._tree = self._merged()
-
-    def _merged(self) -> _Tree:
-        tree: _Tree = {}
-        _merge(tree, _tree(self._defaults, "default", "default"))
+    @cached_property
+    def _layers(self) -> list[_Layer]:
+        defaults = _merge({}, self._defaults)
         for section, schema in self._schemas.items():
-            table: _Tree = {
-                name: _Leaf(fragment["default"], "default", "default")
-                for name, fragment in schema.items()
-                if "default" in fragment
-            }
-            _merge(tree, _nested(_split(section), table))
-        _merge(tree, _tree(self._user, "user", self._user_file))
-        _merge(tree, _tree(self._workspace, "workspace", self._workspace_file or ""))
-        known = _Known(tree, self._schemas)
+            values = {name: fragment["default"] for name, fragment in schema.items() if "default" in fragment}
+            _merge(defaults, _nested(section, values))
+        layers = [_Layer("default", "default", defaults), *self._files]
         for variable, text in sorted(self._environ.items()):
-            if variable.upper().startswith(ENVIRONMENT_PREFIX):
-                parts = known.spelled(variable[len(ENVIRONMENT_PREFIX) :].split("__"))
-                if all(parts):
-                    _merge(tree, _nested(parts, _Leaf(from_text(text), "environment", variable, text)))
+            if variable.startswith(ENVIRONMENT_PREFIX):
+                key = self._key_of(variable.removeprefix(ENVIRONMENT_PREFIX))
+                layers.append(_Layer("environment", variable, _nested(key, self._read(key, text))))
         for key, value in self._flags.items():
-            leaf = (
-                _Leaf(from_text(value), "flag", "flag", value)
-                if isinstance(value, str)
-                else _Leaf(value, "flag", "flag")
-            )
-            _merge(tree, _nested(_split(key), leaf))
-        return tree
+            layers.append(_Layer("flag", "flag", _nested(key, self._read(key, value))))
+        return layers
 
-    def _find(self, key: str) -> _Leaf | _Tree | None:
-        found: _Leaf | _Tree | None = self._tree
-        for part in _split(key):
-            found = found.get(part) if isinstance(found, dict) else None
-        return found
+    @cached_property
+    def _merged(self) -> dict[str, object]:
+        merged: dict[str, object] = {}
+        for layer in self._layers:
+            _merge(merged, layer.values)
+        return merged
 
-    def _fragment(self, key: str) -> Mapping[str, object] | None:
+    def _layer_of(self, key: str) -> _Layer:
+        return next(layer for layer in reversed(self._layers) if _find(layer.values, key) is not _ABSENT)
+
+    def _fragment(self, key: str) -> Mapping[str, object]:
         section, _, name = key.rpartition(".")
-        return self._schemas.get(section, {}).get(name)
+        return self._schemas.get(section, {}).get(name, {})
 
+    def _read(self, key: str, value: object) -> object:
+        if isinstance(value, str) and self._fragment(key).get("type") != "string":
+            return from_text(value)
+        return value
 
-_LAYERS = ("default", "user", "workspace", "environment", "flag")
+    def _key_of(self, variable: str) -> str:
+        """`plugins.backend-cirq.threads` for the `PLUGINS__BACKEND_CIRQ__THREADS` of an environment variable."""
+        written = _spelling(variable)
+        for section in sorted(self._schemas, key=len, reverse=True):
+            start = _spelling(section) + "__"
+            if written.startswith(start):
+                rest = written.removeprefix(start)
+                known = {_spelling(name): name for name in self._schemas[section]}
+                return f"{section}.{known.get(rest, rest.replace('__', '.'))}"
+        return variable.lower().replace("__", ".")
 
 
 def from_text(text: str) -> object:
@@ -290,45 +224,33 @@ def read_toml(path: str) -> dict[str, object]:
         SettingsError: it is not TOML, or not UTF-8; the message has file, line and column.
         StorageError: it is there but cannot be read.
     """
-    text = _read_text(path)
-    return {} if text is None else _parse_toml(text, path)
-
-
-def _read_text(path: str) -> str | None:
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        with open(path, encoding="utf-8-sig") as file:
+            text = file.read()
     except FileNotFoundError:
-        return None
+        return {}
     except OSError as error:
         raise storage_error("read", path, error) from error
-    try:
-        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = data[: error.start]
-        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        line, column = _line_and_column(error.object[: error.start].decode())
         raise SettingsError(f"{path}:{line}:{column}: this is not UTF-8 text") from error
-
-
-def _parse_toml(text: str, path: str) -> dict[str, object]:
     import tomllib
 
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         # Only Python 3.14 has the position as attributes.
-        message = str(error)
-        position = re.search(r" \(at line (\d+), column (\d+)\)$", message)
-        if position:
-            line, column = int(position[1]), int(position[2])
-        else:
-            line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
-        reason = re.sub(r" \(at [^()]*\)$", "", message)
-        raise SettingsError(
-            f"{path}:{line}:{column}: {reason}", hint="Correct that line; nothing was read from the file."
-        ) from error
+        reason, _, position = str(error).rpartition(" (at ")
+        numbers = re.findall(r"\d+", position)
+        line, column = map(int, numbers) if len(numbers) == 2 else _line_and_column(text)
+        hint = "Correct that line; nothing was read from the file."
+        raise SettingsError(f"{path}:{line}:{column}: {reason}", hint=hint) from error
     except RecursionError:
         raise SettingsError(f"{path}: nested too deeply") from None
+
+
+def _line_and_column(before: str) -> tuple[int, int]:
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 def _split(key: str) -> list[str]:
@@ -338,76 +260,40 @@ def _split(key: str) -> list[str]:
     return parts
 
 
-def _tree(values: Mapping[str, object], layer: str, source: str) -> _Tree:
-    return {
-        str(name): _tree(value, layer, source) if isinstance(value, Mapping) else _Leaf(value, layer, source)
-        for name, value in values.items()
-    }
+def _spelling(name: str) -> str:
+    return name.lower().replace("-", "_").replace(".", "__")
 
 
-def _nested(parts: list[str], inner: _Leaf | _Tree) -> _Tree:
-    for part in reversed(parts):
-        inner = {part: inner}
-    assert isinstance(inner, dict)
-    return inner
+def _nested(key: str, value: object) -> dict[str, object]:
+    *parents, last = _split(key)
+    nested = {last: value}
+    for part in reversed(parents):
+        nested = {part: nested}
+    return nested
 
 
-def _merge(low: _Tree, high: _Tree) -> None:
+def _find(values: object, key: str) -> object:
+    for part in _split(key):
+        values = values.get(part, _ABSENT) if isinstance(values, Mapping) else _ABSENT
+    return values
+
+
+def _merge(low: dict[str, object], high: Mapping[str, object]) -> dict[str, object]:
     for name, value in high.items():
         below = low.get(name)
-        if isinstance(below, dict) and isinstance(value, dict):
-            _merge(below, value)
+        if isinstance(value, Mapping):
+            low[name] = _merge(below if isinstance(below, dict) else {}, value)
         else:
             low[name] = value
+    return low
 
 
-def _plain(tree: _Tree) -> dict[str, object]:
-    return {name: _plain(each) if isinstance(each, dict) else each.value for name, each in tree.items()}
-
-
-def _leaves(node: _Leaf | _Tree) -> Iterator[_Leaf]:
-    if isinstance(node, _Leaf):
-        yield node
-    else:
-        for each in node.values():
-            yield from _leaves(each)
-
-
-def _names(tree: _Tree, prefix: str = "") -> Iterator[str]:
-    for name, each in tree.items():
-        if isinstance(each, dict):
-            yield from _names(each, f"{prefix}{name}.")
+def _names(values: Mapping[str, object], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _names(value, f"{prefix}{name}.")
         else:
             yield prefix + name
-
-
-class _Known:
-    """The names there are, to find `backend-cirq` for the `BACKEND_CIRQ` of an environment variable."""
-
-    def __init__(self, tree: _Tree, schemas: Mapping[str, Schema]) -> None:
-        self._tree: _Tree = {}
-        _merge(self._tree, _tree(_plain(tree), "", ""))
-        for section, schema in schemas.items():
-            # Names alone count here, so that a property without a default is found too.
-            names: _Tree = {name: {} for name in schema}
-            known = _nested(_split(section), names)
-            _merge(known, self._tree)
-            self._tree = known
-
-    def spelled(self, parts: list[str]) -> list[str]:
-        node: _Leaf | _Tree | None = self._tree
-        names = []
-        for part in parts:
-            candidates = node if isinstance(node, dict) else {}
-            wanted = _normal(part)
-            name = part if part in candidates else next((c for c in candidates if _normal(c) == wanted), part.lower())
-            names.append(name)
-            node = candidates.get(name)
-        return names
-
-
-def _normal(name: str) -> str:
-    return name.lower().replace("-", "_")
 
 
 def _check(key: str, value: object, fragment: Mapping[str, object], source: str) -> None:
@@ -427,6 +313,5 @@ def _check(key: str, value: object, fragment: Mapping[str, object], source: str)
     if error is not None:
         expected = {name: each for name, each in fragment.items() if name not in ("default", "description", "title")}
         path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
-        raise SettingsError(
-            f"{source}: {key}{path}: {error.message}", hint=f"Expected {json.dumps(expected, default=str)}."
-        )
+        hint = f"Expected {json.dumps(expected, default=str)}."
+        raise SettingsError(f"{source}: {key}{path}: {error.message}", hint=hint)

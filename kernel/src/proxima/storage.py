@@ -20,6 +20,8 @@ MIN_SIZE = 512  # SQLite's smallest page; it takes a shorter file for an empty o
 
 _NOT_WRITABLE = "Make it writable, or set PROXIMA_HOME to a directory that is."
 _NO_SPACE = "Free some space on that disk and try again."
+_HELD = "Another process holds it; wait for it to end and try again."
+_DAMAGED = "It is moved aside and a new one started the next time it is opened."
 _OS_HINTS = {
     errno.EACCES: _NOT_WRITABLE,
     errno.EPERM: _NOT_WRITABLE,
@@ -29,23 +31,22 @@ _OS_HINTS = {
     errno.EFBIG: "Raise the limit on file sizes (ulimit -f).",
 }
 _SQLITE_HINTS = {
-    sqlite3.SQLITE_BUSY: "Another process holds it; wait for it to end and try again.",
-    sqlite3.SQLITE_LOCKED: "Another process holds it; wait for it to end and try again.",
+    sqlite3.SQLITE_BUSY: _HELD,
+    sqlite3.SQLITE_LOCKED: _HELD,
     sqlite3.SQLITE_CANTOPEN: _NOT_WRITABLE,
     sqlite3.SQLITE_PERM: _NOT_WRITABLE,
     sqlite3.SQLITE_READONLY: _NOT_WRITABLE,
     sqlite3.SQLITE_FULL: _NO_SPACE,
     sqlite3.SQLITE_IOERR: "Check the disk's free space and health.",
-    sqlite3.SQLITE_CORRUPT: "It is moved aside and a new one started the next time it is opened.",
-    sqlite3.SQLITE_NOTADB: "It is moved aside and a new one started the next time it is opened.",
+    sqlite3.SQLITE_CORRUPT: _DAMAGED,
+    sqlite3.SQLITE_NOTADB: _DAMAGED,
 }
 
 
 def storage_error(action: str, path: str, error: OSError) -> StorageError:
     """Say what could not be done to which file, why, and what would help."""
-    return StorageError(
-        f"cannot {action} {path}: {error.strerror or error}", hint=_OS_HINTS.get(error.errno or 0, "Check the path.")
-    )
+    hint = _OS_HINTS.get(error.errno or 0, "Check the path.")
+    return StorageError(f"cannot {action} {path}: {error.strerror or error}", hint=hint)
 
 
 def write_atomic(path: str, data: bytes | str) -> None:
@@ -60,29 +61,27 @@ def write_atomic(path: str, data: bytes | str) -> None:
     import tempfile
 
     target = os.path.realpath(path)
-    content = data.encode() if isinstance(data, str) else data
-    temporary = None
+    directory = os.path.dirname(target)
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".proxima-", suffix=".tmp")
-        with os.fdopen(descriptor, "wb") as file:
-            if os.path.exists(target):
-                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-        temporary = None
-        _sync_directory(os.path.dirname(target))
+        descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".proxima-", suffix=".tmp")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                if os.path.exists(target):
+                    os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+                file.write(data.encode() if isinstance(data, str) else data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        if os.name == "posix":
+            _sync_directory(directory)
     except OSError as error:
         raise storage_error("write", path, error) from error
-    finally:
-        if temporary is not None:
-            os.unlink(temporary)
 
 
 def _sync_directory(directory: str) -> None:
-    if os.name != "posix":
-        return
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -90,25 +89,6 @@ def _sync_directory(directory: str) -> None:
         # Some network and FUSE file systems have no fsync for directories; the rename itself was done.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS):
             raise
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def locked_directory(directory: str) -> Iterator[None]:
-    """Hold a directory against other processes that ask for it the same way; no lock file is left behind."""
-    if os.name != "posix":  # Windows refuses to rename a file that another process holds open
-        yield
-        return
-    import fcntl
-
-    try:
-        descriptor = os.open(directory, os.O_RDONLY)
-    except OSError as error:
-        raise storage_error("open", directory, error) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
     finally:
         os.close(descriptor)
 
@@ -172,14 +152,7 @@ def open_database(
             the file is then left as it was.
     """
     Paths.ensure(os.path.dirname(os.path.abspath(path)))
-    short = os.path.exists(path) and 0 < os.path.getsize(path) < MIN_SIZE
-    marked = os.path.exists(_damage_mark(path))
-    suspect = (
-        short
-        or marked
-        or (os.path.exists(path + "-wal") and not _is_readable(path, "SELECT max(NULL) FROM sqlite_schema"))
-    )
-    backup = recover(path) if suspect else None
+    backup = recover(path) if _is_suspect(path) else None
     try:
         try:
             database = _open(path, migrations, application)
@@ -208,37 +181,58 @@ def recover(path: str) -> str | None:
     Close connections to it first. Returns the new path, or None where a full check finds nothing wrong: another
     process has replaced the file already, or the damage was in passing.
     """
-    with locked_directory(os.path.dirname(os.path.abspath(path))):
-        try:
-            if _is_readable(path, "PRAGMA integrity_check(1)"):
-                backup = None
-            else:
-                stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-                backup = f"{path}.corrupt-{stamp}"
+    backup = None
+    try:
+        with _locked(os.path.dirname(os.path.abspath(path))):
+            if not _is_readable(path, "PRAGMA integrity_check(1)"):
+                first = backup = f"{path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
                 number = 1
                 while os.path.exists(backup):
                     number += 1
-                    backup = f"{path}.corrupt-{stamp}.{number}"
+                    backup = f"{first}.{number}"
                 for suffix in ("-wal", "-shm", ""):
                     if os.path.exists(path + suffix):
                         os.replace(path + suffix, backup + suffix)
             if os.path.exists(_damage_mark(path)):
                 os.unlink(_damage_mark(path))
-        except OSError as error:
-            raise storage_error("move aside", path, error) from error
+    except OSError as error:
+        raise storage_error("move aside", path, error) from error
     return backup
+
+
+@contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    if os.name != "posix":  # Windows refuses to rename a file that another process holds open
+        yield
+        return
+    import fcntl
+
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_suspect(path: str) -> bool:
+    if os.path.exists(_damage_mark(path)) or _is_short(path):
+        return True
+    # The last writer that closes folds the -wal, which is evidence, into the file.
+    return os.path.exists(path + "-wal") and not _is_readable(path, "SELECT max(NULL) FROM sqlite_schema")
+
+
+def _is_short(path: str) -> bool:
+    return os.path.exists(path) and 0 < os.path.getsize(path) < MIN_SIZE
 
 
 def _is_readable(path: str, query: str) -> bool:
     """Whether a query finds no damage; `PRAGMA integrity_check` reports some of it as rows."""
     from urllib.parse import quote
 
-    if not os.path.exists(path):
-        return True
-    if 0 < os.path.getsize(path) < MIN_SIZE:
-        return False
-    # The last writer that closes folds the -wal, which is evidence, into the file; a reader without one would make it.
-    mode = "ro" if os.path.exists(path + "-wal") else "rw"
+    if not os.path.exists(path) or _is_short(path):
+        return not os.path.exists(path)
+    mode = "ro" if os.path.exists(path + "-wal") else "rw"  # a reader that may not write would leave a -wal behind
     try:
         connection = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
         try:

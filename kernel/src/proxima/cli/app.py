@@ -9,11 +9,12 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NoReturn
 
 from proxima import __version__
 from proxima.cli.output import clean
-from proxima.errors import UsageError
+from proxima.errors import NotFoundError, UsageError
 from proxima.kernel import Kernel
 from proxima.nearest import did_you_mean
 from proxima.permissions import Consent
@@ -42,15 +43,21 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         wrong, _, choices = message.rstrip(")").partition(" (choose from ")
         mistyped = wrong.partition("invalid choice: ")[2].strip("'")
-        near = did_you_mean(mistyped, [choice.strip("'") for choice in choices.split(", ")])
+        near = did_you_mean(mistyped, [choice.strip("'") for choice in choices.split(", ") if choice])
         raise UsageError(f"{self.prog}: {wrong if near else message}", hint=near or f"see `{self.prog} --help`")
 
 
 def run(words: Sequence[str]) -> int:
     """Runs the command that the words name and returns the exit code."""
     logging.basicConfig(format="proxima: %(message)s", level=logging.WARNING)
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that this terminal has no characters for
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise UsageError("the current directory was deleted", hint="change to one that exists") from None
     completing = "_ARGCOMPLETE" in os.environ
     before = _global_options(_Parser(prog="proxima", add_help=False, allow_abbrev=False))
     before.add_argument("words", nargs=argparse.REMAINDER)
@@ -89,15 +96,18 @@ def _parser(kernel: Kernel, command: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("-V", "--version", action="version", version=f"proxima {__version__}")
     _global_options(parser)
-    # First-party plugins come first, and have a name that others claim too.
-    contributed = {c.name: c.description for c in reversed(kernel.contributions("commands"))}
-    summaries = {name: clean(text) for name, text in (contributed | BUILTIN).items()}
+    # First-party plugins come first, and have a name that others claim too; what is no word cannot be a command.
+    words = [c for c in reversed(kernel.contributions("commands")) if c.name.replace("-", "_").isidentifier()]
+    summaries = {c.name: clean(c.description) for c in words} | BUILTIN
+    if command not in summaries:
+        with suppress(NotFoundError):  # the parser says so, with the nearest names
+            kernel.registry.find("commands", command)  # raises where its plugin cannot be used
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name in sorted(summaries):
         summary = summaries[name].replace("%", "%%")  # argparse fills in what follows a percent sign
         one = subparsers.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
         if name == command:
-            one.description = summaries[name]
+            one.description = summaries[name].replace("%(", "% (")
             source = (
                 importlib.import_module(f"{__package__}.{name}") if name in BUILTIN else kernel.get("commands", name)
             )

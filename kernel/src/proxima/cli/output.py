@@ -7,22 +7,17 @@ import math
 import shutil
 import sys
 import time
-import unicodedata
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, TextIO
 
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-# Categories that move the cursor, start escape sequences or reorder text: control, format, surrogate, separators.
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def clean(text: object) -> str:
-    r"""Text from outside with everything a terminal would act on written as an escape, e.g. ``\x1b``."""
+    r"""Text from outside with everything a terminal would act on, or could not show, as an escape, e.g. ``\x1b``."""
     line = str(text)
-    if line.isascii() and line.isprintable():
-        return line
-    return "".join(_escaped(c) if unicodedata.category(c) in _UNSAFE else c for c in line)
+    return line if line.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in line)
 
 
 def _escaped(character: str) -> str:

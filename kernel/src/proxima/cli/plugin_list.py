@@ -6,7 +6,7 @@ import os
 
 from proxima.paths import Paths
 from proxima.plugins.compatibility import unfit
-from proxima.plugins.scan import FoundPlugin, manifest_path, read_header, scan
+from proxima.plugins.scan import MANIFEST_NAME, FoundPlugin, manifest_path, read_header, scan
 from proxima.plugins.state import PluginState
 
 TYPE_CHECKING = False
@@ -34,8 +34,10 @@ def main() -> int:
         if plugin.shadowed_by:
             continue
         gone.discard(plugin.id)
-        path = manifest_path(plugin)
-        header = read_header(path) if path else None
+        # Most lie beside their metadata: one look there is cheaper than to ask first where it is.
+        header = read_header(f"{plugin.base}/{plugin.package}/{MANIFEST_NAME}")
+        if header is None and (path := manifest_path(plugin)):
+            header = read_header(path)
         if header is None or plugin.id in quarantined:
             rows.append(_judged(plugin, state, only, plugin.id in disabled, plugin.id in quarantined))
             continue

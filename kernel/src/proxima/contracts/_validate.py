@@ -6,93 +6,91 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from proxima.contracts.operations import OPERATIONS, Op
+from proxima.contracts.operations import CHANNELS, OPERATIONS, Op
 from proxima.errors import CircuitError
 
 if TYPE_CHECKING:
     from proxima.contracts.circuit import Circuit
 
-_MAX_CODE = 256
-_ARITY = np.full(_MAX_CODE, -1, dtype=np.int32)
-_NUM_PARAMS = np.full(_MAX_CODE, -1, dtype=np.int32)
-_PROBABILITY = np.zeros(_MAX_CODE, dtype=np.bool_)
+_ARITY = np.full(256, -1, dtype=np.int32)
+_NUM_PARAMS = np.full(256, -1, dtype=np.int32)
 for _op, _spec in OPERATIONS.items():
     _ARITY[_op] = _spec.num_qubits
     _NUM_PARAMS[_op] = len(_spec.params)
-    _PROBABILITY[_op] = _spec.kind == "channel"
+_PROBABILITY = np.isin(np.arange(256), sorted(CHANNELS))
 
 TOLERANCE = 1e-8
 """How far a given matrix may be from unitary, or a channel from trace preserving, in the largest matrix element."""
 
 MAX_MATRIX_QUBITS = 12
+MAX_BITS = 2**24
+"""Qubits or classical bits of a circuit: what walks over them needs memory for each."""
 
 
 def validate_columns(circuit: Circuit) -> None:
     """Raises `CircuitError` naming the first row that is wrong."""
     c, rows = circuit.columns, len(circuit.columns.ops)
-    if circuit.num_qubits < 0 or circuit.num_clbits < 0:
-        raise CircuitError("a circuit cannot have a negative number of bits")
     for kind, registers, total in (
         ("quantum", circuit.qregs, circuit.num_qubits),
         ("classical", circuit.cregs, circuit.num_clbits),
     ):
+        if not 0 <= total <= MAX_BITS:
+            raise CircuitError(f"a circuit cannot have {total} {kind} bits; from 0 to {MAX_BITS} are possible")
         if sum(r.size for r in registers) != total or any(r.size < 0 for r in registers):
             raise CircuitError(f"the {kind} registers hold {sum(r.size for r in registers)} bits, not {total}")
-    _check_offsets("qubit", c.qubit_offsets, len(c.qubits), rows)
-    _check_offsets("parameter", c.param_offsets, len(c.params), rows)
-    if any(len(column) != rows for column in (c.clbits, c.conditions, c.payloads)) or len(c.param_refs) != len(
-        c.params
-    ):
+    for name, offsets, values in (("qubit", c.qubit_offsets, c.qubits), ("parameter", c.param_offsets, c.params)):
+        if len(offsets) != rows + 1 or offsets[0] or offsets[-1] != len(values) or (np.diff(offsets) < 0).any():
+            raise CircuitError(f"the {name} offsets are inconsistent")
+    if not len(c.clbits) == len(c.conditions) == len(c.payloads) == rows or len(c.param_refs) != len(c.params):
         raise CircuitError("the columns differ in length")
     if not rows:
         return
-    arity, count = _ARITY[c.ops], np.diff(c.qubit_offsets)
+    arity, num_qubits, num_params = _ARITY[c.ops], np.diff(c.qubit_offsets), np.diff(c.param_offsets)
     _refuse(circuit, arity < 0, "unknown operation code")
-    _refuse(circuit, (arity != 0) & (arity != count), "wrong number of qubits")
-    _refuse(circuit, _NUM_PARAMS[c.ops] != np.diff(c.param_offsets), "wrong number of parameters")
-    row_of_qubit = np.repeat(np.arange(rows), count)
-    bad = (c.qubits < 0) | (c.qubits >= circuit.num_qubits)
-    if bad.any():
-        at = int(np.argmax(bad))
-        raise CircuitError(
-            f"{_where(circuit, int(row_of_qubit[at]))}: qubit {int(c.qubits[at])} is out of range; "
-            f"the circuit has {circuit.num_qubits}"
-        )
-    key = row_of_qubit * max(circuit.num_qubits, 1) + c.qubits
-    ordered = np.sort(key)
-    twice = ordered[1:] == ordered[:-1]
-    if twice.any():
-        row, qubit = divmod(int(ordered[int(np.argmax(twice))]), max(circuit.num_qubits, 1))
-        raise CircuitError(f"{_where(circuit, row)}: qubit {qubit} is used twice in one operation")
-    row_of_param = np.repeat(np.arange(rows), np.diff(c.param_offsets))
-    _refuse_rows(circuit, row_of_param[~np.isfinite(c.params)], "a parameter is not a finite number")
-    fixed = _PROBABILITY[c.ops[row_of_param]] & (c.param_refs < 0)
-    outside = fixed & ((c.params < 0) | (c.params > 1))
-    _refuse_rows(circuit, row_of_param[outside], "a probability lies outside [0, 1]")
-    pauli = np.flatnonzero(c.ops == Op.PAULI_CHANNEL)
-    totals = np.array([c.params[c.param_offsets[i] : c.param_offsets[i + 1]].sum() for i in pauli])
-    _refuse_rows(circuit, pauli[totals > 1 + TOLERANCE], "the probabilities sum to more than 1")
-    _refuse_rows(
-        circuit, row_of_param[(c.param_refs < -1) | (c.param_refs >= len(circuit.parameters))], "unknown parameter"
-    )
+    _refuse(circuit, (arity != 0) & (arity != num_qubits), "wrong number of qubits")
+    _refuse(circuit, _NUM_PARAMS[c.ops] != num_params, "wrong number of parameters")
+    _check_qubits(circuit, np.repeat(np.arange(rows), num_qubits))
+    if len(c.params):
+        _check_params(circuit, np.repeat(np.arange(rows), num_params))
     measures = c.ops == Op.MEASURE
     _refuse(circuit, measures & ((c.clbits < 0) | (c.clbits >= circuit.num_clbits)), "classical bit out of range")
     _refuse(circuit, ~measures & (c.clbits != -1), "only a measurement writes a classical bit")
     _refuse(circuit, (c.conditions < -1) | (c.conditions >= len(circuit.conditions)), "unknown condition")
     for condition in circuit.conditions:
-        if any(not 0 <= bit < circuit.num_clbits for bit in condition.clbits):
-            raise CircuitError(
-                f"a condition reads classical bit {max(condition.clbits)}; there are {circuit.num_clbits}"
-            )
-    _check_payloads(circuit)
+        for bit in condition.clbits:
+            if not 0 <= bit < circuit.num_clbits:
+                raise CircuitError(f"a condition reads classical bit {bit}; there are {circuit.num_clbits}")
+    _check_matrices(circuit)
 
 
-def _check_offsets(name: str, offsets: np.ndarray, total: int, rows: int) -> None:
-    if len(offsets) != rows + 1 or offsets[0] != 0 or offsets[-1] != total or (np.diff(offsets) < 0).any():
-        raise CircuitError(f"the {name} offsets are inconsistent")
+def _check_qubits(circuit: Circuit, rows: np.ndarray) -> None:
+    qubits, total = circuit.columns.qubits, max(circuit.num_qubits, 1)
+    bad = (qubits < 0) | (qubits >= circuit.num_qubits)
+    if bad.any():
+        at = int(np.argmax(bad))
+        where = _where(circuit, int(rows[at]))
+        raise CircuitError(f"{where}: qubit {int(qubits[at])} is out of range; the circuit has {circuit.num_qubits}")
+    ordered = np.sort(rows * total + qubits)
+    twice = ordered[1:] == ordered[:-1]
+    if twice.any():
+        row, qubit = divmod(int(ordered[int(np.argmax(twice))]), total)
+        raise CircuitError(f"{_where(circuit, row)}: qubit {qubit} is used twice in one operation")
 
 
-def _check_payloads(circuit: Circuit) -> None:
+def _check_params(circuit: Circuit, rows: np.ndarray) -> None:
+    c = circuit.columns
+    _refuse_rows(circuit, rows[~np.isfinite(c.params)], "a parameter is not a finite number")
+    outside = _PROBABILITY[c.ops[rows]] & (c.param_refs < 0) & ((c.params < 0) | (c.params > 1))
+    _refuse_rows(circuit, rows[outside], "a probability lies outside [0, 1]")
+    pauli = np.flatnonzero(c.ops == Op.PAULI_CHANNEL)
+    fixed = np.where(c.param_refs < 0, c.params, 0.0)
+    totals = np.array([fixed[c.param_offsets[i] : c.param_offsets[i + 1]].sum() for i in pauli])
+    _refuse_rows(circuit, pauli[totals > 1 + TOLERANCE], "the probabilities sum to more than 1")
+    unknown = (c.param_refs < -1) | (c.param_refs >= len(circuit.parameters))
+    _refuse_rows(circuit, rows[unknown], "unknown parameter")
+
+
+def _check_matrices(circuit: Circuit) -> None:
     c = circuit.columns
     carries = (c.ops == Op.UNITARY) | (c.ops == Op.KRAUS)
     _refuse(circuit, carries & ((c.payloads < 0) | (c.payloads >= len(circuit.payloads))), "the matrix is missing")
@@ -105,10 +103,10 @@ def _check_payloads(circuit: Circuit) -> None:
         size = 2**qubits
         if any(m.shape != (size, size) for m in matrices):
             raise CircuitError(f"{where}: a matrix on {qubits} qubits has shape ({size}, {size})")
-        if c.ops[row] == Op.UNITARY and len(matrices) != 1 or not matrices:
+        if not matrices or (c.ops[row] == Op.UNITARY and len(matrices) != 1):
             raise CircuitError(f"{where}: takes one matrix, or Kraus operators")
-        total = sum(m.conj().T @ m for m in matrices)
-        error = float(np.abs(total - np.eye(size)).max())
+        with np.errstate(all="ignore"):  # what is infinite or no number ends as an error that is no number
+            error = float(np.abs(sum(m.conj().T @ m for m in matrices) - np.eye(size)).max())
         if not error <= TOLERANCE:
             what = "unitary" if c.ops[row] == Op.UNITARY else "trace preserving"
             raise CircuitError(f"{where}: not {what}; it is off by {error:.2g} in the largest element")
@@ -125,5 +123,4 @@ def _refuse_rows(circuit: Circuit, rows: np.ndarray, why: str) -> None:
 
 def _where(circuit: Circuit, row: int) -> str:
     code = int(circuit.columns.ops[row])
-    spec = OPERATIONS.get(Op(code)) if code in Op._value2member_map_ else None
-    return f"operation {row} ({spec.name if spec else f'code {code}'})"
+    return f"operation {row} ({OPERATIONS[Op(code)].name if code in Op._value2member_map_ else f'code {code}'})"

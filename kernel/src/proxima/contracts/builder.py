@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ class CircuitBuilder:
         >>> b.h(0).cx(0, 1).measure(0, 0).measure(1, 1)
         >>> bell = b.build()
 
-    The columns are public so that a parser can fill them without a call per operation; `build` checks everything.
+    Angles may be `Parameter`; a gate takes ``condition=`` too. `build` checks everything.
     """
 
     def __init__(self, num_qubits: int = 0, num_clbits: int = 0, *, name: str = "") -> None:
@@ -131,25 +131,19 @@ class CircuitBuilder:
         """A channel by its Kraus operators, each of shape (2^k, 2^k)."""
         return self.append(Op.KRAUS, qubits, matrices=matrices)
 
-    if TYPE_CHECKING:
+    def __getattr__(self, name: str) -> Callable[..., CircuitBuilder]:
+        spec = BY_NAME.get(name)
+        if spec is None or not spec.num_qubits:
+            raise AttributeError(f"there is no operation called {name!r}")
+        split = len(spec.params)
 
-        def __getattr__(self, name: str) -> _GateMethod: ...
+        def add(*args: Any, condition: Condition | None = None) -> CircuitBuilder:
+            if len(args) != split + spec.num_qubits:
+                signature = ", ".join((*spec.params, *(f"qubit{i}" for i in range(spec.num_qubits))))
+                raise CircuitError(f"{name}({signature}): got {len(args)} arguments")
+            return self.append(spec.op, args[split:], args[:split], condition=condition)
 
-    else:
-
-        def __getattr__(self, name):
-            spec = BY_NAME.get(name)
-            if spec is None or not spec.num_qubits:
-                raise AttributeError(f"there is no operation called {name!r}")
-            split = len(spec.params)
-
-            def add(*args, condition=None):
-                if len(args) != split + spec.num_qubits:
-                    signature = ", ".join((*spec.params, *(f"qubit{i}" for i in range(spec.num_qubits))))
-                    raise CircuitError(f"{name}({signature}): got {len(args)} arguments")
-                return self.append(spec.op, args[split:], args[:split], condition=condition)
-
-            return add
+        return add
 
     def build(self) -> Circuit:
         """The circuit.
@@ -176,8 +170,8 @@ class CircuitBuilder:
             self.num_qubits,
             self.num_clbits,
             columns,
-            qregs=_registers(self.qregs, self.num_qubits, "q", Register),
-            cregs=_registers(self.cregs, self.num_clbits, "c", Register),
+            qregs=tuple(Register(*each) for each in _partition(self.qregs, self.num_qubits, "q")),
+            cregs=tuple(Register(*each) for each in _partition(self.cregs, self.num_clbits, "c")),
             parameters=tuple(self.parameters),
             conditions=tuple(self.conditions),
             payloads=tuple(self.payloads),
@@ -192,14 +186,7 @@ def _dense(sparse: dict[int, int], size: int) -> npt.NDArray[np.int32]:
     return out
 
 
-def _registers(named: list[tuple[str, int]], total: int, default: str, make: Any) -> tuple[Any, ...]:
+def _partition(named: list[tuple[str, int]], total: int, default: str) -> list[tuple[str, int]]:
     """The named registers, behind a default one that holds the bits given to the constructor."""
     unnamed = total - sum(size for _, size in named)
-    first = [(default, unnamed)] if unnamed else []
-    return tuple(make(name, size) for name, size in first + named)
-
-
-if TYPE_CHECKING:
-
-    class _GateMethod:
-        def __call__(self, *args: float | Parameter, condition: Condition | None = None) -> CircuitBuilder: ...
+    return [(default, unnamed), *named] if unnamed else named

@@ -1,7 +1,7 @@
 """A circuit as one buffer: what crosses a process border and what a result's record keeps.
 
-Layout: 8 bytes of magic, the length of a JSON header (uint32, little-endian), the header, then each column and matrix at
-the next multiple of 8 bytes. The header gives every array's length, so nothing is read that was not promised.
+Layout: 8 bytes of magic, the length of a JSON header (uint32, little-endian), the header, then each column and matrix
+at the next multiple of 8 bytes. The header gives every array's length, so nothing is read that was not promised.
 """
 
 from __future__ import annotations
@@ -36,15 +36,13 @@ def to_bytes(circuit: Circuit) -> bytes:
         "metadata": dict(circuit.metadata),
     }
     text = json.dumps(header, separators=(",", ":")).encode()
-    parts = [_MAGIC + struct.pack("<I", len(text)) + text]
-    size = len(parts[0])
     columns: list[np.ndarray] = list(circuit.columns)
-    arrays = [c.astype(d, copy=False) for c, d in zip(columns, _DTYPES, strict=True)]
-    arrays += [m.astype("<c16", copy=False) for matrices in circuit.payloads for m in matrices]
+    arrays = [column.astype(dtype, copy=False) for column, dtype in zip(columns, _DTYPES, strict=True)]
+    arrays += [matrix.astype("<c16", copy=False) for matrices in circuit.payloads for matrix in matrices]
+    parts = [_MAGIC + struct.pack("<I", len(text)) + text]
     for array in arrays:
-        data = b"\0" * (-size % 8) + np.ascontiguousarray(array).tobytes()
-        parts.append(data)
-        size += len(data)
+        parts.append(bytes(-len(parts[-1]) % 8))
+        parts.append(array.tobytes())
     return b"".join(parts)
 
 
@@ -90,5 +88,5 @@ def from_bytes(data: bytes | memoryview) -> Circuit:
         )
     except CircuitError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise CircuitError(f"the circuit's header is damaged: {type(error).__name__}: {error}") from None

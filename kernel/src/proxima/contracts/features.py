@@ -113,9 +113,8 @@ def _bonds(circuit: Circuit, sizes: np.ndarray, counted: np.ndarray) -> tuple[fl
         added = float(_BOND_BITS[ops[row]]) if len(where) == 2 else float(2 * len(where))
         for cut in range(low, high):
             crossed = bits[cut] + added
-            # Comparisons rather than min(): this loop is most of the analysis of a small circuit.
             if crossed > limit[cut]:
                 crossed = limit[cut]
             bits[cut] = crossed
-            work += 8.0 ** (crossed if crossed < 20.0 else 20.0)
+            work += 8.0 ** min(crossed, 20.0)
     return max(bits), float(np.log2(work))

@@ -1,6 +1,6 @@
 """Reference matrices: the meaning of every gate and channel.
 
-In every matrix here the first listed qubit is the least significant bit of the index, as in Qiskit. dtype is complex128.
+In every matrix here the first listed qubit is the least significant bit of the index, as in Qiskit; dtype complex128.
 Sources: OpenQASM 2 (arXiv:1707.03429), OpenQASM 3 (arXiv:2104.14722), Nielsen and Chuang, chapter 8, for the channels.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -35,23 +36,24 @@ _SWAP = _matrix([[1, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
 PAULIS: dict[str, Matrix] = {"I": _I, "X": _X, "Y": _Y, "Z": _Z}
 
 
-def _kron(a: Matrix, b: Matrix) -> Matrix:
-    """The Kronecker product: ``b`` acts on the first listed qubit."""
-    return np.kron(a, b).astype(np.complex128, copy=False)
+@cache
+def _pauli(letters: str) -> Matrix:  # the rightmost letter acts on the first listed qubit
+    matrix = _matrix([[1]])
+    for letter in letters:
+        matrix = np.kron(matrix, PAULIS[letter]).astype(np.complex128, copy=False)
+    return matrix
 
 
 def _diagonal(*entries: complex) -> Matrix:
     return np.diag(np.array(entries, dtype=np.complex128))
 
 
-def _rotation(generator: Matrix, theta: float) -> Matrix:
-    """exp(-i theta G / 2) for a generator with G^2 = 1."""
+def _rotation(generator: Matrix, theta: float) -> Matrix:  # exp(-i theta G / 2) where G^2 = 1
     identity = np.eye(len(generator), dtype=np.complex128)
     return math.cos(theta / 2) * identity - 1j * math.sin(theta / 2) * generator
 
 
-def _controlled(matrix: Matrix) -> Matrix:
-    """The matrix acting on the later qubits where the first listed qubit is 1."""
+def _controlled(matrix: Matrix) -> Matrix:  # on the later qubits where the first listed qubit is 1
     out = np.eye(2 * len(matrix), dtype=np.complex128)
     out[1::2, 1::2] = matrix
     return out
@@ -87,16 +89,16 @@ _UNITARIES: dict[Op, Callable[..., Matrix]] = {
     Op.CSX: lambda: _controlled(_SX),
     Op.SWAP: lambda: _SWAP,
     Op.ISWAP: lambda: _matrix([[1, 0, 0, 0], [0, 0, 1j, 0], [0, 1j, 0, 0], [0, 0, 0, 1]]),
-    Op.ECR: lambda: (_kron(_I, _X) - _kron(_X, _Y)) / math.sqrt(2),
+    Op.ECR: lambda: (_pauli("IX") - _pauli("XY")) / math.sqrt(2),
     Op.CRX: lambda theta: _controlled(_rotation(_X, theta)),
     Op.CRY: lambda theta: _controlled(_rotation(_Y, theta)),
     Op.CRZ: lambda theta: _controlled(_rotation(_Z, theta)),
     Op.CP: lambda lam: _diagonal(1, 1, 1, cmath.exp(1j * lam)),
     Op.CU: lambda theta, phi, lam, gamma: _controlled(cmath.exp(1j * gamma) * _u(theta, phi, lam)),
-    Op.RXX: lambda theta: _rotation(_kron(_X, _X), theta),
-    Op.RYY: lambda theta: _rotation(_kron(_Y, _Y), theta),
-    Op.RZZ: lambda theta: _rotation(_kron(_Z, _Z), theta),
-    Op.RZX: lambda theta: _rotation(_kron(_X, _Z), theta),
+    Op.RXX: lambda theta: _rotation(_pauli("XX"), theta),
+    Op.RYY: lambda theta: _rotation(_pauli("YY"), theta),
+    Op.RZZ: lambda theta: _rotation(_pauli("ZZ"), theta),
+    Op.RZX: lambda theta: _rotation(_pauli("XZ"), theta),
     Op.CCX: lambda: _controlled(_controlled(_X)),
     Op.CCZ: lambda: _controlled(_controlled(_Z)),
     Op.CSWAP: lambda: _controlled(_SWAP),
@@ -118,8 +120,24 @@ def unitary(op: Op, params: Sequence[float] = ()) -> Matrix:
     return make(*params)
 
 
-def _mixture(weights: Sequence[float], matrices: Sequence[Matrix]) -> tuple[Matrix, ...]:
-    return tuple(math.sqrt(max(w, 0.0)) * m for w, m in zip(weights, matrices, strict=True))
+_PAULI_WEIGHTS: dict[Op, Callable[..., dict[str, float]]] = {
+    Op.DEPOLARIZING: lambda p: {"I": 1 - p, "X": p / 3, "Y": p / 3, "Z": p / 3},
+    Op.DEPOLARIZING2: lambda p: {b + a: 1 - p if a == b == "I" else p / 15 for b in PAULIS for a in PAULIS},
+    Op.BIT_FLIP: lambda p: {"I": 1 - p, "X": p},
+    Op.PHASE_FLIP: lambda p: {"I": 1 - p, "Z": p},
+    Op.BIT_PHASE_FLIP: lambda p: {"I": 1 - p, "Y": p},
+    Op.PAULI_CHANNEL: lambda px, py, pz: {"I": 1 - px - py - pz, "X": px, "Y": py, "Z": pz},
+}
+
+
+def pauli_weights(op: Op, params: Sequence[float]) -> dict[str, float] | None:
+    """Probabilities of Pauli strings for a Pauli channel, ``None`` for any other.
+
+    Returns:
+        For example ``{"I": .97, "X": .01, ...}``; two letters for two qubits, the rightmost on the first listed qubit.
+    """
+    make = _PAULI_WEIGHTS.get(op)
+    return make(*params) if make else None
 
 
 def _damping(gamma: float) -> tuple[Matrix, Matrix]:
@@ -128,20 +146,10 @@ def _damping(gamma: float) -> tuple[Matrix, Matrix]:
 
 def _generalised_damping(p: float, gamma: float) -> tuple[Matrix, ...]:
     to_zero = _damping(gamma)
-    to_one = tuple(_X @ k @ _X for k in to_zero)
-    return (*(math.sqrt(p) * k for k in to_zero), *(math.sqrt(1 - p) * k for k in to_one))
+    return (*(math.sqrt(p) * k for k in to_zero), *(math.sqrt(1 - p) * _X @ k @ _X for k in to_zero))
 
 
-_PAULI_1 = (_I, _X, _Y, _Z)
-_PAULI_2 = tuple(_kron(b, a) for b in _PAULI_1 for a in _PAULI_1)
-
-_KRAUS: dict[Op, Callable[..., tuple[Matrix, ...]]] = {
-    Op.DEPOLARIZING: lambda p: _mixture((1 - p, p / 3, p / 3, p / 3), _PAULI_1),
-    Op.DEPOLARIZING2: lambda p: _mixture((1 - p, *[p / 15] * 15), _PAULI_2),
-    Op.BIT_FLIP: lambda p: _mixture((1 - p, p), (_I, _X)),
-    Op.PHASE_FLIP: lambda p: _mixture((1 - p, p), (_I, _Z)),
-    Op.BIT_PHASE_FLIP: lambda p: _mixture((1 - p, p), (_I, _Y)),
-    Op.PAULI_CHANNEL: lambda px, py, pz: _mixture((1 - px - py - pz, px, py, pz), _PAULI_1),
+_OTHER_CHANNELS: dict[Op, Callable[..., tuple[Matrix, ...]]] = {
     Op.AMPLITUDE_DAMPING: _damping,
     Op.GENERALIZED_AMPLITUDE_DAMPING: _generalised_damping,
     Op.PHASE_DAMPING: lambda lam: (_diagonal(1, math.sqrt(1 - lam)), _diagonal(0, math.sqrt(lam))),
@@ -157,36 +165,14 @@ def kraus(op: Op, params: Sequence[float] = ()) -> tuple[Matrix, ...]:
     Raises:
         CircuitError: ``op`` is not a channel with a fixed definition, or a probability lies outside [0, 1].
     """
-    make = _KRAUS.get(op)
-    if make is None:
+    if op not in _PAULI_WEIGHTS and op not in _OTHER_CHANNELS:
         raise CircuitError(f"{op.name.lower()} is not a channel with a fixed definition")
-    names = OPERATIONS[op].params
-    for name, value in zip(names, params, strict=True):
+    for name, value in zip(OPERATIONS[op].params, params, strict=True):
         if not 0.0 <= value <= 1.0:
             raise CircuitError(f"{op.name.lower()}: {name} = {value} lies outside [0, 1]")
     if sum(params) > 1.0 and op is Op.PAULI_CHANNEL:
         raise CircuitError(f"pauli_channel: px + py + pz = {sum(params)} exceeds 1")
-    return make(*params)
-
-
-def pauli_weights(op: Op, params: Sequence[float]) -> dict[str, float] | None:
-    """Probabilities of Pauli strings for a Pauli channel, ``None`` for any other.
-
-    Returns:
-        For example ``{"I": .97, "X": .01, ...}``; two letters for two qubits, the rightmost on the first listed qubit.
-    """
-    names = "IXYZ"
-    match op, tuple(params):
-        case Op.DEPOLARIZING, (p,):
-            return {"I": 1 - p, "X": p / 3, "Y": p / 3, "Z": p / 3}
-        case Op.DEPOLARIZING2, (p,):
-            return {b + a: (1 - p if a == b == "I" else p / 15) for b in names for a in names}
-        case Op.BIT_FLIP, (p,):
-            return {"I": 1 - p, "X": p}
-        case Op.PHASE_FLIP, (p,):
-            return {"I": 1 - p, "Z": p}
-        case Op.BIT_PHASE_FLIP, (p,):
-            return {"I": 1 - p, "Y": p}
-        case Op.PAULI_CHANNEL, (px, py, pz):
-            return {"I": 1 - px - py - pz, "X": px, "Y": py, "Z": pz}
-    return None
+    weights = pauli_weights(op, params)
+    if weights is None:
+        return _OTHER_CHANNELS[op](*params)
+    return tuple(math.sqrt(max(weight, 0.0)) * _pauli(letters) for letters, weight in weights.items())

@@ -18,7 +18,7 @@ CREATE TABLE audit (
     version TEXT NOT NULL,
     permission TEXT NOT NULL,
     target TEXT,
-    outcome TEXT NOT NULL CHECK (outcome IN ('granted', 'denied', 'revoked', 'reset', 'used', 'blocked')),
+    outcome TEXT NOT NULL CHECK (outcome IN ('granted', 'denied', 'revoked', 'used', 'blocked')),
     scope TEXT CHECK (scope IN ('once', 'session', 'always')),
     process_id INTEGER NOT NULL,
     run_id TEXT
@@ -41,11 +41,10 @@ class AuditRecord:
 
     Attributes:
         time: Seconds since the epoch.
-        plugin: The plugin's id.
-        version: Its version then, or empty.
-        permission: The permission in canonical form.
+        version: The plugin's version then, or empty.
+        permission: In canonical form.
         target: What it was used on; from a plugin, so neutralise terminal escapes where it is shown.
-        outcome: The decisions `granted`, `denied`, `revoked`, `reset`; the uses `used` and `blocked`.
+        outcome: The decisions `granted`, `denied`, `revoked`; the uses `used` and `blocked`.
         scope: `once`, `session` or `always`, where one applies.
         process_id: The process that wrote the row.
         run_id: The run it belongs to, if any.
@@ -84,47 +83,20 @@ class AuditLog:
         Raises:
             StorageError: the row could not be written.
         """
-        row = (
-            time.time(),
-            plugin,
-            version,
-            permission,
-            # A lone surrogate, as in a file name that is not UTF-8, cannot be stored as it is.
-            target and target[:MAX_TARGET].encode(errors="backslashreplace").decode(),
-            outcome,
-            scope,
-            os.getpid(),
-            run_id,
-        )
+        # A lone surrogate, as in a file name that is not UTF-8, cannot be stored as it is.
+        target = target and target[:MAX_TARGET].encode(errors="backslashreplace").decode()
+        row = (time.time(), plugin, version, permission, target, outcome, scope, os.getpid(), run_id)
         with self._database.transaction() as database:
             database.execute(f"INSERT INTO audit ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def search(
-        self,
-        *,
-        plugin: str | None = None,
-        permission: str | None = None,
-        outcome: str | None = None,
-        since: float | None = None,
-        limit: int = 100,
+        self, *, plugin: str | None = None, outcome: str | None = None, since: float = 0.0, limit: int = 100
     ) -> list[AuditRecord]:
-        """The latest rows that match, newest first.
-
-        Args:
-            plugin: Only this plugin.
-            permission: Only this permission and narrower ones of its kind: `network` finds `network:example.org`.
-            outcome: Only this outcome.
-            since: Only rows at or after this time, in seconds since the epoch.
-            limit: At most so many rows.
-        """
+        """The latest rows that match, newest first; `since` is in seconds since the epoch."""
         query = f"""
             SELECT {_COLUMNS} FROM audit
-            WHERE (:plugin IS NULL OR plugin = :plugin)
-              AND (:permission IS NULL OR permission = :permission
-                   OR substr(permission, 1, length(:permission) + 1) = :permission || ':')
-              AND (:outcome IS NULL OR outcome = :outcome)
-              AND (:since IS NULL OR time >= :since)
+            WHERE (:plugin IS NULL OR plugin = :plugin) AND (:outcome IS NULL OR outcome = :outcome) AND time >= :since
             ORDER BY id DESC LIMIT :limit"""
-        values = {"plugin": plugin, "permission": permission, "outcome": outcome, "since": since, "limit": limit}
+        values = {"plugin": plugin, "outcome": outcome, "since": since, "limit": limit}
         with self._database.transaction(write=False) as database:
             return [AuditRecord(*row) for row in database.execute(query, values)]

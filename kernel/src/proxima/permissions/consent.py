@@ -16,19 +16,9 @@ TIMEOUT_SECONDS = 300.0
 MAX_SHOWN = 500
 MAX_TRIES = 3
 
-_ANSWERS: dict[str, ConsentAnswer] = {
-    "o": "once",
-    "once": "once",
-    "s": "session",
-    "session": "session",
-    "a": "always",
-    "always": "always",
-    "d": "deny",
-    "deny": "deny",
-    "n": "deny",
-    "no": "deny",
-    "": "deny",
-}
+HOW_TO_GRANT = "To allow it, run this again in a terminal and answer once, session or always."
+
+_ANSWERS: tuple[ConsentAnswer, ...] = ("once", "session", "always", "deny")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +26,7 @@ class ConsentRequest:
     """What the user is asked.
 
     Attributes:
-        plugin: The plugin's id.
-        version: Its version.
-        permission: What it wants.
+        permission: What the plugin wants.
         target: What it wants it for now: a file, a host, a command.
         reason: Why, in the plugin's words.
         run_id: The run it belongs to, if any.
@@ -87,61 +75,46 @@ class TerminalConsent:
     def ask(self, request: ConsentRequest) -> ConsentAnswer:
         """Show the request and read once, session, always or deny; an empty line is deny."""
         with self._lock:  # one question at a time
-            self._show(request)
-            if os.name != "posix" or not self._in.isatty():
-                return self._denied(request, "no terminal to ask on")
-            self._discard_typeahead()
-            deadline = time.monotonic() + self._timeout
-            for _ in range(MAX_TRIES):
-                self._write("Allow [o]nce, this [s]ession, [a]lways, or [d]eny? ")
-                line = self._read_line(deadline)
-                if line is None:
-                    return self._denied(request, f"no answer in {self._timeout:g} s")
-                if not line:
-                    return self._denied(request, "the input ended")
-                answer = _ANSWERS.get(line.strip().lower())
-                if answer is not None:
-                    return answer
-            return self._denied(request, "none of these was answered")
+            permission = request.permission
+            self._write(f"{shown(request.plugin)} {shown(request.version)} asks for a permission\n")
+            self._write(f"  what    {permission.describe()} ({permission})\n")
+            if request.target is not None:
+                self._write(f"  for     {shown(request.target)}\n")
+            if request.reason:
+                self._write(f"  why     {shown(request.reason)}\n")
+            self._write(f"  risk    {permission.risk}\n")
+            answer, why = self._answer()
+            if why:
+                self._write(f"\nDenied: {why}. {HOW_TO_GRANT}\n")
+            return answer
 
-    def _show(self, request: ConsentRequest) -> None:
-        lines = [
-            f"{shown(request.plugin)} {shown(request.version)} asks for a permission".replace("  ", " "),
-            f"  what    {request.permission.describe()} ({request.permission})",
-        ]
-        if request.target is not None:
-            lines.append(f"  for     {shown(request.target)}")
-        if request.reason:
-            lines.append(f"  why     {shown(request.reason)}")
-        lines.append(f"  risk    {request.permission.risk}")
-        self._write("\n".join(lines) + "\n")
-
-    def _denied(self, request: ConsentRequest, why: str) -> ConsentAnswer:
-        self._write(f"\nDenied: {why}. {how_to_grant(request.plugin, request.permission)}\n")
-        return "deny"
-
-    def _discard_typeahead(self) -> None:
-        # What was typed or pasted before the question was seen does not answer it.
+    def _answer(self) -> tuple[ConsentAnswer, str]:
+        if os.name != "posix" or not self._in.isatty():
+            return "deny", "no terminal to ask on"
+        import select
         import termios
 
+        # What was typed or pasted before the question was seen does not answer it.
         termios.tcflush(self._in.fileno(), termios.TCIFLUSH)
-
-    def _read_line(self, deadline: float) -> str | None:
-        import select
-
-        ready, _, _ = select.select([self._in], [], [], max(0.0, deadline - time.monotonic()))
-        return self._in.readline() if ready else None
+        deadline = time.monotonic() + self._timeout
+        for _ in range(MAX_TRIES):
+            self._write("Allow [o]nce, this [s]ession, [a]lways, or [d]eny? ")
+            if not select.select([self._in], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                return "deny", f"no answer in {self._timeout:g} s"
+            line = self._in.readline()
+            if not line:
+                return "deny", "the input ended"
+            typed = line.strip().lower()
+            if typed in ("", "n", "no"):
+                return "deny", ""
+            for answer in _ANSWERS:
+                if typed in (answer, answer[0]):
+                    return answer, ""
+        return "deny", "none of these was answered"
 
     def _write(self, text: str) -> None:
         self._out.write(text)
         self._out.flush()
-
-
-def how_to_grant(plugin: str, permission: Permission) -> str:
-    """The command that grants a permission, as a sentence."""
-    import shlex
-
-    return f"To allow it: proxima plugin permissions {shlex.quote(plugin)} grant {shlex.quote(str(permission))}"
 
 
 def shown(text: str) -> str:

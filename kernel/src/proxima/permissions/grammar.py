@@ -3,7 +3,8 @@
 execute_circuits   subprocess   database   gpu   llm   memory   git   ui
 file_read[:workspace | :PATH | :all]     without a scope: workspace
 file_write[:workspace | :PATH | :all]
-network[:HOST[:PORT]]                    without a port: 443; without a host: any public host, port 443
+network[:HOST[:PORT]]                    a name or IPv4 address; without a port: 443; without a host: any public
+                                         host on port 443
 TOOL.ACTION[:PATTERN]                    an agent's rule, such as `terminal.run:git *`
 """
 
@@ -32,7 +33,7 @@ _FILES = {"file_read": "Read", "file_write": "Create, change and delete"}
 _RULE = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SHELL_OPERATORS = frozenset(";&|<>$`()\\")
-_PRIVATE_SUFFIXES = ("localhost", "local", "internal", "lan", "home.arpa")
+_PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
 KINDS = (*_PLAIN, *_FILES, "network")
 
@@ -137,9 +138,9 @@ class Permission:
         if self.kind == "network":
             if not self.value:
                 return "Connect to any site on the internet: it can send anything anywhere"
-            host, port = _host_and_port(self.value)
+            host, _, port = self.value.partition(":")
             private = "" if _is_public(host) else ", which is this computer or its own network"
-            return f"Connect to {host} on port {port}{private}"
+            return f"Connect to {host} on port {port or 443}{private}"
         return f"Use {self.kind}" + (f" for: {self.value}" if self.value else " for anything")
 
 
@@ -152,25 +153,27 @@ def _path(text: str, value: str) -> str:
         value = user_home() + value[1:]
     if not os.path.isabs(value):
         raise _refused(text, "the path must be absolute", "Write workspace, all, /a/path or ~/a/path.")
-    if ".." in re.split(r"[/\\]" if os.sep == "\\" else "/", value):
+    if ".." in value.replace(os.sep, "/").split("/"):
         raise _refused(text, "a path with .. is never granted", "Write the directory itself.")
-    written = "/" + os.path.normpath(value).lstrip("/") if os.sep == "/" else os.path.normcase(os.path.normpath(value))
-    real = os.path.normcase(os.path.realpath(written))
+    if os.sep == "/":
+        value = "/" + value.lstrip("/")  # two leading slashes would stay
+    written, real = _normal(value), _normal(os.path.realpath(value))
     if not real.isprintable():
         raise _refused(text, "it leads to a name with characters that cannot be shown")
-    home = user_home()
-    paths = Paths.default()
-    own = (paths.config, paths.data, paths.state, paths.cache)
-    for protected in (home, *own):
-        for form in (os.path.normcase(os.path.normpath(protected)), os.path.normcase(os.path.realpath(protected))):
+    home, paths = user_home(), Paths.default()
+    for protected in (home, paths.config, paths.data, paths.state, paths.cache):
+        for form in (_normal(protected), _normal(os.path.realpath(protected))):
             if _is_beneath(form, written) or _is_beneath(form, real):
                 what = "the home directory" if protected == home else "Proxima's own directories"
-                raise _refused(
-                    text, f"{real} is or contains {what}, which is never granted", "Name a directory further down."
-                )
+                why = f"{real} is or contains {what}, which is never granted"
+                raise _refused(text, why, "Name a directory further down.")
             if protected != home and _is_beneath(real, form):
                 raise _refused(text, f"{real} is in Proxima's own directories, which are never granted")
     return real
+
+
+def _normal(path: str) -> str:
+    return os.path.normcase(os.path.normpath(path))
 
 
 def _is_beneath(path: str, directory: str) -> bool:
@@ -184,41 +187,19 @@ def _covers_files(granted: str, asked: str) -> bool:
 
 
 def _endpoint(text: str, value: str) -> str:
-    if value.startswith("["):
-        inner, bracket, rest = value[1:].partition("]")
-        host = _ipv6(text, inner) if bracket else None
-        if host is None or (rest and not rest.startswith(":")):
-            raise _refused(text, "an IPv6 address is written in brackets, as in [2001:db8::1]:443")
-        port = rest[1:] if rest else "443"
-    else:
-        name, colon, port = value.partition(":")
-        if ":" in port:
-            raise _refused(text, "an IPv6 address is written in brackets, as in [2001:db8::1]:443")
-        host, port = _hostname(text, name), port if colon else "443"
+    name, colon, port = value.partition(":")
+    host, port = _host(text, name), port if colon else "443"
     if not re.fullmatch(r"[1-9][0-9]{0,4}", port, re.ASCII) or int(port) > 65535:
         raise _refused(text, f"{port!r} is not a port", "A port is a number from 1 to 65535.")
     return host if port == "443" else f"{host}:{port}"
 
 
-def _ipv6(text: str, inner: str) -> str:
-    import ipaddress
-
-    try:
-        address = ipaddress.IPv6Address(inner)
-    except ValueError:
-        raise _refused(text, f"{inner!r} is not an IPv6 address") from None
-    if address.scope_id is not None or address.ipv4_mapped is not None:
-        raise _refused(text, "an IPv6 address with a zone or an IPv4 address inside is not taken")
-    return f"[{address.compressed}]"
-
-
-def _hostname(text: str, name: str) -> str:
+def _host(text: str, name: str) -> str:
     host = name.lower() if name.isascii() else ""
     labels = host.split(".")
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise _refused(
-            text, f"{name!r} is not a host name", "Write it in ASCII without wildcards or a trailing dot: example.org."
-        )
+        hint = "Write it in ASCII without wildcards or a trailing dot: example.org."
+        raise _refused(text, f"{name!r} is not a host name", hint)
     # Resolvers read 127.1, 0x7f.1 and 2130706433 as addresses too; one spelling is enough.
     if re.fullmatch(r"[0-9]+|0x[0-9a-f]*", labels[-1], re.ASCII):
         import ipaddress
@@ -230,26 +211,16 @@ def _hostname(text: str, name: str) -> str:
     return host
 
 
-def _host_and_port(value: str) -> tuple[str, int]:
-    host, colon, port = value.rpartition(":")
-    return (host, int(port)) if colon and not port.endswith("]") else (value, 443)
-
-
 def _is_public(host: str) -> bool:
-    import ipaddress
+    if host.rpartition(".")[2].isdigit():
+        import ipaddress
 
-    if host.startswith("["):
-        return ipaddress.IPv6Address(host[1:-1]).is_global
-    if host[-1].isdigit() and host.rpartition(".")[2].isdigit():
         return ipaddress.IPv4Address(host).is_global
-    return "." in host and not any(host.endswith("." + suffix) for suffix in _PRIVATE_SUFFIXES)
+    return "." in host and not host.endswith(_PRIVATE_SUFFIXES)
 
 
 def _is_public_default(value: str) -> bool:
-    if not value:
-        return True
-    host, port = _host_and_port(value)
-    return port == 443 and _is_public(host)
+    return not value or (":" not in value and _is_public(value))
 
 
 def _matches(pattern: str, asked: str) -> bool:
@@ -259,16 +230,6 @@ def _matches(pattern: str, asked: str) -> bool:
     # `git *` must not let through `git status; rm -r .`: what has shell operators is asked for word by word.
     if not asked or _SHELL_OPERATORS.intersection(asked):
         return False
-    first, *rest = pattern.split("*")
-    if not rest:
-        return False  # equality was seen before
-    *middle, last = rest
-    if not asked.startswith(first) or not asked[len(first) :].endswith(last):
-        return False
-    position, end = len(first), len(asked) - len(last)
-    for part in middle:
-        position = asked.find(part, position, end)
-        if position < 0:
-            return False
-        position += len(part)
-    return position <= end
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(asked, re.sub(r"[?[]", r"[\g<0>]", pattern))

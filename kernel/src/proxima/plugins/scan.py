@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 GROUP = "proxima.plugins"
 MANIFEST_NAME = "proxima-plugin.json"
 MAX_FILE_BYTES = 1 << 20
+_CHUNK = 1 << 13  # more than most files have: one system call, and no large buffer
 
 # A named pipe in place of a file must not hang discovery.
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -74,10 +75,11 @@ def _read(path: str, limit: int) -> bytes | None:
     except OSError:
         return None
     try:
-        data = os.read(descriptor, limit)
-        while len(data) < limit and (more := os.read(descriptor, limit - len(data))):
+        data = more = os.read(descriptor, _CHUNK)
+        while len(more) == _CHUNK and len(data) < limit:
+            more = os.read(descriptor, _CHUNK)
             data += more
-        return data
+        return data[:limit]
     except OSError:
         return None
     finally:

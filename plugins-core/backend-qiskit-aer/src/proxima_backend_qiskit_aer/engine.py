@@ -21,7 +21,7 @@ from proxima.errors import BackendUnavailableError, ResourceError, RunError
 
 MODULE = "qiskit_aer.backends.controller_wrappers"
 DISTRIBUTION = "qiskit-aer"
-TESTED = ((0, 17), (0, 19))
+TESTED = ((0, 18), (0, 19))
 _loading = threading.Lock()
 
 

@@ -19,7 +19,7 @@ from proxima.errors import UnsupportedError
 
 Matrix = npt.NDArray[np.complex128]
 
-# Gates that Aer's state classes apply by name (StateOpSet of each, versions 0.17 and 0.18).
+# Gates that Aer's state classes apply by name (StateOpSet of each, version 0.18).
 _COMMON = frozenset(
     (Op.X, Op.Y, Op.Z, Op.H, Op.S, Op.SDG, Op.SX, Op.SXDG, Op.CX, Op.CY, Op.CZ, Op.SWAP, Op.ECR),
 )
