@@ -31,6 +31,7 @@ RATES = {
     "operation": 5.5e-6,
     "amplitude": 2.1e-9,
     "draw": 5.0e-7,
+    "shot": 4.8e-5,
     "shot_operation": 1.2e-7,
     "tableau": 3.3e-8,
     "bond": 1.5e-8,
@@ -122,7 +123,7 @@ def _way(method: str, request: RunRequest, f: Features, mixed: bool) -> Choice |
             tableau = repeats * f.num_operations * (n / 64 + 1.0) + measured * n
             work: dict[str, float] = {"run": 8.0e-4, "operation": f.num_operations, "tableau": tableau}
             if per_shot:
-                work["shot_operation"] = shots * _drawn(f)
+                work |= {"shot": shots, "shot_operation": shots * _drawn(f)}
             elif samples:
                 work["draw"] = float(shots)
             memory = 8 * 2 * n * 2 * (n // 64 + 1) + 200 * f.num_operations
@@ -145,7 +146,9 @@ def _way(method: str, request: RunRequest, f: Features, mixed: bool) -> Choice |
             bonds = repeats * (0.4 * 2.0 ** min(f.bond_work, 200.0) + gates + 60.0 * f.noise_sites + 800.0 * others)
             if samples:
                 bonds += shots * n * (105.0 + 0.6 * chi * chi)
-            work = {"run": 8.0e-4, "operation": f.num_operations, "bond": bonds}
+            work = {"run": 8.0e-4, "operation": f.num_operations, "bond": bonds, "shot": repeats if per_shot else 0.0}
+            if states - {"expectation"}:
+                work["amplitude"] = 300.0 * 2.0**n  # to write the state out costs far more than to hold it
             memory = int(min(16 * n * 2 * chi * chi * 4, 2.0**62)) + 200 * f.num_operations
             if f.bond_bits > _MAX_BOND_BITS and n <= MAX_DENSE_QUBITS and request.options.get("method") != method:
                 return "its bond dimension may grow too large"
@@ -162,7 +165,7 @@ def _way(method: str, request: RunRequest, f: Features, mixed: bool) -> Choice |
             work = {"run": 8.0e-4, "operation": 3.0 * f.num_operations, "amplitude": amplitudes}
             if per_shot:
                 work["amplitude"] += shots * (f.num_gates + f.num_measurements + 1) * 2.0**n
-                work["shot_operation"] = shots * _drawn(f)
+                work |= {"shot": shots, "shot_operation": shots * _drawn(f)}
             elif samples:
                 work["draw"] = float(shots)
             memory = (16 << 2 * inner) * (2 if states else 1) + 200 * f.num_operations
@@ -182,7 +185,7 @@ def _way(method: str, request: RunRequest, f: Features, mixed: bool) -> Choice |
             passes += 3.0 * sum(count for op, count in f.ops.items() if op in CHANNELS and op not in _PAULI)
             work = {"run": 8.0e-4, "operation": f.num_operations, "amplitude": repeats * passes * 2.0**n}
             if per_shot:
-                work["shot_operation"] = repeats * _drawn(f)
+                work |= {"shot": repeats, "shot_operation": repeats * _drawn(f)}
             elif samples:
                 work["draw"] = float(shots)
             memory = 16 * (1 << n) * (2 if states else 1) + 200 * f.num_operations
