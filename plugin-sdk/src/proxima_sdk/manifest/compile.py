@@ -35,9 +35,9 @@ class _Loader(yaml.SafeLoader):
         except (ArithmeticError, AttributeError, LookupError, ValueError) as error:  # a date such as 2024-13-45
             raise yaml.constructor.ConstructorError(None, None, f"no {node.tag}: {error}", node.start_mark) from None
 
-    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Any, Any]:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
-        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        for key_node, _ in node.value if node.id == "mapping" else ():  # a tag may claim what is none
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 problem = f"expected text as a key, got {key!r:.40}"
