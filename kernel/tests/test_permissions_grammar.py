@@ -25,7 +25,8 @@ hosts = st.one_of(
 ports = st.one_of(st.just(""), st.just(":443"), st.integers(1, 65535).map(lambda n: f":{n}"))
 patterns = st.from_regex(r"([ab*;-]([ab *;-]{0,4}[ab*;-])?)?", fullmatch=True)
 texts = st.one_of(
-    st.sampled_from(list(KINDS)),
+    st.sampled_from([kind for kind in KINDS if kind != "secrets"]),
+    st.from_regex(r"secrets:[A-Z][A-Z0-9_]{0,9}", fullmatch=True),
     st.tuples(
         st.sampled_from(["file_read", "file_write"]), st.one_of(st.sampled_from(["workspace", "all"]), paths)
     ).map(":".join),
@@ -354,4 +355,16 @@ def test_descriptions_say_what_is_dangerous():
     assert "port 443" in parse("network:github.com").describe()
     assert "this computer" in parse("network:localhost:8080").describe()
     assert parse("file_write:all").risk == parse("subprocess").risk == "critical"
-    assert all(letter in string.printable for kind in KINDS for letter in parse(kind).describe())
+    texts = [f"{kind}:TOKEN" if kind == "secrets" else kind for kind in KINDS]
+    assert all(letter in string.printable for text in texts for letter in parse(text).describe())
+
+
+def test_a_secret_is_granted_by_its_whole_name_only():
+    granted = parse("secrets:IBM_TOKEN")
+    assert granted.risk == "high"
+    assert "IBM_TOKEN" in granted.describe()
+    assert not granted.covers(parse("secrets:IBM"))
+    assert not granted.covers(parse("secrets:IBM_TOKEN2"))
+    for text in ("secrets", "secrets:", "secrets:*", "secrets:ibm_token", "secrets:A B", "secrets:A/B", "secrets:1A"):
+        with pytest.raises(UsageError, match="secret|colon"):
+            parse(text)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from proxima.errors import StorageError
-from proxima.storage import Database, is_corrupt, open_database, recover, write_atomic
+from proxima.storage import Database, is_corrupt, open_database, write_atomic
 
 ONE = "CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT); INSERT INTO notes (text) VALUES ('a;b');"
 TWO = """
@@ -105,7 +105,7 @@ def test_a_read_only_home_is_a_clear_error():
     try:
         os.chmod(home, 0o555)
         code = """
-            import os, sys, tempfile  # what is imported later may not be readable for the other user
+            import fcntl, os, sys, tempfile  # what is imported later may not be readable for the other user
             from proxima.errors import StorageError
             from proxima.storage import open_database, write_atomic
             if os.getuid() == 0:  # root may write anywhere
@@ -306,20 +306,20 @@ def test_damage_found_later_is_recovered_at_the_next_opening(tmp_path):
     assert not os.path.exists(f"{path}.damaged")
 
 
-def test_recover_leaves_a_sound_database_alone(tmp_path):
+def test_a_sound_database_that_was_marked_is_left_alone(tmp_path):
     path = tmp_path / "notes.sqlite"
     open_notes(path).close()
-    assert recover(str(path)) is None
-    assert recover(str(tmp_path / "missing.sqlite")) is None
+    (tmp_path / "notes.sqlite.damaged").touch()
+    open_notes(path, on_recovered=lambda backup: pytest.fail(backup)).close()
     assert os.listdir(tmp_path) == ["notes.sqlite"]
 
 
-def test_two_damaged_files_in_one_second_are_both_kept(tmp_path):
+def test_files_damaged_in_one_second_are_all_kept(tmp_path):
     path = tmp_path / "notes.sqlite"
     backups = []
     for _ in range(3):
         _text_file(path)
-        backups.append(recover(str(path)))
+        open_notes(path, on_recovered=backups.append).close()
     assert len({*backups}) == 3
     assert all(os.path.exists(each) for each in backups)
 

@@ -7,6 +7,7 @@ engine's circuit by hand.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 import qsimcirq
 from qiskit import QuantumCircuit
 from qiskit_aer import AerSimulator
+from qiskit_aer.backends.aer_compiler import assemble_circuits
 from timing import interleaved, ratio
 
 import proxima
@@ -65,6 +67,11 @@ def _qiskit(gates: list[Gate]) -> QuantumCircuit:
     return circuit
 
 
+def _aer(gates: list[Gate]) -> object:
+    """Qiskit's circuit, and what Aer makes of it before it can run it: our translation ends there too."""
+    return assemble_circuits([_qiskit(gates)])
+
+
 def _cirq(gates: list[Gate]) -> cirq.Circuit:
     q = cirq.LineQubit.range(N)
     made: dict[str, Callable[..., cirq.Operation]] = {
@@ -99,7 +106,7 @@ def _run_qsim(gates: list[Gate]) -> object:
 FAMILIES = {"GHZ": _ghz(), "QFT": _qft(), "random depth 20": _random()}
 ENGINES: dict[str, tuple[Callable[[list[Gate]], object], Callable[[list[Gate]], Any]]] = {
     "cirq": (_run_cirq, _cirq),
-    "qiskit-aer": (_run_aer, _qiskit),
+    "qiskit-aer": (_run_aer, _aer),
     "qsim": (_run_qsim, _cirq),
 }
 
@@ -117,19 +124,17 @@ def test_run_through_the_kernel(px: proxima.Kernel, engine: str, family: str) ->
     circuit = _proxima(gates)
     run_directly, build = ENGINES[engine]
     backend = px.get("backends", engine)
-    request = RunRequest(circuit=circuit, shots=SHOTS)
-    times = interleaved(
-        {
-            "kernel": lambda: px.run(circuit, backend=engine, shots=SHOTS, seed=1, threads=1),
-            "direct": lambda: run_directly(gates),
-            "translate": lambda: backend.plan(request),
-            "by hand": lambda: build(gates),
-        },
-        rounds=7,
-    )
+    # The method that the direct call uses: left to themselves the backends choose better ones for some of these.
+    method = {"method": "statevector"}
+    request = RunRequest(circuit=circuit, shots=SHOTS, options=method)
+    run = {"backend": engine, "shots": SHOTS, "seed": 1, "threads": 1, "options": method}
+    times = interleaved({"kernel": lambda: px.run(circuit, **run), "direct": lambda: run_directly(gates)}, rounds=7)
+    by_hand = interleaved({"by hand": lambda: build(gates)}, rounds=9)["by hand"]
+    stages = [backend.plan(request).timings for _ in range(9)]
+    translate = statistics.median(timings["translate"] + timings.get("compile", 0.0) for timings in stages)
     print(
         f"\n{engine:<11} {family:<16} kernel/direct {ratio(times, 'kernel', 'direct'):.3f} (goal 1.05)   "
-        f"translate/by hand {ratio(times, 'translate', 'by hand'):.3f} (goal 1.00)"
+        f"translation/by hand {translate / statistics.median(by_hand):.3f} (goal 1.00)"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import threading
 import time
 import weakref
@@ -23,7 +24,6 @@ class Event:
     Attributes:
         timestamp: Seconds since the epoch.
         source: The id of the plugin it comes from, or `kernel`.
-        run_id: The run it belongs to, if it belongs to one.
         sequence: Its place in the bus's order, from 1; the bus sets it.
     """
 
@@ -144,8 +144,6 @@ class Subscription:
         try:
             callback(event)
         except Exception:
-            import logging
-
             logging.getLogger(__name__).exception("listener %s raised on %s", self.name, type(event).__name__)
 
 

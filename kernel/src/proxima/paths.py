@@ -29,9 +29,6 @@ class Paths:
         self.state = state
         self.cache = cache
 
-    def __repr__(self) -> str:
-        return f"Paths(config={self.config!r}, data={self.data!r}, state={self.state!r}, cache={self.cache!r})"
-
     @classmethod
     def under(cls, home: str) -> Paths:
         """Put all four under one directory, as `PROXIMA_HOME` does."""

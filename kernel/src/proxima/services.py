@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -45,8 +46,6 @@ class Services:
                 except Exception as error:
                     self._reasons[contract] = f"{provider_id} offers it but could not start it: {error}"
                     if not isinstance(error, ProximaError):
-                        import logging
-
                         logging.getLogger(__name__).exception("%s could not start %s", provider_id, contract.__name__)
                 else:
                     return cast(T, service)

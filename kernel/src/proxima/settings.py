@@ -1,4 +1,4 @@
-"""Settings in layers of TOML, each value known by where it comes from.
+"""Settings in layers of TOML.
 
     defaults  <  user file  <  workspace file  <  environment  <  flags
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,59 +35,25 @@ _ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting's value and where it comes from.
-
-    Attributes:
-        key: Its dotted name.
-        value: What TOML gives: str, int, float, bool, a date or time, list or dict.
-        layer: `default`, `user`, `workspace`, `environment` or `flag`.
-        source: The file, the environment variable, or the layer's name.
-    """
-
-    key: str
-    value: object
-    layer: str
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Layer:
-    name: str
-    source: str
+    source: str  # the file, the environment variable, or `default` or `flag`
     values: Mapping[str, object]
 
 
 class Settings:
-    """The settings as all layers together make them.
-
-    Args:
-        user_file: The user's file.
-        workspace_file: The workspace's file, or None for no such layer.
-        environ: Where `PROXIMA_SETTING__...` variables are looked for.
-        flags: Dotted names to values; text is read as in the environment.
-        defaults: The lowest layer, nested as TOML nests.
-
-    Raises:
-        SettingsError: a file is not TOML; the message has file, line and column.
-        StorageError: a file is there but cannot be read.
-    """
+    """The settings as all layers together make them, read by `Settings.load`."""
 
     def __init__(
         self,
-        user_file: str,
-        workspace_file: str | None = None,
-        *,
-        environ: Mapping[str, str] | None = None,
-        flags: Mapping[str, object] | None = None,
-        defaults: Mapping[str, object] | None = None,
+        files: Sequence[str],
+        environ: Mapping[str, str],
+        flags: Mapping[str, object],
+        defaults: Mapping[str, object],
     ) -> None:
-        self._files = [_Layer("user", user_file, read_toml(user_file))]
-        if workspace_file:
-            self._files.append(_Layer("workspace", workspace_file, read_toml(workspace_file)))
-        self._environ = dict(environ or {})
-        self._flags = dict(flags or {})
-        self._defaults = dict(defaults or {})
+        self._files = [_Layer(path, read_toml(path)) for path in files]
+        self._environ = dict(environ)
+        self._flags = dict(flags)
+        self._defaults = dict(defaults)
         self._schemas: dict[str, Schema] = {}
 
     @classmethod
@@ -100,14 +66,21 @@ class Settings:
         flags: Mapping[str, object] | None = None,
         defaults: Mapping[str, object] | None = None,
     ) -> Settings:
-        """Read the layers from their usual places; `workspace` is the current directory unless given."""
-        return cls(
-            os.path.join(paths.config, "settings.toml"),
-            os.path.join(workspace or os.getcwd(), "proxima.toml"),
-            environ=environ,
-            flags=flags,
-            defaults=defaults,
-        )
+        """Read the layers from their places.
+
+        Args:
+            paths: Where the user's file is.
+            workspace: The directory of the workspace's file; the current one unless given.
+            environ: Where `PROXIMA_SETTING__...` variables are looked for.
+            flags: Dotted names to values; text is read as in the environment.
+            defaults: The lowest layer, nested as TOML nests.
+
+        Raises:
+            SettingsError: a file is not TOML; the message has file, line and column.
+            StorageError: a file is there but cannot be read.
+        """
+        user = os.path.join(paths.config, "settings.toml")
+        return cls((user, os.path.join(workspace or os.getcwd(), "proxima.toml")), environ, flags or {}, defaults or {})
 
     def declare(self, section: str, schema: Schema) -> None:
         """Say what a section holds, e.g. `plugins.backend-cirq` with that plugin's `config_schema`.
@@ -130,12 +103,10 @@ class Settings:
         if table is _ABSENT:
             return {}
         if not isinstance(table, dict):
-            raise SettingsError(f"{self._layer_of(section).source}: {section}: expected a table, found {table!r}")
-        for name in table:
-            if name not in schema:
-                key = f"{section}.{name}"
-                hint = did_you_mean(name, schema) or None
-                raise SettingsError(f"{self._layer_of(key).source}: {key}: unknown setting", hint=hint)
+            raise SettingsError(f"{self._source(section)}: {section}: expected a table, found {table!r}")
+        for key in (f"{section}.{name}" for name in table if name not in schema):
+            hint = did_you_mean(key.rpartition(".")[2], schema) or None
+            raise SettingsError(f"{self._source(key)}: {key}: unknown setting", hint=hint)
         return {name: self.get(f"{section}.{name}") for name in schema if name in table}
 
     def get(self, key: str) -> object:
@@ -144,21 +115,12 @@ class Settings:
         Raises:
             SettingsError: no layer has it, or its schema refuses it.
         """
-        return self.explain(key).value
-
-    def explain(self, key: str) -> Setting:
-        """The value of a setting with the layer it comes from; of a table, the highest layer that is in it."""
-        value = _find(self._merged, key)
+        value, fragment = _find(self._merged, key), self._fragment(key)
         if value is _ABSENT:
-            raise SettingsError(f"unknown setting {key}", hint=did_you_mean(key, self.keys()) or None)
-        layer, fragment = self._layer_of(key), self._fragment(key)
-        if fragment and layer.name != "default":  # the manifest's own check holds for its defaults
-            _check(key, value, fragment, layer.source)
-        return Setting(key, value, layer.name, layer.source)
-
-    def keys(self) -> list[str]:
-        """Every setting that has a value, as dotted names in order."""
-        return sorted(_names(self._merged))
+            raise SettingsError(f"unknown setting {key}", hint=did_you_mean(key, _names(self._merged)) or None)
+        if fragment and (source := self._source(key)) != "default":  # the manifest's own check holds for its defaults
+            _check(key, value, fragment, source)
+        return value
 
     @cached_property
     def _layers(self) -> list[_Layer]:
@@ -166,13 +128,13 @@ class Settings:
         for section, schema in self._schemas.items():
             values = {name: fragment["default"] for name, fragment in schema.items() if "default" in fragment}
             _merge(defaults, _nested(section, values))
-        layers = [_Layer("default", "default", defaults), *self._files]
+        layers = [_Layer("default", defaults), *self._files]
         for variable, text in sorted(self._environ.items()):
             if variable.startswith(ENVIRONMENT_PREFIX):
                 key = self._key_of(variable.removeprefix(ENVIRONMENT_PREFIX))
-                layers.append(_Layer("environment", variable, _nested(key, self._read(key, text))))
+                layers.append(_Layer(variable, _nested(key, self._read(key, text))))
         for key, value in self._flags.items():
-            layers.append(_Layer("flag", "flag", _nested(key, self._read(key, value))))
+            layers.append(_Layer("flag", _nested(key, self._read(key, value))))
         return layers
 
     @cached_property
@@ -182,8 +144,8 @@ class Settings:
             _merge(merged, layer.values)
         return merged
 
-    def _layer_of(self, key: str) -> _Layer:
-        return next(layer for layer in reversed(self._layers) if _find(layer.values, key) is not _ABSENT)
+    def _source(self, key: str) -> str:
+        return next(layer.source for layer in reversed(self._layers) if _find(layer.values, key) is not _ABSENT)
 
     def _fragment(self, key: str) -> Mapping[str, object]:
         section, _, name = key.rpartition(".")

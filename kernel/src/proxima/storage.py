@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sqlite3
 import stat
@@ -10,7 +11,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 
 from proxima.errors import StorageError
 from proxima.paths import Paths
@@ -66,7 +67,7 @@ def write_atomic(path: str, data: bytes | str) -> None:
         descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".proxima-", suffix=".tmp")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                if os.path.exists(target):
+                with suppress(FileNotFoundError):
                     os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
                 file.write(data.encode() if isinstance(data, str) else data)
                 file.flush()
@@ -151,22 +152,24 @@ def open_database(
         StorageError: it cannot be opened or written, belongs to another application, or a newer version wrote it;
             the file is then left as it was.
     """
-    Paths.ensure(os.path.dirname(os.path.abspath(path)))
-    backup = recover(path) if _is_suspect(path) else None
-    try:
+    backup = None
+    with _locked(Paths.ensure(os.path.dirname(os.path.abspath(path)))):
         try:
-            database = _open(path, migrations, application)
-        except sqlite3.DatabaseError as error:
-            if not is_corrupt(error):
-                raise
-            backup = recover(path)
-            database = _open(path, migrations, application)
-    except sqlite3.Error as error:
-        raise _translated(path, error) from error
+            if not _is_sound(path):
+                backup = _move_aside(path)
+            try:
+                database = _open(path, migrations, application)
+            except sqlite3.DatabaseError as error:
+                if not is_corrupt(error):
+                    raise
+                backup = _move_aside(path)
+                database = _open(path, migrations, application)
+        except sqlite3.Error as error:
+            raise _translated(path, error) from error
     if backup is not None and on_recovered is not None:
         on_recovered(backup)
     elif backup is not None:
-        _warn("%s was damaged; it is kept as %s and a new one was started", path, backup)
+        logging.getLogger(__name__).warning("%s was damaged; it is kept as %s and a new one was started", path, backup)
     return database
 
 
@@ -175,33 +178,9 @@ def is_corrupt(error: sqlite3.Error) -> bool:
     return _primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def recover(path: str) -> str | None:
-    """Move a damaged database aside, with its `-wal` and `-shm`, as `NAME.corrupt-YYYYMMDDTHHMMSSZ`.
-
-    Close connections to it first. Returns the new path, or None where a full check finds nothing wrong: another
-    process has replaced the file already, or the damage was in passing.
-    """
-    backup = None
-    try:
-        with _locked(os.path.dirname(os.path.abspath(path))):
-            if not _is_readable(path, "PRAGMA integrity_check(1)"):
-                first = backup = f"{path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
-                number = 1
-                while os.path.exists(backup):
-                    number += 1
-                    backup = f"{first}.{number}"
-                for suffix in ("-wal", "-shm", ""):
-                    if os.path.exists(path + suffix):
-                        os.replace(path + suffix, backup + suffix)
-            if os.path.exists(_damage_mark(path)):
-                os.unlink(_damage_mark(path))
-    except OSError as error:
-        raise storage_error("move aside", path, error) from error
-    return backup
-
-
 @contextmanager
 def _locked(directory: str) -> Iterator[None]:
+    """Hold a directory against other processes that ask for it the same way; no lock file is left behind."""
     if os.name != "posix":  # Windows refuses to rename a file that another process holds open
         yield
         return
@@ -209,40 +188,55 @@ def _locked(directory: str) -> Iterator[None]:
 
     descriptor = os.open(directory, os.O_RDONLY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(OSError):  # some network file systems have no lock for a directory
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
 
 
-def _is_suspect(path: str) -> bool:
-    if os.path.exists(_damage_mark(path)) or _is_short(path):
+def _is_sound(path: str) -> bool:
+    """Whether a quick look finds no damage; a full one where `_mark_damaged` was called."""
+    if not os.path.exists(path) or os.path.getsize(path) == 0:
         return True
-    # The last writer that closes folds the -wal, which is evidence, into the file.
-    return os.path.exists(path + "-wal") and not _is_readable(path, "SELECT max(NULL) FROM sqlite_schema")
-
-
-def _is_short(path: str) -> bool:
-    return os.path.exists(path) and 0 < os.path.getsize(path) < MIN_SIZE
-
-
-def _is_readable(path: str, query: str) -> bool:
-    """Whether a query finds no damage; `PRAGMA integrity_check` reports some of it as rows."""
+    if os.path.getsize(path) < MIN_SIZE:
+        return False
+    marked, has_log = os.path.exists(_damage_mark(path)), os.path.exists(path + "-wal")
+    if not marked and not has_log:
+        return True
     from urllib.parse import quote
 
-    if not os.path.exists(path) or _is_short(path):
-        return not os.path.exists(path)
-    mode = "ro" if os.path.exists(path + "-wal") else "rw"  # a reader that may not write would leave a -wal behind
+    # Read-only, because the last writer that closes folds the -wal, which is evidence, into the file; but a reader
+    # without a -wal would make one.
+    uri = f"file:{quote(os.path.abspath(path))}?mode={'ro' if has_log else 'rw'}"
+    query = "PRAGMA integrity_check(1)" if marked else "SELECT max(NULL) FROM sqlite_schema"
     try:
-        connection = sqlite3.connect(f"file:{quote(os.path.abspath(path))}?mode={mode}", uri=True, timeout=BUSY_SECONDS)
-        try:
-            return connection.execute(query).fetchone()[0] in ("ok", None)
-        finally:
-            connection.close()
+        with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)) as connection:
+            sound = connection.execute(query).fetchone()[0] in ("ok", None)
     except sqlite3.DatabaseError as error:
-        if is_corrupt(error):
-            return False
-        raise _translated(path, error) from error
+        if not is_corrupt(error):
+            raise
+        return False
+    if marked and sound:
+        _remove_mark(path)
+    return sound
+
+
+def _move_aside(path: str) -> str:
+    """Rename a damaged database, its `-wal` and `-shm`; returns `PATH.corrupt-YYYYMMDDTHHMMSSZ`."""
+    first = backup = f"{path}.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+    number = 1
+    while os.path.exists(backup):
+        number += 1
+        backup = f"{first}.{number}"
+    try:
+        for suffix in ("-wal", "-shm", ""):
+            if os.path.exists(path + suffix):
+                os.replace(path + suffix, backup + suffix)
+    except OSError as error:
+        raise storage_error("move aside", path, error) from error
+    _remove_mark(path)
+    return backup
 
 
 def _open(path: str, migrations: Sequence[str], application: str) -> Database:
@@ -329,15 +323,17 @@ def _damage_mark(path: str) -> str:
 def _mark_damaged(path: str) -> None:
     """Have the next `open_database` check the whole file, which is too slow to do at every start."""
     try:
-        os.close(os.open(_damage_mark(path), os.O_WRONLY | os.O_CREAT, 0o600))
+        write_atomic(_damage_mark(path), "")
+    except StorageError as error:
+        logging.getLogger(__name__).warning("%s", error)
+
+
+def _remove_mark(path: str) -> None:
+    try:
+        if os.path.exists(_damage_mark(path)):
+            os.unlink(_damage_mark(path))
     except OSError as error:
-        _warn("cannot mark %s as damaged: %s", path, error)
-
-
-def _warn(message: str, *values: object) -> None:
-    import logging
-
-    logging.getLogger(__name__).warning(message, *values)
+        raise storage_error("remove", _damage_mark(path), error) from error
 
 
 def _primary_code(error: sqlite3.Error) -> int:

@@ -12,11 +12,7 @@ from proxima.contracts.backend import CancelToken
 
 @dataclass(frozen=True, slots=True)
 class AgentMessage:
-    """One step of an agent at work.
-
-    Attributes:
-        kind: ``text`` is said to the user; ``tool_call`` and ``tool_result`` tell what it did on the way.
-    """
+    """One step of an agent at work: ``text`` is said to the user, the other kinds tell what it did on the way."""
 
     kind: Literal["text", "tool_call", "tool_result", "error"]
     text: str

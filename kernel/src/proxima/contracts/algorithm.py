@@ -14,12 +14,7 @@ from proxima.contracts.execution import Progress
 
 @dataclass(frozen=True, slots=True)
 class AlgorithmResult:
-    """The outcome of an algorithm.
-
-    Attributes:
-        value: The answer, e.g. an energy in hartree; ``details`` says what it is.
-        history: Value after each iteration.
-    """
+    """The answer, e.g. an energy in hartree, what it is in ``details``, and its value after each iteration."""
 
     value: float
     details: Mapping[str, Any] = field(default_factory=dict)

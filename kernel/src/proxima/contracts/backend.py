@@ -33,8 +33,7 @@ class Probe:
     """Whether a backend can run here.
 
     Attributes:
-        reason: Why not, in words; empty where it is available.
-        hint: What to do about it, e.g. a ``pip install`` command.
+        reason, hint: Why not, in words, and what to do about it; empty where it is available.
         versions: Of the engine's distributions, e.g. ``{"qsimcirq": "0.22.1"}``.
     """
 
@@ -73,9 +72,7 @@ class Estimate:
     """What a run would cost, without running it and without importing the engine.
 
     Attributes:
-        feasible: Whether the backend can run this request at all; memory is judged by the caller.
-        reason: Why not; or, where it can, a few words such as ``"stabilizer: the circuit is Clifford"``.
-        method: The method it would use.
+        feasible, reason: Whether the backend can run this request at all, and why not; memory is judged by the caller.
         memory_bytes: Peak memory on top of the imported engine.
         work: How much of each of the backend's own units of work the run takes, e.g. ``{"run": 1, "gate": 300,
             "amplitude": 2**20 * 300}``. Times the seconds per unit this machine was calibrated to, they give the time.
@@ -130,10 +127,6 @@ class CancelToken:
         return self._event.is_set()
 
 
-def _no_progress(fraction: float | None, message: str) -> None:
-    """Tells nobody."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
     """The surroundings of one run.
@@ -148,16 +141,11 @@ class RunContext:
     threads: int = 1
     deadline: float | None = None
     cancel: CancelToken = field(default_factory=CancelToken)
-    progress: Callable[[float | None, str], None] = _no_progress
+    progress: Callable[[float | None, str], None] = lambda fraction, message: None
     scratch: Path | None = None
 
     def check(self) -> None:
-        """To be called at least every half second of a run.
-
-        Raises:
-            CancelledError: The token was set.
-            DeadlineExceededError: The deadline has passed.
-        """
+        """Raises `CancelledError` or `DeadlineExceededError`; to be called at least every half second of a run."""
         if self.cancel.cancelled:
             raise CancelledError("the run was cancelled")
         if self.deadline is not None and time.monotonic() > self.deadline:

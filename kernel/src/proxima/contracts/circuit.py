@@ -1,6 +1,6 @@
 """`Circuit`: an immutable quantum circuit held as columns.
 
-Qubit 0 is the least significant bit. Bit strings are printed highest classical bit first. Global phase is not represented.
+Qubit 0 is the least significant bit; bit strings are printed highest classical bit first; there is no global phase.
 """
 
 from __future__ import annotations

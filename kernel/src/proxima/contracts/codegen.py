@@ -9,11 +9,7 @@ from proxima.contracts.circuit import Circuit
 
 
 class CodeGenerator(Protocol):
-    """Writes circuits as source code of some library.
-
-    Attributes:
-        language: E.g. ``python``; ``library`` e.g. ``qiskit``.
-    """
+    """Writes circuits as source code of some library, e.g. ``qiskit`` in the language ``python``."""
 
     name: str
     language: str

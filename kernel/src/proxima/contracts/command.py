@@ -11,12 +11,7 @@ if TYPE_CHECKING:
 
 
 class Command(Protocol):
-    """A subcommand: ``proxima NAME ...``.
-
-    Attributes:
-        name: One word.
-        summary: One line for ``proxima --help``; the manifest's description says the same.
-    """
+    """A subcommand ``proxima NAME ...``, with a line for ``proxima --help`` that the manifest's description repeats."""
 
     name: str
     summary: str

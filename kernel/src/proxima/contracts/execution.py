@@ -25,6 +25,10 @@ def _whole(value: object, low: int, high: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """How a circuit is to be run; what is left out is chosen, and the choice is recorded with the result.
@@ -92,7 +96,7 @@ class RunOptions:
             ("seed", self.seed is None or _whole(self.seed, 0, 2**63 - 1), "a whole number from 0 to 2^63 - 1"),
             ("precision", self.precision in (None, "single", "double"), "single or double"),
             ("threads", self.threads is None or _whole(self.threads, 1, 4096), "a whole number from 1"),
-            ("deadline", self.deadline is None or 0 < self.deadline < math.inf, "a positive number of seconds"),
+            ("deadline", self.deadline is None or _positive(self.deadline), "a positive number of seconds"),
         )
         for name, holds, expected in rules:
             if not holds:

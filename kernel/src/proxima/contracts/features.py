@@ -9,17 +9,13 @@ import numpy as np
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.operations import OPERATIONS, Op, OpKind
 
-_CODES = 256
-_CLIFFORD = np.zeros(_CODES, dtype=np.bool_)
-_CHANNEL = np.zeros(_CODES, dtype=np.bool_)
-_SILENT = np.zeros(_CODES, dtype=np.bool_)
-_DIAGONAL = np.zeros(_CODES, dtype=np.bool_)
+_CLIFFORD, _CHANNEL, _GATE, _DIAGONAL = np.zeros((4, 256), dtype=np.bool_)
 # Upper bound on how many bits of entanglement one application adds across a cut: log2 of its Schmidt rank.
-_BOND_BITS = np.full(_CODES, 2.0)
+_BOND_BITS = np.full(256, 2.0)
 for _op, _spec in OPERATIONS.items():
     _CLIFFORD[_op] = _spec.clifford
     _CHANNEL[_op] = _spec.kind is OpKind.CHANNEL
-    _SILENT[_op] = _spec.kind in (OpKind.BARRIER, OpKind.MEASURE)
+    _GATE[_op] = _spec.kind is OpKind.GATE
     _DIAGONAL[_op] = _spec.diagonal
     if _spec.num_qubits == 2 and (
         _spec.diagonal or _spec.name.startswith("c") or _op in (Op.RXX, Op.RYY, Op.RZX, Op.ECR)
@@ -37,7 +33,7 @@ class Features:
         diagonal_gates: Those among them that are diagonal.
         is_clifford: Every gate is a Clifford gate and every channel a Pauli channel.
         noise_sites: How many noise channels there are.
-        noise_weight: Sum of their first parameters (probabilities), 0 for Kraus channels; the low-rank method's measure.
+        noise_weight: Sum of their first parameters (probabilities), 0 for Kraus channels.
         is_dynamic: A condition, a reset or a measurement that is not final.
         bond_bits: Upper bound on log2 of the largest bond dimension of a matrix product state along the qubit order.
         bond_work: Sum over two-qubit gates of the cube of that bound's bond dimension at the gate, as log2.
@@ -63,18 +59,21 @@ class Features:
 
 
 def features_of(circuit: Circuit) -> Features:
+    """What a circuit's features are; it is counted once, whoever asks."""
+    counted = circuit.__dict__.get("_features")
+    if not isinstance(counted, Features):
+        counted = circuit.__dict__["_features"] = _count(circuit)
+    return counted
+
+
+def _count(circuit: Circuit) -> Features:
     """Counts a circuit; takes about a microsecond per operation."""
     c = circuit.columns
     sizes = np.diff(c.qubit_offsets)
     channel = _CHANNEL[c.ops]
-    gate = ~channel & ~_SILENT[c.ops] & (c.ops != Op.RESET)
+    gate = _GATE[c.ops]
     codes, counts = np.unique(c.ops, return_counts=True)
-    first_param = (
-        c.params[np.minimum(c.param_offsets[:-1], max(len(c.params) - 1, 0))]
-        if len(c.params)
-        else np.zeros(len(circuit))
-    )
-    weighted = channel & (np.diff(c.param_offsets) > 0)
+    probabilities = c.params[c.param_offsets[:-1][channel & (np.diff(c.param_offsets) > 0)]]
     bits, work = _bonds(circuit, sizes, gate | channel)
     return Features(
         num_qubits=circuit.num_qubits,
@@ -89,7 +88,7 @@ def features_of(circuit: Circuit) -> Features:
         num_measurements=int((c.ops == Op.MEASURE).sum()),
         is_clifford=bool(_CLIFFORD[c.ops].all()),
         noise_sites=int(channel.sum()),
-        noise_weight=float(first_param[weighted].sum()),
+        noise_weight=float(probabilities.sum()),
         is_dynamic=circuit.is_dynamic,
         bond_bits=bits,
         bond_work=work,

@@ -170,7 +170,7 @@ def kraus(op: Op, params: Sequence[float] = ()) -> tuple[Matrix, ...]:
     for name, value in zip(OPERATIONS[op].params, params, strict=True):
         if not 0.0 <= value <= 1.0:
             raise CircuitError(f"{op.name.lower()}: {name} = {value} lies outside [0, 1]")
-    if sum(params) > 1.0 and op is Op.PAULI_CHANNEL:
+    if op is Op.PAULI_CHANNEL and sum(params) > 1.0 + 1e-8:  # what a circuit accepts
         raise CircuitError(f"pauli_channel: px + py + pz = {sum(params)} exceeds 1")
     weights = pauli_weights(op, params)
     if weights is None:

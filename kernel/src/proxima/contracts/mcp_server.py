@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class MCPServer:
-    """A server to start and talk to over its standard streams, or to reach by address.
+    """A server: a command to start and talk to over its standard streams, or the address of one that runs already.
 
-    Attributes:
-        command: Program and arguments; empty where ``url`` is given.
-        environment: Variables it gets, by name; nothing else of the environment is passed on.
-        url: Address of a server that runs already.
+    It gets the variables of ``environment`` and no others.
     """
 
     name: str

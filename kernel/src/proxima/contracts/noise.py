@@ -1,12 +1,11 @@
-"""Noise models: which channel follows which gate. Applying one gives a circuit that holds the channels as operations."""
+"""Noise models: which channel follows which gate."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
-from proxima.contracts.circuit import Circuit, Instruction
-from proxima.contracts.operations import BY_NAME, CHANNELS, OPERATIONS, Op, OpKind
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.operations import BY_NAME, CHANNELS, GATES, OPERATIONS, Op
 from proxima.errors import UsageError
 
 SHORTHANDS = tuple(
@@ -69,25 +68,13 @@ class NoiseModel:
             builder.add_qubits(register.name, register.size)
         for register in circuit.cregs:
             builder.add_clbits(register.name, register.size)
-        for ins in circuit:
-            for op, qubits, params in ((ins.op, ins.qubits, ins.params), *self._after(ins)):
-                own = op is ins.op
-                builder.append(
-                    op,
-                    qubits,
-                    params,
-                    clbit=ins.clbit if own else -1,
-                    condition=ins.condition,
-                    matrices=ins.matrices if own else (),
-                )
+        for op, qubits, params, clbit, condition, matrices in circuit:
+            builder.append(op, qubits, params, clbit=clbit, condition=condition, matrices=matrices)
+            if op in GATES:
+                name = OPERATIONS[op].name
+                for rule in self.rules:
+                    if rule.gates is None or name in rule.gates:
+                        for qubit in qubits:
+                            if rule.qubits is None or qubit in rule.qubits:
+                                builder.append(rule.channel, (qubit,), rule.params, condition=condition)
         return builder.build()
-
-    def _after(self, ins: Instruction) -> Iterable[tuple[Op, tuple[int, ...], tuple[float, ...]]]:
-        spec = OPERATIONS[ins.op]
-        if spec.kind is not OpKind.GATE:
-            return
-        for rule in self.rules:
-            if rule.gates is None or spec.name in rule.gates:
-                for qubit in ins.qubits:
-                    if rule.qubits is None or qubit in rule.qubits:
-                        yield rule.channel, (qubit,), rule.params

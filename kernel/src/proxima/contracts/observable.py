@@ -16,7 +16,7 @@ class PauliSum:
     """A real linear combination of Pauli strings.
 
     Attributes:
-        terms: ``(coefficient, letters)`` pairs; the leftmost letter acts on the highest qubit, as bit strings are printed.
+        terms: ``(coefficient, letters)`` pairs; the leftmost letter acts on the highest qubit, as in bit strings.
     """
 
     terms: tuple[tuple[float, str], ...]

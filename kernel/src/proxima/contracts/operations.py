@@ -107,14 +107,20 @@ class OpSpec:
         return self.op.name.lower()
 
 
-def _gate(
-    op: Op, num_qubits: int, definition: str, *params: str, clifford: bool = False, diagonal: bool = False
-) -> OpSpec:
-    return OpSpec(op, OpKind.GATE, num_qubits, params, clifford, diagonal, definition)
+_U = "[[cos(theta/2), -exp(i lambda) sin(theta/2)], [exp(i phi) sin(theta/2), exp(i (phi+lambda)) cos(theta/2)]]"
+_ECR = "(IX - XY) / sqrt(2), the rightmost letter on the first qubit: echoed cross resonance"
+_DAMPING = "with probability p amplitude damping by gamma towards |0>, otherwise by gamma towards |1>"
+_DEPHASING = (
+    "off-diagonal elements shrink by sqrt(1-lambda): K_0 = diag(1, sqrt(1-lambda)), K_1 = diag(0, sqrt(lambda))"
+)
 
 
-def _channel(op: Op, num_qubits: int, definition: str, *params: str, pauli: bool = True) -> OpSpec:
-    return OpSpec(op, OpKind.CHANNEL, num_qubits, params, pauli, False, definition)
+def _gate(op: Op, size: int, definition: str, *params: str, clifford: bool = False, diagonal: bool = False) -> OpSpec:
+    return OpSpec(op, OpKind.GATE, size, params, clifford, diagonal, definition)
+
+
+def _channel(op: Op, size: int, definition: str, *params: str, pauli: bool = True) -> OpSpec:
+    return OpSpec(op, OpKind.CHANNEL, size, params, pauli, False, definition)
 
 
 _SPECS = (
@@ -134,14 +140,7 @@ _SPECS = (
     _gate(Op.RZ, 1, "exp(-i theta Z / 2)", "theta", diagonal=True),
     _gate(Op.P, 1, "diag(1, exp(i lambda))", "lambda", diagonal=True),
     _gate(Op.R, 1, "exp(-i theta (X cos phi + Y sin phi) / 2)", "theta", "phi"),
-    _gate(
-        Op.U,
-        1,
-        "[[cos(theta/2), -exp(i lambda) sin(theta/2)], [exp(i phi) sin(theta/2), exp(i (phi+lambda)) cos(theta/2)]]",
-        "theta",
-        "phi",
-        "lambda",
-    ),
+    _gate(Op.U, 1, _U, "theta", "phi", "lambda"),
     _gate(Op.CX, 2, "X on the second qubit where the first is 1", clifford=True),
     _gate(Op.CY, 2, "Y on the second qubit where the first is 1", clifford=True),
     _gate(Op.CZ, 2, "diag(1, 1, 1, -1)", clifford=True, diagonal=True),
@@ -149,9 +148,7 @@ _SPECS = (
     _gate(Op.CSX, 2, "sx on the second qubit where the first is 1"),
     _gate(Op.SWAP, 2, "exchanges the two qubits", clifford=True),
     _gate(Op.ISWAP, 2, "exchanges the two qubits and multiplies |01> and |10> by i", clifford=True),
-    _gate(
-        Op.ECR, 2, "(IX - XY) / sqrt(2), the rightmost letter on the first qubit: echoed cross resonance", clifford=True
-    ),
+    _gate(Op.ECR, 2, _ECR, clifford=True),
     _gate(Op.CRX, 2, "rx on the second qubit where the first is 1", "theta"),
     _gate(Op.CRY, 2, "ry on the second qubit where the first is 1", "theta"),
     _gate(Op.CRZ, 2, "rz on the second qubit where the first is 1", "theta", diagonal=True),
@@ -176,21 +173,8 @@ _SPECS = (
     _channel(Op.BIT_PHASE_FLIP, 1, "Y with probability p", "p"),
     _channel(Op.PAULI_CHANNEL, 1, "X, Y, Z with the given probabilities, I otherwise", "px", "py", "pz"),
     _channel(Op.AMPLITUDE_DAMPING, 1, "|1> decays to |0> with probability gamma", "gamma", pauli=False),
-    _channel(
-        Op.GENERALIZED_AMPLITUDE_DAMPING,
-        1,
-        "with probability p amplitude damping by gamma towards |0>, otherwise by gamma towards |1>",
-        "p",
-        "gamma",
-        pauli=False,
-    ),
-    _channel(
-        Op.PHASE_DAMPING,
-        1,
-        "off-diagonal elements shrink by sqrt(1-lambda): K_0 = diag(1, sqrt(1-lambda)), K_1 = diag(0, sqrt(lambda))",
-        "lambda",
-        pauli=False,
-    ),
+    _channel(Op.GENERALIZED_AMPLITUDE_DAMPING, 1, _DAMPING, "p", "gamma", pauli=False),
+    _channel(Op.PHASE_DAMPING, 1, _DEPHASING, "lambda", pauli=False),
 )
 
 OPERATIONS: dict[Op, OpSpec] = {spec.op: spec for spec in _SPECS}

@@ -30,8 +30,6 @@ def result_html(result: RunResult) -> str:
                 f'<td style="width:20em">{bar}</td></tr>'
             )
         if len(ordered) > MAX_ROWS:
-            rest = sum(count for _, count in ordered[MAX_ROWS:])
-            rows.append(
-                f"<tr><td>{len(ordered) - MAX_ROWS} more</td><td>{rest}</td><td>{100 * rest / total:.1f}%</td><td></td></tr>"
-            )
+            more, rest = len(ordered) - MAX_ROWS, sum(count for _, count in ordered[MAX_ROWS:])
+            rows.append(f"<tr><td>{more} more</td><td>{rest}</td><td>{100 * rest / total:.1f}%</td><td></td></tr>")
     return f"<div>{head}</div><table>{''.join(rows)}</table>"

@@ -10,11 +10,7 @@ if TYPE_CHECKING:
 
 
 class Screen(Protocol):
-    """A Textual screen; it runs in-process, so only first-party and trusted plugins may offer one.
-
-    Attributes:
-        title: As menus show it; ``key`` is the binding that opens it.
-    """
+    """A Textual screen, its title in menus and the key that opens it; for first-party and trusted plugins only."""
 
     name: str
     title: str

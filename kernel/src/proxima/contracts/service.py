@@ -8,12 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """An object that fulfils a contract, e.g. ``Service(ResultStore, SqliteResultStore(...))``.
-
-    Attributes:
-        contract: The Protocol class that callers ask the kernel for.
-        provider: The object that fulfils it.
-    """
+    """A Protocol class that callers ask the kernel for, and the object that fulfils it."""
 
     contract: type[Any]
     provider: Any

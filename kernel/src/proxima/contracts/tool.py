@@ -10,12 +10,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class ToolDefinition:
-    """What a caller must know of a tool.
-
-    Attributes:
-        parameters: A JSON Schema of type ``object``.
-        permissions: Those of its plugin's permissions that a call uses.
-    """
+    """What a caller must know of a tool; ``parameters`` is a JSON Schema, ``permissions`` what a call uses."""
 
     name: str
     description: str

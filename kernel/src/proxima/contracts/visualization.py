@@ -11,18 +11,14 @@ from proxima.contracts.result import RunResult
 
 
 class Visualization(Protocol):
-    """A picture of a result or a circuit.
-
-    Attributes:
-        formats: What it can draw, e.g. ``("png", "svg")``.
-    """
+    """A picture of a result or a circuit, in formats such as ``("png", "svg")``."""
 
     name: str
     formats: tuple[str, ...]
 
     @abstractmethod
-    def render(self, subject: RunResult | Circuit, format: str, options: Mapping[str, Any]) -> bytes:
-        """The picture as a file of that format.
+    def render(self, subject: RunResult | Circuit, picture_format: str, options: Mapping[str, Any]) -> bytes:
+        """The picture as a file of the format.
 
         Raises:
             UsageError: The subject lacks what is to be drawn, or the format is not offered.

@@ -42,12 +42,9 @@ class AuditRecord:
     Attributes:
         time: Seconds since the epoch.
         version: The plugin's version then, or empty.
-        permission: In canonical form.
         target: What it was used on; from a plugin, so neutralise terminal escapes where it is shown.
         outcome: The decisions `granted`, `denied`, `revoked`; the uses `used` and `blocked`.
         scope: `once`, `session` or `always`, where one applies.
-        process_id: The process that wrote the row.
-        run_id: The run it belongs to, if any.
     """
 
     time: float
@@ -83,9 +80,8 @@ class AuditLog:
         Raises:
             StorageError: the row could not be written.
         """
-        # A lone surrogate, as in a file name that is not UTF-8, cannot be stored as it is.
-        target = target and target[:MAX_TARGET].encode(errors="backslashreplace").decode()
-        row = (time.time(), plugin, version, permission, target, outcome, scope, os.getpid(), run_id)
+        target = target and _storable(target)
+        row = (time.time(), plugin, version, _storable(permission), target, outcome, scope, os.getpid(), run_id)
         with self._database.transaction() as database:
             database.execute(f"INSERT INTO audit ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
@@ -100,3 +96,8 @@ class AuditLog:
         values = {"plugin": plugin, "outcome": outcome, "since": since, "limit": limit}
         with self._database.transaction(write=False) as database:
             return [AuditRecord(*row) for row in database.execute(query, values)]
+
+
+def _storable(text: str) -> str:
+    # A lone surrogate, as in a file name that is not UTF-8, cannot be stored as it is.
+    return text[:MAX_TARGET].encode(errors="backslashreplace").decode()

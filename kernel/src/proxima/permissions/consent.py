@@ -23,14 +23,7 @@ _ANSWERS: tuple[ConsentAnswer, ...] = ("once", "session", "always", "deny")
 
 @dataclass(frozen=True, slots=True)
 class ConsentRequest:
-    """What the user is asked.
-
-    Attributes:
-        permission: What the plugin wants.
-        target: What it wants it for now: a file, a host, a command.
-        reason: Why, in the plugin's words.
-        run_id: The run it belongs to, if any.
-    """
+    """What the user is asked: a permission, the file, host or command it is for now, and why in the plugin's words."""
 
     plugin: str
     version: str

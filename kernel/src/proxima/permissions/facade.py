@@ -16,13 +16,7 @@ from proxima.storage import Database
 
 
 class Permissions:
-    """Permissions of all plugins.
-
-    Args:
-        database: From `open_permissions`; `close` closes it.
-        consent: Who is asked about what is not decided.
-        workspace: The workspace's directory, for permissions that name it as `workspace`.
-        publish: Where `PermissionUsed` events go.
+    """Permissions of all plugins, made by `Permissions.open`.
 
     Attributes:
         grants: What is granted and denied.
@@ -30,15 +24,10 @@ class Permissions:
     """
 
     def __init__(
-        self,
-        database: Database,
-        consent: Consent | None = None,
-        *,
-        workspace: str | None = None,
-        publish: Callable[[Event], object] | None = None,
+        self, database: Database, consent: Consent, workspace: str | None, publish: Callable[[Event], object]
     ) -> None:
         self._database = database
-        self._consent = consent if consent is not None else DenyAll()
+        self._consent = consent
         self._publish = publish
         self._asking = threading.Lock()
         self.audit = AuditLog(database)
@@ -51,11 +40,19 @@ class Permissions:
         consent: Consent | None = None,
         *,
         workspace: str | None = None,
-        publish: Callable[[Event], object] | None = None,
+        publish: Callable[[Event], object] = lambda event: None,
         on_recovered: Callable[[str], None] | None = None,
     ) -> Permissions:
-        """Open the permissions of this Proxima home."""
-        return cls(open_permissions(paths, on_recovered=on_recovered), consent, workspace=workspace, publish=publish)
+        """Open the permissions of this Proxima home.
+
+        Args:
+            paths: The home.
+            consent: Who is asked about what is not decided; nobody by default, and it is denied.
+            workspace: The workspace's directory, for permissions that name it as `workspace`.
+            publish: Where `PermissionUsed` events go.
+            on_recovered: See `open_database`.
+        """
+        return cls(open_permissions(paths, on_recovered=on_recovered), consent or DenyAll(), workspace, publish)
 
     def close(self) -> None:
         """Close the database."""
@@ -81,13 +78,20 @@ class Permissions:
         return refused
 
     def use(
-        self, plugin_id: str, permission: str, *, target: str | None = None, run_id: str | None = None, reason: str = ""
+        self,
+        plugin_id: str,
+        permission: str | Permission,
+        *,
+        target: str | None = None,
+        run_id: str | None = None,
+        reason: str = "",
     ) -> None:
         """Go on only if the plugin may; ask the user where that is not decided, and record the outcome.
 
         Args:
             plugin_id: Who acts.
-            permission: What it does, as narrow as is known: `network:example.org`, `file_read:/data/x.csv`.
+            permission: What it does, as narrow as is known: `network:example.org`, `file_read:/data/x.csv`. One that is
+                parsed already is not parsed again, which for a path would follow links again.
             target: What it acts on, for the record.
             run_id: The run it belongs to, if any.
             reason: Why, for the user who is asked.
@@ -96,15 +100,14 @@ class Permissions:
             PermissionDeniedError: it may not; the message names the permission and the hint how to grant it.
             StorageError: it could not be recorded, so it may not.
         """
-        scope, denial = None, None
+        scope, denial, asked = None, None, None
         version = self.grants.version(plugin_id)
         on = f" on {target}" if target else ""
         try:
-            asked = Permission.parse(permission)
+            asked = Permission.parse(permission) if isinstance(permission, str) else permission
         except UsageError as error:
             denial = PermissionDeniedError(error.message, hint=error.hint, plugin=plugin_id)
         else:
-            permission = str(asked)
             decision = self._decision(ConsentRequest(plugin_id, version, asked, target, reason, run_id))
             scope = decision.scope
             if decision.outcome == "undeclared":
@@ -114,14 +117,22 @@ class Permissions:
             elif not decision.granted:
                 message = f"{plugin_id} was denied {asked}{on}: {asked.describe()}"
                 denial = PermissionDeniedError(message, hint=HOW_TO_GRANT, plugin=plugin_id)
-        outcome = "blocked" if denial else "used"
-        self.audit.record(plugin_id, permission, outcome, version=version, target=target, scope=scope, run_id=run_id)
-        if self._publish is not None:
-            self._publish(
-                PermissionUsed(plugin=plugin_id, permission=permission, target=target, outcome=outcome, run_id=run_id)
-            )
+        self._record(plugin_id, str(asked or permission), "blocked" if denial else "used", target, scope, run_id)
         if denial:
             raise denial
+
+    def block(self, plugin_id: str, permission: Permission, *, target: str, run_id: str | None = None) -> None:
+        """Record that a plugin was kept from something although it has the permission that it named."""
+        self._record(plugin_id, str(permission), "blocked", target, None, run_id)
+
+    def _record(
+        self, plugin: str, permission: str, outcome: str, target: str | None, scope: str | None, run_id: str | None
+    ) -> None:
+        version = self.grants.version(plugin)
+        self.audit.record(plugin, permission, outcome, version=version, target=target, scope=scope, run_id=run_id)
+        self._publish(
+            PermissionUsed(plugin=plugin, permission=permission, target=target, outcome=outcome, run_id=run_id)
+        )
 
     def _decision(self, request: ConsentRequest) -> Decision:
         plugin, asked = request.plugin, request.permission

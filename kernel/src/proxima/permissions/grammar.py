@@ -5,6 +5,7 @@ file_read[:workspace | :PATH | :all]     without a scope: workspace
 file_write[:workspace | :PATH | :all]
 network[:HOST[:PORT]]                    a name or IPv4 address; without a port: 443; without a host: any public
                                          host on port 443
+secrets:NAME                             one secret, such as a service's key; NAME in capitals
 TOOL.ACTION[:PATTERN]                    an agent's rule, such as `terminal.run:git *`
 """
 
@@ -30,12 +31,13 @@ _PLAIN = {
     "subprocess": ("critical", "Run any program on this computer as you (dangerous)"),
 }
 _FILES = {"file_read": "Read", "file_write": "Create, change and delete"}
+_SECRET = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 _RULE = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)+")
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SHELL_OPERATORS = frozenset(";&|<>$`()\\")
 _PRIVATE_SUFFIXES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 
-KINDS = (*_PLAIN, *_FILES, "network")
+KINDS = (*_PLAIN, *_FILES, "network", "secrets")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,10 @@ class Permission:
             return cls(kind, value if value in ("workspace", "all") else _path(text, value) if value else "workspace")
         if kind == "network":
             return cls(kind, _endpoint(text, value) if value else "")
+        if kind == "secrets":
+            if not _SECRET.fullmatch(value):
+                raise _refused(text, "a secret has a name in capitals", "Write it as secrets:IBM_TOKEN.")
+            return cls(kind, value)
         if kind in _PLAIN:
             if value:
                 raise _refused(text, f"{kind} takes nothing after it")
@@ -121,6 +127,8 @@ class Permission:
         if self.kind in _FILES:
             level = {"workspace": 0, "all": 2}.get(self.value, 1) + (self.kind == "file_write")
             return ("low", "medium", "high", "critical")[level]
+        if self.kind == "secrets":
+            return "high"
         if self.kind == "network":
             return "medium" if self.value and _is_public_default(self.value) else "high"
         return "high" if self.value in ("", "*") else "medium"
@@ -139,8 +147,10 @@ class Permission:
             if not self.value:
                 return "Connect to any site on the internet: it can send anything anywhere"
             host, _, port = self.value.partition(":")
-            private = "" if _is_public(host) else ", which is this computer or its own network"
+            private = "" if is_public_name(host) else ", which is this computer or its own network"
             return f"Connect to {host} on port {port or 443}{private}"
+        if self.kind == "secrets":
+            return f"Read your secret {self.value}"
         return f"Use {self.kind}" + (f" for: {self.value}" if self.value else " for anything")
 
 
@@ -211,7 +221,8 @@ def _host(text: str, name: str) -> str:
     return host
 
 
-def _is_public(host: str) -> bool:
+def is_public_name(host: str) -> bool:
+    """Whether a host, as a permission has it, is one on the internet and not this computer or its own network."""
     if host.rpartition(".")[2].isdigit():
         import ipaddress
 
@@ -220,7 +231,7 @@ def _is_public(host: str) -> bool:
 
 
 def _is_public_default(value: str) -> bool:
-    return not value or (":" not in value and _is_public(value))
+    return not value or (":" not in value and is_public_name(value))
 
 
 def _matches(pattern: str, asked: str) -> bool:
