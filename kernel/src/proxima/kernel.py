@@ -24,17 +24,12 @@ if TYPE_CHECKING:
     from proxima.contracts.execution import Comparison, Progress
     from proxima.contracts.result import RunResult
     from proxima.permissions import Consent, Permissions
-    from proxima.sandbox.isolation import Isolation
     from proxima.settings import Settings
 
 T = TypeVar("T")
 
 # How long importing a plugin may take. Engines are imported later, when they are first used.
-DEFAULTS = {
-    "plugins": {"import_seconds": 60.0},
-    "isolation": {"allow_tier_c": False},  # and `default` or a plugin's id: "worker" or "in-process"
-    "limits": {},  # of a plugin's id, or of `maximum`: fields of `Limits`
-}
+DEFAULTS = {"plugins": {"import_seconds": 60.0}}
 
 
 class Kernel:
@@ -75,8 +70,6 @@ class Kernel:
         """Tells the activated plugins, and closes what was opened."""
         if "_activation" in self.__dict__:
             self._activation.tell("proxima_kernel_closing")
-        if "isolation" in self.__dict__:
-            self.isolation.close()
         if "permissions" in self.__dict__:
             self.permissions.close()
 
@@ -121,36 +114,11 @@ class Kernel:
         return Services(resolve=self._find_service)
 
     @cached_property
-    def isolation(self) -> Isolation:
-        """Which plugins run in a worker, and their workers."""
-        from proxima.sandbox.isolation import Isolation
-        from proxima.settings import Settings
-
-        return Isolation(
-            paths=self.paths,
-            registry=self.registry,
-            # Without the workspace's layer: what somebody else left in a directory must not loosen a lock.
-            settings=Settings.load(self.paths, workspace=self.paths.config, flags=self._flags, defaults=DEFAULTS),
-            permissions=lambda: self.permissions,
-            publish=self.events.publish,
-            plugin_settings=self._plugin_settings,
-            seconds=self._import_seconds,
-        )
-
-    @cached_property
     def _activation(self) -> Activation:
-        return Activation(self, self.registry, self._import_seconds)
-
-    @property
-    def _import_seconds(self) -> float:
         seconds = self.settings.get("plugins.import_seconds")
         if not isinstance(seconds, int | float) or not 0 < seconds <= 86400:
             raise SettingsError(f"plugins.import_seconds: expected a number of seconds above 0, got {seconds!r}")
-        return seconds
-
-    def _plugin_settings(self, record: PluginRecord) -> dict[str, object]:
-        has_any = record.manifest is not None and record.manifest.config_schema
-        return self.settings.section(f"plugins.{record.id}") if has_any else {}
+        return Activation(self, self.registry, seconds)
 
     def contributions(self, kind: str) -> list[Contribution]:
         """What the installed plugins contribute of a kind, from their manifests; nothing is imported."""

@@ -51,7 +51,6 @@ class PluginRecord:
         manifest: ``None`` where it cannot be read.
         reason: Why it is in a state that keeps it from running.
         traceback: How it failed, where it did.
-        isolation: Where it runs once it is activated: ``in-process``, or ``worker`` and its tier.
     """
 
     id: str
@@ -60,7 +59,6 @@ class PluginRecord:
     manifest: Manifest | None = None
     reason: str = ""
     traceback: str = ""
-    isolation: str = ""
 
     @property
     def version(self) -> str:
