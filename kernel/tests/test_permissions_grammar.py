@@ -366,5 +366,5 @@ def test_a_secret_is_granted_by_its_whole_name_only():
     assert not granted.covers(parse("secrets:IBM"))
     assert not granted.covers(parse("secrets:IBM_TOKEN2"))
     for text in ("secrets", "secrets:", "secrets:*", "secrets:ibm_token", "secrets:A B", "secrets:A/B", "secrets:1A"):
-        with pytest.raises(UsageError, match="secret|colon"):
+        with pytest.raises(UsageError, match=r"secret|colon"):
             parse(text)
