@@ -364,3 +364,18 @@ def test_square_of_a_pauli_sum_is_its_matrix_square() -> None:
     observable = PauliSum.parse("0.5*ZZI - XIX + 2*YZX - 0.25*III")
     whole = matrix(observable.terms)
     np.testing.assert_allclose(matrix(squared(observable).terms), whole @ whole, atol=1e-14)
+
+
+def test_a_matrix_that_cannot_be_written_to_is_not_transposed() -> None:
+    """A circuit read from bytes has such matrices."""
+    matrix = np.array([[0.6, 0.8j], [0.8, -0.6j]])
+    circuit = Circuit.builder(2).unitary(matrix, 0).build()
+    again = Circuit.from_bytes(circuit.to_bytes())
+    assert not again.payloads[0][0].flags.writeable
+    for method in DENSE:
+        for each in (circuit, again):
+            probabilities = run(each, "probabilities", method=method, shots=None).probabilities
+            np.testing.assert_allclose(probabilities, [0.36, 0.64, 0, 0], atol=1e-6)
+    damping = (np.diag([1, 0.6]), np.array([[0, 0.8], [0, 0]]))
+    decay = Circuit.builder(1, 1).x(0).append(Op.KRAUS, (0,), matrices=damping).measure(0, 0).build()
+    assert run(Circuit.from_bytes(decay.to_bytes()), "counts", method="statevector", shots=1000).counts["0"] > 500

@@ -76,7 +76,7 @@ def choose(request: RunRequest, features: Features | None = None) -> Choice:
     if small:
         if features is None:
             gates, size = float(len(circuit)), 2.0**circuit.num_qubits
-            work = {"run": 8.0e-4, "operation": gates, "amplitude": gates * size, "draw": float(request.shots or 0)}
+            work = {"run": 1.0, "operation": gates, "amplitude": gates * size, "draw": float(request.shots or 0)}
             return Choice("statevector", "the circuit is small", 0, False, work)
         asked = "statevector"
     found = features or features_of(circuit)
@@ -121,7 +121,7 @@ def _way(method: str, request: RunRequest, f: Features, mixed: bool) -> Choice |
             # final ones the generators are eliminated once, by n^3 bits.
             measured = (f.num_measurements + f.ops.get(Op.RESET, 0)) * shots if per_shot else n * n / 64 + 3000.0
             tableau = repeats * f.num_operations * (n / 64 + 1.0) + measured * n
-            work: dict[str, float] = {"run": 8.0e-4, "operation": f.num_operations, "tableau": tableau}
+            work: dict[str, float] = {"run": 1.0, "operation": f.num_operations, "tableau": tableau}
             if per_shot:
                 work |= {"shot": shots, "shot_operation": shots * _drawn(f)}
             elif samples:
@@ -146,7 +146,7 @@ def _way(method: str, request: RunRequest, f: Features, mixed: bool) -> Choice |
             bonds = repeats * (0.4 * 2.0 ** min(f.bond_work, 200.0) + gates + 60.0 * f.noise_sites + 800.0 * others)
             if samples:
                 bonds += shots * n * (105.0 + 0.6 * chi * chi)
-            work = {"run": 8.0e-4, "operation": f.num_operations, "bond": bonds, "shot": repeats if per_shot else 0.0}
+            work = {"run": 1.0, "operation": f.num_operations, "bond": bonds, "shot": repeats if per_shot else 0.0}
             if states - {"expectation"}:
                 work["amplitude"] = 300.0 * 2.0**n  # to write the state out costs far more than to hold it
             memory = int(min(16 * n * 2 * chi * chi * 4, 2.0**62)) + 200 * f.num_operations
@@ -162,7 +162,7 @@ def _way(method: str, request: RunRequest, f: Features, mixed: bool) -> Choice |
             per_shot = circuit.is_dynamic and samples
             passes = 2.0 * f.num_gates + f.noise_sites + 1.0
             amplitudes = 4.0**inner * passes if states or not per_shot else 0.0
-            work = {"run": 8.0e-4, "operation": 3.0 * f.num_operations, "amplitude": amplitudes}
+            work = {"run": 1.0, "operation": 3.0 * f.num_operations, "amplitude": amplitudes}
             if per_shot:
                 work["amplitude"] += shots * (f.num_gates + f.num_measurements + 1) * 2.0**n
                 work |= {"shot": shots, "shot_operation": shots * _drawn(f)}
@@ -183,7 +183,7 @@ def _way(method: str, request: RunRequest, f: Features, mixed: bool) -> Choice |
             # Single gates between noise sites are not fused; a run of its own also allocates, samples and answers.
             passes = 1.1 * f.num_gates + f.num_measurements + 0.25 * f.noise_sites if per_shot else f.num_gates + 35.0
             passes += 3.0 * sum(count for op, count in f.ops.items() if op in CHANNELS and op not in _PAULI)
-            work = {"run": 8.0e-4, "operation": f.num_operations, "amplitude": repeats * passes * 2.0**n}
+            work = {"run": 1.0, "operation": f.num_operations, "amplitude": repeats * passes * 2.0**n}
             if per_shot:
                 work |= {"shot": repeats, "shot_operation": repeats * _drawn(f)}
             elif samples:

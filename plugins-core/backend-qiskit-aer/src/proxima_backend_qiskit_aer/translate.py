@@ -151,7 +151,7 @@ class Translator:
         elif self.method == "stabilizer":
             raise _unsupported("kraus")
         else:
-            self.circuit.kraus(qubits, list(matrices), -1, None)
+            self.circuit.kraus(qubits, [np.array(matrix) for matrix in matrices], -1, None)
 
     def gate(self, op: int, qubits: Sequence[int], params: Sequence[float]) -> None:
         """Appends a gate, by name where Aer has it and by its reference matrix otherwise."""
@@ -173,7 +173,8 @@ class Translator:
         """Appends a unitary matrix."""
         if self.method == "stabilizer":
             raise _unsupported("unitary")
-        self.circuit.unitary(qubits, matrix, -1, None, "")
+        # A copy, for Aer reads an array that cannot be written to as its transpose.
+        self.circuit.unitary(qubits, np.array(matrix), -1, None, "")
 
     def _other(self, op: int, qubits: list[int], params: list[float], circuit: Circuit, row: int) -> None:
         if op == Op.MEASURE:
