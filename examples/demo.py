@@ -1,6 +1,6 @@
 """What `make demo` runs: each example on the backend that suits it, then one of them on all backends.
 
-The results are kept in a temporary home, so that the demo leaves nothing behind.
+The results are kept in a temporary home, so that the demo leaves nothing behind; where PROXIMA_HOME is set, there.
 """
 
 from __future__ import annotations

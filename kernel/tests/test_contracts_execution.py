@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from proxima.contracts.execution import RunOptions
@@ -44,3 +45,29 @@ def test_options_are_read_from_what_a_user_writes():
 def test_refuses(options, message):
     with pytest.raises(UsageError, match=message):
         RunOptions.parse(**options)
+
+
+@pytest.mark.parametrize("name", ["shots", "seed", "threads"])
+def test_numpys_integers_are_whole_numbers(name):
+    made = RunOptions.parse(**{name: np.int64(3)})
+    assert type(getattr(made, name)) is int
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"noise": 0.1}, "unknown noise '0.1'"),
+        ({"want": [1]}, "unknown result 1"),
+        ({"want": None}, "unknown result None"),
+        ({"parameters": {"t": "b"}}, "parameters: expected a mapping of names to numbers"),
+        ({"options": "x"}, "options: expected a mapping"),
+    ],
+)
+def test_values_of_the_wrong_type_are_named(options, message):
+    with pytest.raises(UsageError, match=message):
+        RunOptions.parse(**options)
+
+
+def test_a_noise_model_is_taken_as_it_is():
+    model = NoiseModel.parse("depolarizing:0.01")
+    assert RunOptions.parse(noise=model).noise is model

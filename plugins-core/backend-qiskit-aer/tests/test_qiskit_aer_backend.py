@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,7 @@ from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import CHANNELS, Op
 from proxima.contracts.result import RunResult
 from proxima.errors import CancelledError, DeadlineExceededError, UnsupportedError, UsageError
-from proxima_backend_qiskit_aer import cost, engine, jobs
+from proxima_backend_qiskit_aer import cost, engine, jobs, pieces
 from proxima_backend_qiskit_aer.backend import QiskitAerBackend
 from proxima_backend_qiskit_aer.observables import expectation, squared
 from proxima_backend_qiskit_aer.outcome import samples_of_hex
@@ -333,6 +334,33 @@ def test_shares_the_extension_with_qiskit_in_either_order(first: str) -> None:
     assert done.returncode == 0, done.stderr
     printed = done.stdout.split("\n")[:3]
     assert printed == (["False", "{'1': 5}", "True"] if first == "proxima" else ["{'1': 5}", "True", "True"])
+
+
+def test_a_long_matrix_product_state_run_does_not_depend_on_the_clock(monkeypatch) -> None:
+    rng = np.random.default_rng(3)
+    builder = Circuit.builder(14)
+    for layer in range(4):
+        for qubit in range(14):
+            builder.ry(float(rng.uniform(0, 3)), qubit)
+        for qubit in range(layer % 2, 13, 2):
+            builder.cz(qubit, qubit + 1)
+    circuit = builder.measure_all().build()
+    monkeypatch.setattr(jobs, "LONG_SECONDS", 0.0)
+    found = []
+    for slowness in (1, 50):
+        clock = SimpleNamespace(perf_counter=lambda slowness=slowness: slowness * time.perf_counter())
+        monkeypatch.setattr(pieces, "time", clock)
+        found.append(run(circuit, "counts", method="matrix_product_state", shots=20_000, seed=5).counts)
+    assert found[0] == found[1]
+
+
+def test_refuses_options_it_does_not_have() -> None:
+    circuit = Circuit.builder(1, 1).h(0).measure(0, 0).build()
+    request = RunRequest(circuit=circuit, shots=1, options={"max_bond": 8})
+    with pytest.raises(UsageError, match="no option max_bond"):
+        BACKEND.plan(request)
+    with pytest.raises(UsageError, match="no option max_bond"):
+        BACKEND.estimate(request, features_of(circuit))
 
 
 def test_default_rates_are_those_of_the_manifest() -> None:

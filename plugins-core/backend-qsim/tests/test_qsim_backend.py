@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from proxima.contracts.backend import RunContext, RunRequest
 from proxima.contracts.circuit import Circuit, CircuitBuilder, Condition
+from proxima.contracts.features import features_of
 from proxima.contracts.matrices import PAULIS, kraus, unitary
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import CHANNELS, GATES, OPERATIONS, Op
@@ -428,3 +429,12 @@ def test_senseless_requests_are_refused(request_: dict[str, object], message: st
 def test_counts_without_shots_are_refused() -> None:
     with pytest.raises(UsageError, match="at least one shot"):
         run(Circuit.builder(1, 1).measure(0, 0).build(), shots=None)
+
+
+def test_estimate_grows_with_the_shots() -> None:
+    circuit = Circuit.builder(2).h(0).cx(0, 1).measure_all().build()
+    few, many = (
+        QsimBackend().estimate(RunRequest(circuit=circuit, shots=shots), features_of(circuit)).work
+        for shots in (10, 10_000_000)
+    )
+    assert (few["draw"], many["draw"]) == (20, 20_000_000)

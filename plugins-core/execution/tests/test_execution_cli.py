@@ -147,7 +147,9 @@ def test_backends_lists_each_with_its_state(home, capsys):
     assert by_name["raising"]["state"] == "error"
     assert "libexact.so" in by_name["raising"]["reason"]
     assert main(["backends"]) == 0
-    assert "pip install exact-engine" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "pip install exact-engine" in out
+    assert "unhurried: version 9 is not among the tested ones" in out
 
 
 def test_circuit_shows_converts_and_counts(ghz_file, capsys, home):
@@ -239,3 +241,12 @@ def test_an_interrupted_calibration_leaves_the_stored_one(home, exact_site):
     assert process.returncode == 130
     assert "Traceback" not in error
     assert stored.read_text() == "as it was"
+
+
+def test_run_shows_samples_highest_bit_first(home, capsys):
+    path = home / "one.qasm"
+    path.write_text('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[2];\ncreg c[2];\nx q[0];\nmeasure q -> c;\n')
+    assert main(["run", str(path), "--backend", "exact", "--want", "samples", "--shots", "18"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines.count("01") == 16
+    assert "... 2 more" in lines

@@ -44,6 +44,11 @@ def test_a_large_circuit_is_listed():
     ]
 
 
+def test_a_listing_keeps_the_case_of_parameter_names():
+    circuit = Circuit.builder(40).rx(Parameter("Theta"), 0).build()
+    assert draw(circuit, 80) == "     0  rx(Theta) q[0]"
+
+
 @given(st.integers(1, 8), st.integers(0, 60), st.integers(0, 2**31), st.integers(40, 120))
 @settings(max_examples=50, deadline=None)
 def test_every_line_fits_the_width(n, depth, seed, width):

@@ -79,8 +79,16 @@ def test_does_not_measure_where_only_a_state_is_wanted(execution):
 def test_binds_parameters_and_refuses_those_without_a_value(execution):
     options = RunOptions(backend="exact", parameters={"theta": math.pi}, shots=10)
     assert execution.run(tilted(), options).counts == {"1": 10}
-    with pytest.raises(UsageError, match="no value for theta"):
+    with pytest.raises(UsageError, match="no value for theta") as caught:
         execution.run(tilted(), RunOptions(backend="exact"))
+    assert "--param theta=0.5" in str(caught.value.hint)
+
+
+def test_the_method_automatic_is_the_backends_own_choice(execution):
+    result = execution.run(bell(), RunOptions(backend="exact", options={"method": "automatic"}))
+    assert result.backend == "exact"
+    with pytest.raises(UnavailableError, match="no method called 'none'"):
+        execution.run(bell(), RunOptions(backend="exact", options={"method": "none"}))
 
 
 def test_applies_the_noise_model(execution):
@@ -111,7 +119,7 @@ def test_auto_takes_the_quickest_and_says_why_for_each(execution):
         "10.0x faster than flipped" in result.selection.reason or "10x faster than flipped" in result.selection.reason
     )
     by_name = {c.backend: c for c in result.selection.candidates}
-    assert by_name["distant"].reason == "it computes in single precision only, and double was asked for"
+    assert by_name["distant"].reason.startswith("it computes in single precision only, and the run is in double")
     assert by_name["absent"].reason == "the engine is not installed"
     assert "libexact.so" in by_name["raising"].reason
     assert by_name["unhurried"].estimated_seconds == pytest.approx(0.04)
@@ -287,3 +295,8 @@ def test_a_damaged_calibration_is_ignored_with_a_warning(execution, kernel, capl
     with caplog.at_level(logging.WARNING, "proxima"):
         assert execution.run(bell(), RunOptions(precision="double")).backend == "exact"
     assert "cannot be read and is not used" in caplog.text
+
+
+def test_compare_takes_one_name_as_text(execution):
+    comparison = execution.compare(bell(), "exact", RunOptions(shots=10))
+    assert [run.backend for run in comparison.runs] == ["exact"]

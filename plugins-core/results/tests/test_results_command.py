@@ -3,6 +3,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,6 +95,35 @@ def test_delete_asks_unless_told(stored, capsys):
     assert "add --yes" in capsys.readouterr().err
     assert main(["results", "delete", stored[0], "--yes"]) == 0
     assert main(["results", "show", stored[0]]) == 3
+
+
+def test_delete_removes_a_damaged_record(stored, tmp_path, capsys):
+    with sqlite3.connect(next(tmp_path.rglob("results.sqlite"))) as database:
+        database.execute("UPDATE runs SET record = '{}' WHERE id = ?", (stored[0],))
+    database.close()
+    assert main(["results", "show", stored[0]]) == 1
+    assert "delete it with `proxima results delete`" in capsys.readouterr().err
+    assert main(["results", "delete", stored[0], "--yes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"deleted": stored[0]}
+    assert main(["results", "show", stored[0]]) == 3
+    assert main(["results", "show", stored[1]]) == 0
+
+
+def test_list_shortens_names_of_circuits_and_never_ids(stored, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    long = Circuit.builder(1, name="a" * 60).build()
+    with proxima.open() as kernel:
+        third = kernel.services.require(ResultStore).save(replace(record(), circuit=long))
+    assert main(["results", "list"]) == 0
+    out = capsys.readouterr().out
+    assert all(record_id in out for record_id in (*stored, third))
+    assert "aaa.." in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_list_takes_any_limit(stored, capsys):
+    assert main(["results", "list", "--limit", str(10**20), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 2
 
 
 def test_rerun_needs_a_plugin_that_runs_circuits(stored, capsys):

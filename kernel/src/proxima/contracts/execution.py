@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import operator
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
+
+import numpy as np
 
 from proxima.contracts.backend import WANTS, CancelToken, Precision, Want
 from proxima.contracts.circuit import Circuit
@@ -27,6 +30,12 @@ def _whole(value: object, low: int, high: int) -> bool:
 
 def _positive(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+def _numbers(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return all(isinstance(number, (int, float, np.number)) for number in value.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +69,9 @@ class RunOptions:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, *, want: str | Sequence[str] = "counts", noise: str | None = None, **options: Any) -> RunOptions:
+    def parse(
+        cls, *, want: str | Sequence[str] = "counts", noise: str | NoiseModel | None = None, **options: Any
+    ) -> RunOptions:
         """Options from what a user writes: wants as text (``expectation:ZZI``), noise as ``NAME:P``.
 
         Raises:
@@ -68,8 +79,8 @@ class RunOptions:
         """
         wants: list[Want] = []
         observables = []
-        for text in [want] if isinstance(want, str) else want:
-            name, _, observable = text.partition(":")
+        for text in [want] if isinstance(want, str) or not isinstance(want, Sequence) else want:
+            name, _, observable = str(text).partition(":")
             if name not in WANTS or bool(observable) != (name == "expectation"):
                 hint = 'one of counts, samples, probabilities, statevector, density_matrix, expectation:"0.5*ZZI - XIX"'
                 raise UsageError(f"unknown result {text!r}", hint=hint)
@@ -80,12 +91,13 @@ class RunOptions:
         unknown = sorted(set(options) - {f.name for f in fields(cls)})
         if unknown:
             raise UsageError(f"there is no run option called {unknown[0]!r}")
-        made = cls(
-            wants=tuple(wants),
-            observables=tuple(observables),
-            noise=NoiseModel.parse(noise) if noise else None,
-            **{name: value for name, value in options.items() if value is not None},
-        )
+        if noise is not None and not isinstance(noise, NoiseModel):
+            noise = NoiseModel.parse(str(noise))
+        given = {name: value for name, value in options.items() if value is not None}
+        for name in {"shots", "seed", "threads"} & given.keys():
+            if hasattr(given[name], "__index__") and not isinstance(given[name], bool):
+                given[name] = operator.index(given[name])  # numpy's integers, too
+        made = cls(wants=tuple(wants), observables=tuple(observables), noise=noise, **given)
         made.check()
         return made
 
@@ -96,6 +108,8 @@ class RunOptions:
             ("seed", self.seed is None or _whole(self.seed, 0, 2**63 - 1), "a whole number from 0 to 2^63 - 1"),
             ("precision", self.precision in (None, "single", "double"), "single or double"),
             ("threads", self.threads is None or _whole(self.threads, 1, 4096), "a whole number from 1"),
+            ("parameters", _numbers(self.parameters), "a mapping of names to numbers"),
+            ("options", isinstance(self.options, Mapping), "a mapping"),
             ("deadline", self.deadline is None or _positive(self.deadline), "a positive number of seconds"),
         )
         for name, holds, expected in rules:

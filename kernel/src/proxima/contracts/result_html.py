@@ -32,4 +32,11 @@ def result_html(result: RunResult) -> str:
         if len(ordered) > MAX_ROWS:
             more, rest = len(ordered) - MAX_ROWS, sum(count for _, count in ordered[MAX_ROWS:])
             rows.append(f"<tr><td>{more} more</td><td>{rest}</td><td>{100 * rest / total:.1f}%</td><td></td></tr>")
-    return f"<div>{head}</div><table>{''.join(rows)}</table>"
+    states = [
+        name
+        for name in ("statevector", "density_matrix", "probabilities", "samples")
+        if getattr(result, name) is not None
+    ]
+    if states:
+        head += f": {', '.join(states)}"
+    return f"<div>{head}</div>" + (f"<table>{''.join(rows)}</table>" if rows else "")

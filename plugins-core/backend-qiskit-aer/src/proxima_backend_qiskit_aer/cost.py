@@ -65,8 +65,11 @@ def choose(request: RunRequest, features: Features | None = None) -> Choice:
 
     Raises:
         UnsupportedError: No method, or not the one asked for, can run it; the message says why.
-        UsageError: There is no such method.
+        UsageError: There is no such method or option.
     """
+    unknown = sorted(set(request.options) - {"method"})
+    if unknown:
+        raise UsageError(f"qiskit-aer has no option {', '.join(unknown)}", hint="its only option is method")
     asked = str(request.options.get("method", "automatic"))
     if asked not in METHODS:
         raise UsageError(f"qiskit-aer has no method {asked!r}", hint=f"its methods are: {', '.join(METHODS)}")
@@ -82,7 +85,7 @@ def choose(request: RunRequest, features: Features | None = None) -> Choice:
     found = features or features_of(circuit)
     if "statevector" in request.wants and mixed:
         raise UnsupportedError(
-            "qiskit-aer: a circuit with noise, resets, conditions or measurements in the middle has no statevector",
+            "a circuit with noise, resets, conditions or measurements in the middle has no statevector",
             hint="ask for density_matrix",
         )
     ways: list[Choice] = []
@@ -95,7 +98,7 @@ def choose(request: RunRequest, features: Features | None = None) -> Choice:
             reasons.append(f"{method}: {way}")
     if not ways:
         raise UnsupportedError(
-            f"qiskit-aer cannot run this: {'; '.join(reasons)}",
+            "; ".join(reasons),
             hint="ask for counts or expectation, or use a backend with another method",
         )
     best = min(ways, key=lambda way: way.seconds)
@@ -145,7 +148,7 @@ def _way(method: str, request: RunRequest, f: Features, mixed: bool) -> Choice |
             gates = 60.0 * f.gates_1q + 600.0 * f.gates_2q + 5000.0 * f.gates_many
             bonds = repeats * (0.4 * 2.0 ** min(f.bond_work, 200.0) + gates + 60.0 * f.noise_sites + 800.0 * others)
             if samples:
-                bonds += shots * n * (105.0 + 0.6 * chi * chi)
+                bonds += shots * bonds_of_shot(n, chi)
             work = {"run": 1.0, "operation": f.num_operations, "bond": bonds, "shot": repeats if per_shot else 0.0}
             if states - {"expectation"}:
                 work["amplitude"] = 300.0 * 2.0**n  # to write the state out costs far more than to hold it
@@ -195,6 +198,11 @@ def _way(method: str, request: RunRequest, f: Features, mixed: bool) -> Choice |
     if mixed and states and not request.shots:
         return "without shots it cannot average over a mixed state"
     return Choice(method, reason, memory, per_shot, work)
+
+
+def bonds_of_shot(n: int, chi: float) -> float:
+    """Work, in units of `bond`, to draw one shot of n qubits from a matrix product state of bond dimension chi."""
+    return n * (105.0 + 0.6 * chi * chi)
 
 
 def _drawn(f: Features) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from proxima.contracts.backend import RunContext, RunRequest
 from proxima.contracts.result import counts_from_samples
 from proxima_backend_qiskit_aer import engine, observables, pieces
-from proxima_backend_qiskit_aer.cost import SAMPLE_WANTS, STATE_WANTS
+from proxima_backend_qiskit_aer.cost import RATES, SAMPLE_WANTS, STATE_WANTS, bonds_of_shot
 from proxima_backend_qiskit_aer.jobs import Job, add_saves
 from proxima_backend_qiskit_aer.outcome import Outcome, counts_of_hex, samples_of_hex
 from proxima_backend_qiskit_aer.tableau import support
@@ -95,7 +96,8 @@ def _run_circuit(
         outcome.convert += time.perf_counter() - executed - (sampled if from_tableau else 0.0)
 
     if job.first and not from_tableau:
-        pieces.in_pieces(shots, job.first, context, f"{job.method}: shots", chunk)
+        # Shots from one finished state are drawn in sequence from a seed of their chunk.
+        pieces.in_pieces(shots, job.first, context, f"{job.method}: shots", chunk, adapt=job.per_shot)
     else:
         chunk(0, shots)
         context.check()
@@ -200,6 +202,15 @@ def _traced(matrix: npt.NDArray[Any], num_qubits: int) -> npt.NDArray[Any]:
     return traced
 
 
+def _shots_in_piece(saved: Any) -> int:
+    """How many shots of a matrix product state to draw at a time; by its bond dimension, never by the clock."""
+    tensors, bonds = saved
+    chi = max(map(len, bonds), default=1)
+    # The next power of two: the smallest singular values come and go with rounding.
+    seconds = RATES["bond"] * bonds_of_shot(len(tensors), 2.0 ** math.ceil(math.log2(max(chi, 1))))
+    return max(1, int(pieces.PIECE_SECONDS / seconds))
+
+
 def _run_mps(aer: Any, job: Job, request: RunRequest, context: RunContext, seed: int, outcome: Outcome) -> None:
     """A long job on a matrix product state, in pieces of the circuit, then in chunks of shots."""
     began = time.perf_counter()
@@ -215,5 +226,5 @@ def _run_mps(aer: Any, job: Job, request: RunRequest, context: RunContext, seed:
         add_saves(writer, job.method, wants, request.observables, n, False)
         writer.measure(pairs)
         shots = (request.shots or 1) if pairs else 0
-        last = replace(job, circuit=writer.circuit, wants=wants, pairs=pairs, first=min(shots, 16))
+        last = replace(job, circuit=writer.circuit, wants=wants, pairs=pairs, first=min(shots, _shots_in_piece(saved)))
         _run_circuit(aer, last, request, context, seed, outcome, dict(options))

@@ -23,7 +23,9 @@ from proxima_backend_qiskit_aer.translate import Translator
 PIECE_SECONDS = 0.25
 
 
-def in_pieces(total: int, first: int, context: RunContext, what: str, do: Callable[[int, int], None]) -> None:
+def in_pieces(
+    total: int, first: int, context: RunContext, what: str, do: Callable[[int, int], None], *, adapt: bool = True
+) -> None:
     """Calls ``do(start, stop)`` over ``range(total)`` in pieces of about `PIECE_SECONDS`, checking after each.
 
     Args:
@@ -32,6 +34,7 @@ def in_pieces(total: int, first: int, context: RunContext, what: str, do: Callab
         context: Checked before the first piece and after each.
         what: The message of the progress reports.
         do: Does the work.
+        adapt: Where it shows in the outcome how the items were cut, all pieces have the first one's size instead.
     """
     size, start = max(1, first), 0
     context.check()
@@ -43,8 +46,9 @@ def in_pieces(total: int, first: int, context: RunContext, what: str, do: Callab
         start = stop
         context.check()
         context.progress(start / total, what)
-        scale = PIECE_SECONDS / max(took, 1e-6)
-        size = max(1, int(size * min(scale, 3.0)))
+        if adapt:
+            scale = PIECE_SECONDS / max(took, 1e-6)
+            size = max(1, int(size * min(scale, 3.0)))
 
 
 def new_state(aer: Any, method: str, num_qubits: int, threads: int, seed: int) -> Any:

@@ -176,9 +176,9 @@ def _passes(features: Features, method: Method, request: RunRequest) -> float:
 
 
 def work(request: RunRequest, features: Features, method: Method) -> dict[str, float]:
-    """The request's cost in the units ``run gate amplitude far_amplitude segment read``."""
+    """The request's cost in the units ``run gate amplitude far_amplitude segment read draw``."""
     f = features
-    out = dict.fromkeys(("run", "gate", "amplitude", "far_amplitude", "segment", "read"), 0.0)
+    out = dict.fromkeys(("run", "gate", "amplitude", "far_amplitude", "segment", "read", "draw"), 0.0)
     out["run"] = 1.0
     ways = [m for m in (Method(True, False), Method(False, True)) if getattr(method, m.name)] or [method]
     for way in ways:
@@ -195,6 +195,8 @@ def work(request: RunRequest, features: Features, method: Method) -> dict[str, f
             # A trajectory's own gates, half of all on average, are handed to the engine but not translated again.
             out["gate"] += 0.25 * _trajectories(f, request) * f.num_gates
         out["read"] += size * (1 + sum(2 * len(o.terms) for o in request.observables if "expectation" in request.wants))
+    if {"counts", "samples"} & set(request.wants):
+        out["draw"] = float(shots_of(request) * f.num_measurements)
     return {unit: amount for unit, amount in out.items() if amount}
 
 

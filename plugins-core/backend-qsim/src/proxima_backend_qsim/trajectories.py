@@ -175,7 +175,7 @@ def _walk(
             chances, norm = _chances(here, state)
             ways[looked] = _look(here, chances, int(looked.sum()), rng)
             scale = [1 / np.sqrt(max(chance * norm, 1e-30)) for chance in chances]
-        present = np.unique(ways).tolist()
+        present = np.flatnonzero(np.bincount(ways)).tolist()
         if len(present) > 1 and pending:
             state, pending = engine.apply(pending, state, context), []
         if here.clbit >= 0:

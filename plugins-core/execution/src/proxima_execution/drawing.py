@@ -37,7 +37,7 @@ def listing(circuit: Circuit, width: int, limit: int = 1000) -> Iterable[str]:
         if row == limit:
             yield f"... {len(circuit) - limit} more operations"
             return
-        text = f"{row:>6}  {label(ins).lower()} {', '.join(names[q] for q in ins.qubits)}"
+        text = f"{row:>6}  {_named(ins, ins.op.name.lower())} {', '.join(names[q] for q in ins.qubits)}"
         if ins.clbit >= 0:
             text += f" -> c{ins.clbit}"
         if ins.condition is not None:
@@ -50,12 +50,9 @@ def qubit_names(circuit: Circuit) -> list[str]:
     return [f"{clean(r.name)}[{i}]" for r in circuit.qregs for i in range(r.size)]
 
 
-def label(ins: Instruction) -> str:
-    """The operation's name and parameters, e.g. ``RX(pi/2)``."""
-    name = ins.op.name
-    if ins.params:
-        name += f"({','.join(_angle(p) for p in ins.params)})"
-    return name
+def _named(ins: Instruction, name: str) -> str:
+    """The name with the operation's parameters, e.g. ``RX(pi/2)``."""
+    return f"{name}({','.join(map(_angle, ins.params))})" if ins.params else name
 
 
 def _angle(value: float | Parameter) -> str:
@@ -96,9 +93,7 @@ def _cells(ins: Instruction) -> dict[int, str]:
     if ins.op is Op.BARRIER:
         return dict.fromkeys(ins.qubits, "|")
     controls = _CONTROLS.get(ins.op, 0)
-    text = _TARGET.get(ins.op, label(ins).split("(")[0])
-    if ins.params:
-        text += f"({','.join(_angle(p) for p in ins.params)})"
+    text = _named(ins, _TARGET.get(ins.op, ins.op.name))
     if ins.condition is not None:
         text += f" {_condition(ins)}"
     cells = dict.fromkeys(ins.qubits[:controls], "o")

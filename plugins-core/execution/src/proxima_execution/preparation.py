@@ -41,6 +41,12 @@ def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[st
                 hint="write one letter for each qubit, the highest qubit leftmost",
             )
     notes = tuple(str(note) for note in circuit.metadata.get("notes", ()))
+    unbound = [name for name in circuit.parameters if name not in options.parameters]
+    if unbound:
+        raise UsageError(
+            f"the circuit's parameters have no value for {', '.join(unbound)}",
+            hint=f"give one: --param {unbound[0]}=0.5, or parameters={{{unbound[0]!r}: 0.5}} from Python",
+        )
     circuit = circuit.bind(options.parameters)
     if options.noise is not None:
         circuit = options.noise.apply(circuit)

@@ -188,7 +188,7 @@ def _lacking(capabilities: Mapping[str, Any], request: RunRequest, features: Fea
         if want not in capabilities.get("wants", (want,)):
             return f"it does not give {want.replace('_', ' ')}"
     if request.precision == "double" and "double" not in capabilities.get("precisions", ("double",)):
-        return "it computes in single precision only, and double was asked for"
+        return "it computes in single precision only, and the run is in double; ask for single precision to use it"
     if features.noise_sites and not capabilities.get("noise", True):
         return "it does not simulate noise"
     if features.is_dynamic and not capabilities.get("dynamic", True):
@@ -201,8 +201,8 @@ def _lacking(capabilities: Mapping[str, Any], request: RunRequest, features: Fea
         missing = sorted(name for op in features.ops if (name := OPERATIONS[op].name) not in operations)
         if missing:
             return f"it does not know the operation{'s'[: len(missing) > 1]} {', '.join(missing)}"
-    method = request.options.get("method")
-    if method is not None and "methods" in capabilities and method not in capabilities["methods"]:
+    method = request.options.get("method", "automatic")
+    if method != "automatic" and "methods" in capabilities and method not in capabilities["methods"]:
         return f"it has no method called {method!r}; it has {', '.join(capabilities['methods'])}"
     return None
 

@@ -152,7 +152,8 @@ class LocalExecution:
             NotFoundError: No backend has one of the names.
         """
         installed = [c.name for c in self._kernel.contributions("backends")]
-        names = list(dict.fromkeys(backends or installed))
+        asked = [backends] if isinstance(backends, str) else backends  # a str is a sequence of str, too
+        names = list(dict.fromkeys(asked or installed))
         for name in names:
             if name not in installed:
                 self._kernel.get("backends", name)

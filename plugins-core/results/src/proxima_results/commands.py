@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +18,18 @@ from proxima.cli.output import (
     histogram,
     print_json,
     table,
+    terminal_width,
 )
 from proxima.contracts.execution import Execution
-from proxima.contracts.records import ResultStore, RunRecord
-from proxima.errors import UsageError
+from proxima.contracts.records import RecordSummary, ResultStore, RunRecord
+from proxima.errors import StorageError, UsageError
 from proxima_results.export import FORMATS, record_to_dict, to_csv, to_npy
 from proxima_results.rerun import rerun
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
+
+_SHORTEST_NAME = 7  # columns; as wide as its header
 
 
 class ResultsCommand:
@@ -53,6 +57,7 @@ class ResultsCommand:
         delete = actions.add_parser("delete", help="remove one run")
         delete.add_argument("id", metavar="ID", help="as `results list` shows it, its beginning, or last")
         delete.add_argument("--yes", action="store_true", help="do not ask")
+        delete.add_argument("--json", action="store_true", help="print JSON")
         again = actions.add_parser("rerun", help="run it again as recorded, and compare")
         again.add_argument("id", metavar="ID", help="as `results list` shows it, its beginning, or last")
         again.add_argument("--json", action="store_true", help="print JSON")
@@ -83,12 +88,25 @@ def _list(store: ResultStore, args: argparse.Namespace) -> int:
     if not records:
         print("no results are stored" if args.backend is None else f"no results of {clean(args.backend)} are stored")
         return 0
-    rows = [
-        (r.id, _when(r.created), r.circuit, r.num_qubits, r.backend, r.shots or "", format_seconds(r.seconds))
-        for r in records
-    ]
-    print(table(("id", "when", "circuit", "qubits", "backend", "shots", "took"), rows))
+    text = _listing(records, sys.maxsize)
+    over = max(map(len, text.splitlines())) - terminal_width()
+    if over > 0:  # ids are there to be copied, so the circuits' names give way
+        text = _listing(records, max(max(len(clean(r.circuit)) for r in records) - over, _SHORTEST_NAME))
+    print(text)
     return 0
+
+
+def _listing(records: Sequence[RecordSummary], name_width: int) -> str:
+    rows = [
+        (r.id, _when(r.created), _cut(clean(r.circuit), name_width), r.num_qubits, r.backend, r.shots or "",
+         format_seconds(r.seconds))
+        for r in records
+    ]  # fmt: skip
+    return table(("id", "when", "circuit", "qubits", "backend", "shots", "took"), rows, sys.maxsize)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 2] + ".."
 
 
 def _when(created: float) -> str:
@@ -150,16 +168,25 @@ def _export(record: RunRecord, args: argparse.Namespace, kernel: Kernel) -> int:
 
 
 def _delete(store: ResultStore, args: argparse.Namespace) -> int:
-    record = store.get(args.id)
+    try:
+        record = store.get(args.id)
+    except StorageError as error:
+        # A damaged record cannot be read, and deleting it is the way to be rid of it.
+        record_id, what = args.id, str(error)
+    else:
+        record_id = record.id
+        what = f"{record.id} ({record.circuit.name or record.source or 'circuit'} on {record.result.backend})"
     if not args.yes:
         if not sys.stdin.isatty():
             raise UsageError("deleting asks for confirmation, and there is no terminal to ask", hint="add --yes")
-        what = f"{record.id} ({record.circuit.name or record.source or 'circuit'} on {record.result.backend})"
         if input(f"delete {clean(what)}? [y/N] ").strip().lower() not in ("y", "yes"):
             print("nothing was deleted")
             return 1
-    store.delete(record.id)
-    print(f"deleted {record.id}")
+    store.delete(record_id)
+    if args.json:
+        print_json({"deleted": record_id})
+    else:
+        print(f"deleted {clean(record_id)}")
     return 0
 
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -129,6 +130,7 @@ class SqliteResultStore:
             "SELECT id, created, label, num_qubits, backend, shots, seconds FROM runs "
             f"{where} ORDER BY created DESC, id DESC LIMIT ?"
         )
+        limit = min(limit, sys.maxsize)  # SQLite's largest integer
         values = (limit,) if backend is None else (backend, limit)
         rows = self._transact(lambda database: database.execute(query, values).fetchall(), write=False)
         return [RecordSummary(*row) for row in rows]

@@ -57,7 +57,7 @@ class BackendsCommand:
         ]
         print(table(("backend", "state", "methods", "versions"), rows))
         for contribution, probe in probes:
-            if probe.state != "available":
+            if probe.state != "available" or probe.reason:  # an available one may be of an untested version
                 print(f"\n{clean(contribution.name)}: {clean(probe.reason)}")
                 if probe.hint:
                     print(f"  {clean(probe.hint)}")

@@ -105,7 +105,7 @@ def _show(circuit: Circuit, result: RunResult) -> None:
 
 
 def _footer(result: RunResult) -> str:
-    stages = ("import", "translate", "compile", "execute", "sample", "convert")
+    stages = ("select", "import", "translate", "compile", "execute", "sample", "convert")
     parts = [f"{s} {format_seconds(t)}" for s in stages if (t := result.timings.get(s, 0.0)) >= 1e-5]
     total = format_seconds(result.timings.get("total", 0.0))
     memory = f", peak memory {format_bytes(result.peak_rss_bytes)}" if result.peak_rss_bytes else ""
@@ -144,7 +144,10 @@ def _show_states(result: RunResult, n: int) -> None:
         print(f"\ndensity matrix {rho.shape[0]} x {rho.shape[1]}, purity {purity:.6f}, its largest elements{more}")
         print(table(("row", "column", "element"), rows))
     if result.samples is not None:
-        print(f"\nsamples: {result.samples.shape[0]} shots of {result.samples.shape[1]} bits")
+        print(f"\nsamples: {result.samples.shape[0]} shots of {result.samples.shape[1]} bits, in the order drawn")
+        print("\n".join("".join(map(str, row)) for row in result.samples[:_ROWS, ::-1].tolist()))
+        if len(result.samples) > _ROWS:
+            print(f"... {len(result.samples) - _ROWS} more")
 
 
 def _largest(weights: np.ndarray) -> tuple[list[int], str]:
