@@ -16,7 +16,8 @@ KERNEL = ROOT / "kernel"
 SDK = ROOT / "plugin-sdk"
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins-core/*/pyproject.toml"))
 PACKAGES = [KERNEL, SDK, *PLUGINS]
-KERNEL_LINES = 6000
+KERNEL_LINES = 6000  # without the sandbox
+SANDBOX_LINES = 7000
 
 
 def import_name(package: Path) -> str:
@@ -166,5 +167,10 @@ def test_importing_proxima_loads_no_numpy() -> None:
 
 
 def test_kernel_is_small() -> None:
-    lines = sum(bool(line.strip()) for file in sources(KERNEL) for line in file.read_text("utf-8").splitlines())
-    assert 0 < lines < KERNEL_LINES, "lines that are not blank, docstrings and comments included"
+    """Lines that are not blank, docstrings and comments included."""
+    sandbox = KERNEL / "src" / "proxima" / "sandbox"
+    lines = {True: 0, False: 0}
+    for file in sources(KERNEL):
+        lines[file.is_relative_to(sandbox)] += sum(bool(line.strip()) for line in file.read_text("utf-8").splitlines())
+    assert 0 < lines[False] < KERNEL_LINES
+    assert 0 < lines[True] < SANDBOX_LINES

@@ -6,10 +6,14 @@ import importlib
 import io
 import json
 import os
+import ssl
 import subprocess
 import sys
+import textwrap
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +50,10 @@ class Plugin:
 
 plugin = Plugin()
 """
+
+
+# Most tests are about plugins, not about what holds them: theirs run in-process, as a user may choose.
+TRUSTED = {"PROXIMA_SETTING__ISOLATION__DEFAULT": "in-process"}
 
 
 class Workshop:
@@ -139,7 +147,7 @@ class Workshop:
 
     def environ(self, **extra: str) -> dict[str, str]:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PROXIMA_", "COV_"))}
-        return kept | {"PYTHONPATH": str(self.site), "PROXIMA_HOME": str(self.home)} | extra
+        return kept | TRUSTED | {"PYTHONPATH": str(self.site), "PROXIMA_HOME": str(self.home)} | extra
 
     def proxima(
         self, *words: str, env: Mapping[str, str] | None = None, **options: Any
@@ -196,6 +204,8 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worksh
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.delenv("PROXIMA_PLUGINS", raising=False)
     monkeypatch.setenv("PROXIMA_HOME", str(shop.home))
+    for name, value in TRUSTED.items():
+        monkeypatch.setenv(name, value)
     forget_plugins()
     yield shop
     forget_plugins()
@@ -206,6 +216,155 @@ def forget_plugins() -> None:
     importlib.invalidate_caches()
     for name in [name for name in sys.modules if name.startswith("plug_")]:
         del sys.modules[name]
+
+
+BROKERED = """
+import json, os, socket, sys
+sys.path[:0] = json.loads(sys.argv.pop(1))
+from proxima.sandbox.channel import Channel
+from proxima.sandbox.policy import SandboxPolicy
+from proxima.sandbox.rpc import Peer
+from proxima.sandbox.shm import MappedBuffers
+from proxima.sandbox.worker_services import WorkerServices, install
+
+policy = SandboxPolicy.from_json(sys.argv.pop(1))
+peer = Peer(Channel(socket.socket(fileno=int(sys.argv.pop(1)))), plugin=policy.plugin, buffers=MappedBuffers())
+peer.start()
+services = WorkerServices(peer)
+install(peer, policy)
+EVENTS = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname")
+
+def refuse(event, arguments):
+    if event in EVENTS:
+        raise AssertionError(f"{event} {arguments} did not go through the kernel")
+    if event == "open" and isinstance(arguments[0], str) and os.path.abspath(arguments[0]).startswith("HIDDEN/"):
+        raise PermissionError(13, "Permission denied", arguments[0])
+
+sys.addaudithook(refuse)
+"""
+
+
+class Brokered:
+    """A plugin `tea` in a process of its own, served by the kernel's brokers.
+
+    It is not locked; instead what it connects, binds or resolves by itself, or opens below ``hidden``, raises.
+    """
+
+    def __init__(self, root: Path, kernel: Kernel) -> None:
+        from proxima.sandbox.brokers import Brokers
+
+        self.root = root
+        self.hidden = root / "hidden"
+        self.own = root / "own"
+        self.hidden.mkdir()
+        self.own.mkdir()
+        self.kernel = kernel
+        self.brokers = Brokers(self.kernel)
+
+    def grant(self, *permissions: str, declare: tuple[str, ...] = ()) -> None:
+        from proxima.permissions import Permission
+
+        self.kernel.permissions.declare("tea", "1.0", (*permissions, *declare))
+        for text in permissions:
+            self.kernel.permissions.grants.grant("tea", Permission.parse(text))
+
+    def run(self, code: str, *arguments: object) -> str:
+        """What the code prints; ``sys.argv[1:]`` are the arguments."""
+        import socket
+
+        from proxima.sandbox.channel import Channel
+        from proxima.sandbox.policy import Limits, SandboxPolicy
+        from proxima.sandbox.rpc import Peer
+        from proxima.sandbox.shm import BufferPool
+
+        ours, theirs = socket.socketpair()
+        policy = SandboxPolicy(
+            plugin="tea", tier="C", read=(), write=(), import_paths=(), scratch=str(self.own), network=(),
+            subprocess=False, gpu=False, limits=Limits(), threads=1,
+        )  # fmt: skip
+        before = BROKERED.replace("HIDDEN/", f"{self.hidden}/")
+        (self.root / "plugin.py").write_text(before + textwrap.dedent(code))
+        paths = json.dumps([str(Path(proxima.__file__).parent.parent)])
+        words = [str(self.root / "plugin.py"), paths, policy.to_json(), str(theirs.fileno()), *map(str, arguments)]
+        peer = Peer(Channel(ours), plugin="tea", buffers=BufferPool())
+        self.brokers.serve(peer, policy)
+        peer.start()
+        try:
+            done = subprocess.run(
+                [sys.executable, *words],
+                pass_fds=[theirs.fileno()],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env={"PATH": os.environ["PATH"], "OPENBLAS_NUM_THREADS": "1"},
+            )
+        finally:
+            theirs.close()
+            peer.close()
+            self.brokers.ended("tea")
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def brokered(tmp_path: Path, workshop: Workshop) -> Iterator[Brokered]:
+    with workshop.kernel() as kernel:
+        yield Brokered(tmp_path, kernel)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A certificate authority of our own and a certificate for localhost: (CA file, certificate file, key file)."""
+    root = tmp_path_factory.mktemp("authority")
+
+    def openssl(*words: str) -> None:
+        subprocess.run(["openssl", *words], cwd=root, check=True, capture_output=True)
+
+    new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *new, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2", "-subj", "/CN=Test CA",
+            "-addext", "keyUsage=critical,keyCertSign")  # fmt: skip
+    openssl("req", *new, "-keyout", "host.key", "-out", "host.csr", "-subj", "/CN=localhost")
+    (root / "extensions").write_text("subjectAltName=DNS:localhost\nauthorityKeyIdentifier=keyid\n")
+    openssl("x509", "-req", "-in", "host.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
+            "-out", "host.pem", "-days", "2", "-extfile", "extensions")  # fmt: skip
+    return root / "ca.pem", root / "host.pem", root / "host.key"
+
+
+class Site(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.path.startswith("/go/"):
+            self.send_response(302)
+            self.send_header("Location", self.path.removeprefix("/go/"))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        body = f"{self.path} for {self.headers['Host']}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Tests read what the plugin prints."""
+
+
+@pytest.fixture
+def https(authority: tuple[Path, Path, Path]) -> Iterator[int]:
+    """The port of a site on localhost whose certificate the authority gave."""
+    _, certificate, key = authority
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    server.daemon_threads = True
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 @pytest.fixture
@@ -223,3 +382,120 @@ def as_user() -> Callable[..., list[str]]:
 @pytest.fixture(scope="session")
 def kernel_source() -> Path:
     return Path(proxima.__file__).parent
+
+
+TOOL = """
+import ctypes, gc, os, struct, sys, threading, time
+import msgpack
+from proxima.contracts.tool import ToolDefinition, ToolResult
+from proxima.hookspecs import hookimpl
+from proxima.sandbox.rpc import Peer
+
+
+def raw():
+    (peer,) = [each for each in gc.get_objects() if isinstance(each, Peer)]
+    return peer._channel
+
+
+def tool(data):
+    return {"$": "ToolResult", "text": "x", "data": data, "failed": False}
+
+
+def send(*message):
+    data = msgpack.packb(list(message))
+    os.write(raw().fileno(), struct.pack("<I", len(data)) + data)
+
+
+class Act:
+    name = "NAME"
+
+    def definition(self):
+        return ToolDefinition("NAME", "Does harm", {"type": "object"})
+
+    def call(self, arguments):
+        return ToolResult(str(act(arguments)))
+
+
+def act(arguments):
+    return "done"
+
+
+BODY
+
+
+class Plugin:
+    @hookimpl
+    def proxima_tools(self):
+        return [Act()]
+
+
+plugin = Plugin()
+"""
+
+
+class SandboxWorkshop:
+    """A supervisor of its own over plugins that do harm on request, each with one tool called as the plugin is."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self.kernel = workshop.kernel()
+        self.events: list[Any] = []
+        self.limits: dict[str, Any] = {}
+        self.supervisor: Any = None
+
+    def plugin(self, name: str, body: str = "", *, code: str = TOOL, **fields: Any) -> str:
+        """Lays a plugin out; `body` goes to its top level."""
+        package = self.workshop.package(name)
+        entry = {"name": name, "class": f"{package}.Act", "description": "Does harm"}
+        directory = self.workshop.lay_out(name, type="tool", **({"entry_points": {"tools": [entry]}} | fields))
+        (directory / "__init__.py").write_text(code.replace("BODY", body).replace("NAME", name))
+        self.kernel.registry.__dict__.pop("records", None)
+        return name
+
+    def start(self, tier: str | None = None) -> Any:
+        """The supervisor, once all plugins are laid out."""
+        from proxima.sandbox.policy import Limits
+        from proxima.sandbox.probe import probe
+        from proxima.sandbox.supervisor import Supervisor
+
+        self.supervisor = Supervisor(
+            paths=self.kernel.paths,
+            registry=self.kernel.registry,
+            permissions=self.kernel.permissions,
+            publish=self.events.append,
+            limits=lambda record: Limits(**{"memory_bytes": 2 << 30, "wall_seconds": 20} | self.limits),
+            settings=lambda record: {},
+            tier=tier or os.environ.get("PROXIMA_TEST_TIER") or probe().tier,
+            seconds=20,
+        )
+        return self.supervisor
+
+    def worker(self, name: str) -> Any:
+        return (self.supervisor or self.start()).worker(self.kernel.registry.get(name))
+
+    def call(self, name: str, **arguments: Any) -> str:
+        """Calls the plugin's tool through its stand-in."""
+        from proxima.sandbox.proxies import stand_in
+
+        (tool,) = stand_in(lambda: self.worker(name)).proxima_tools()
+        return tool.call(arguments).text
+
+    def output(self, name: str) -> list[str]:
+        return [event.text for event in self.events if event.source == name and hasattr(event, "text")]
+
+    def audit(self, name: str) -> list[tuple[str, str]]:
+        return [(row.permission, row.target or "") for row in self.kernel.permissions.audit.search(plugin=name)]
+
+    def close(self) -> None:
+        if self.supervisor is not None:
+            self.supervisor.close()
+        self.kernel.close()
+
+
+@pytest.fixture
+def sandbox(workshop: Workshop) -> Iterator[SandboxWorkshop]:
+    if sys.platform != "linux":
+        pytest.skip("workers are locked on Linux only")
+    made = SandboxWorkshop(workshop)
+    yield made
+    made.close()

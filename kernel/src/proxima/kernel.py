@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from proxima.errors import PluginError, SettingsError
+from proxima.errors import PluginError, SettingsError, UsageError
 from proxima.events import EventBus, PluginStateChanged
 from proxima.paths import Paths
 from proxima.plugins.activation import Activation
@@ -22,14 +22,21 @@ if TYPE_CHECKING:
     from proxima.contracts.backend import CancelToken
     from proxima.contracts.circuit import Circuit
     from proxima.contracts.execution import Comparison, Progress
+    from proxima.contracts.noise import NoiseModel
     from proxima.contracts.result import RunResult
     from proxima.permissions import Consent, Permissions
+    from proxima.sandbox.brokers import Brokers
+    from proxima.sandbox.isolation import Isolation
     from proxima.settings import Settings
 
 T = TypeVar("T")
 
 # How long importing a plugin may take. Engines are imported later, when they are first used.
-DEFAULTS = {"plugins": {"import_seconds": 60.0}}
+DEFAULTS = {
+    "plugins": {"import_seconds": 60.0},
+    "isolation": {"allow_tier_c": False},  # and `default` or a plugin's id: "worker" or "in-process"
+    "limits": {},  # of a plugin's id, or of `maximum`: fields of `Limits`
+}
 
 
 class Kernel:
@@ -70,6 +77,8 @@ class Kernel:
         """Tells the activated plugins, and closes what was opened."""
         if "_activation" in self.__dict__:
             self._activation.tell("proxima_kernel_closing")
+        if "isolation" in self.__dict__:
+            self.isolation.close()
         if "permissions" in self.__dict__:
             self.permissions.close()
 
@@ -114,11 +123,42 @@ class Kernel:
         return Services(resolve=self._find_service)
 
     @cached_property
+    def isolation(self) -> Isolation:
+        """Which plugins run in a worker, and their workers."""
+        from proxima.sandbox.isolation import Isolation
+        from proxima.settings import Settings
+
+        def brokers() -> Brokers:
+            from proxima.sandbox.brokers import Brokers
+
+            return Brokers(self)
+
+        return Isolation(
+            paths=self.paths,
+            registry=self.registry,
+            # Without the workspace's layer: what somebody else left in a directory must not loosen a lock.
+            settings=Settings.load(self.paths, workspace=self.paths.config, flags=self._flags, defaults=DEFAULTS),
+            permissions=lambda: self.permissions,
+            publish=self.events.publish,
+            plugin_settings=self._plugin_settings,
+            brokers=brokers,
+            seconds=self._import_seconds,
+        )
+
+    @cached_property
     def _activation(self) -> Activation:
+        return Activation(self, self.registry, self._import_seconds)
+
+    @property
+    def _import_seconds(self) -> float:
         seconds = self.settings.get("plugins.import_seconds")
         if not isinstance(seconds, int | float) or not 0 < seconds <= 86400:
             raise SettingsError(f"plugins.import_seconds: expected a number of seconds above 0, got {seconds!r}")
-        return Activation(self, self.registry, seconds)
+        return seconds
+
+    def _plugin_settings(self, record: PluginRecord) -> dict[str, object]:
+        has_any = record.manifest is not None and record.manifest.config_schema
+        return self.settings.section(f"plugins.{record.id}") if has_any else {}
 
     def contributions(self, kind: str) -> list[Contribution]:
         """What the installed plugins contribute of a kind, from their manifests; nothing is imported."""
@@ -147,7 +187,7 @@ class Kernel:
         circuit: Circuit | str | os.PathLike[str],
         *,
         want: str | Sequence[str] = "counts",
-        noise: str | None = None,
+        noise: str | NoiseModel | None = None,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
         **options: Any,
@@ -184,7 +224,7 @@ class Kernel:
         backends: Sequence[str] = (),
         *,
         want: str | Sequence[str] = "counts",
-        noise: str | None = None,
+        noise: str | NoiseModel | None = None,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
         **options: Any,
@@ -207,7 +247,13 @@ class Kernel:
         return self.services.require(Execution).load(os.fspath(path))
 
     def _circuit(self, circuit: Circuit | str | os.PathLike[str]) -> Circuit:
-        return self.load(circuit) if isinstance(circuit, (str, os.PathLike)) else circuit
+        from proxima.contracts.circuit import Circuit
+
+        if isinstance(circuit, Circuit):
+            return circuit
+        if isinstance(circuit, (str, os.PathLike)):
+            return self.load(circuit)
+        raise UsageError(f"expected a Circuit or the path of a circuit file, got {type(circuit).__name__}")
 
     def _find_service(self, contract: type) -> str | None:
         """Activates the plugin whose manifest offers the contract; says why nobody offers it."""

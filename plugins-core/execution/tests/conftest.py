@@ -37,6 +37,7 @@ def home(exact_site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setattr(sys, "path", [str(exact_site), *sys.path])
     monkeypatch.setenv("PROXIMA_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PROXIMA_PLUGINS", ",".join(PLUGINS))
+    monkeypatch.setenv("PROXIMA_SETTING__ISOLATION__DEFAULT", "in-process")  # what holds a plugin is tested elsewhere
     monkeypatch.chdir(tmp_path)
     with proxima.open() as kernel:
         kernel.permissions.grants.grant(*GRANT, scope="always")

@@ -30,9 +30,10 @@ exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 unavailable, 4 denied, 1
 """
 
 BUILTIN = {
+    "audit": "search the record of what plugins were granted, used and were kept from",
     "completion": "print the script that completes proxima's commands in a shell",
     "doctor": "say what works on this machine, what does not, and what to do about it",
-    "plugin": "list, inspect, enable and disable plugins",
+    "plugin": "list, inspect, enable and disable plugins, and what they may do",
 }
 """The kernel's own commands; each is a module of this package with ``configure`` and ``run``."""
 

@@ -65,12 +65,7 @@ def diagnose(kernel: Kernel) -> Iterator[Finding]:
     yield from _stored(kernel)
     yield from _plugins(kernel)
     yield from _backends(kernel)
-    yield Finding(
-        "isolation",
-        "warning",
-        "plugins run inside this process with your rights; permissions are checked and recorded, not enforced",
-        "install only plugins that you trust",
-    )
+    yield from _isolation(kernel)
 
 
 def _directories(kernel: Kernel) -> Iterator[Finding]:
@@ -133,3 +128,28 @@ def _backends(kernel: Kernel) -> Iterator[Finding]:
             )
         else:
             yield Finding(contribution.name, "warning", f"backend {probe.state}: {probe.reason}", probe.hint)
+
+
+_TIERS = {
+    "A": "tier A: plugins are held by namespaces, Landlock, seccomp and limits",
+    "B": "tier B: plugins are held by Landlock, seccomp and limits; they can see whether a file exists",
+    "C": "tier C: a plugin's process is apart from this one, but nothing holds it to its permissions",
+}
+
+
+def _isolation(kernel: Kernel) -> Iterator[Finding]:
+    """What this host can hold plugins to, and which plugins are not held at all."""
+    from proxima.sandbox.probe import probe
+
+    host = probe()
+    detail = "; ".join([_TIERS[host.tier], *host.reasons])
+    yield Finding("isolation", "ok" if host.tier == "A" else "warning", detail, " ".join(host.hints))
+    try:
+        usable = [r for r in kernel.registry.records.values() if not r.first_party and r.error() is None]
+        trusted = [record.id for record in usable if kernel.isolation.place(record) == "in-process"]
+    except ProximaError as error:
+        yield Finding("isolation", "error", str(error), error.hint or "")
+        return
+    if trusted:
+        detail = f"{', '.join(trusted)}: not isolated, because the settings say so; all your rights are theirs"
+        yield Finding("isolation", "warning", detail, "remove isolation.default or isolation.ID from the settings")

@@ -1,10 +1,11 @@
-"""``proxima plugin``: list, info, enable, disable."""
+"""``proxima plugin``: list, info, enable, disable, permissions."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
+from proxima.cli import permissions as plugin_permissions
 from proxima.cli.output import clean, print_json, table
 from proxima.cli.plugin_list import row_of, show
 from proxima.errors import UsageError
@@ -37,6 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 "--long", action="store_true", help="with description and, where it cannot run, the reason"
             )
         one.add_argument("--json", action="store_true", help="print JSON")
+    summary = plugin_permissions.SUMMARY
+    plugin_permissions.configure(commands.add_parser("permissions", help=summary, description=summary))
 
 
 def run(args: argparse.Namespace, kernel: Kernel) -> int:
@@ -46,6 +49,8 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
             return _list(args, kernel)
         case "info":
             return _info(args, kernel)
+        case "permissions":
+            return plugin_permissions.run(args, kernel)
     record = kernel.registry.set_enabled(args.name, args.action == "enable")
     if args.json:
         print_json(_as_dict(kernel, record))
@@ -59,8 +64,11 @@ def _list(args: argparse.Namespace, kernel: Kernel) -> int:
     if args.json:
         print_json([_as_dict(kernel, record) for record in records])
     elif args.long:
-        rows = [(*row_of(r), r.reason or (r.manifest.description if r.manifest else "")) for r in records]
-        print(table(("NAME", "VERSION", "STATE", "CONTRIBUTES", "ABOUT"), rows))
+        rows = [
+            (*row_of(r), kernel.isolation.place(r), r.reason or (r.manifest.description if r.manifest else ""))
+            for r in records
+        ]
+        print(table(("NAME", "VERSION", "STATE", "CONTRIBUTES", "RUNS", "ABOUT"), rows))
     else:
         show([row_of(record) for record in records])
     return 0
@@ -105,6 +113,7 @@ def _as_dict(kernel: Kernel, record: PluginRecord) -> dict[str, Any]:
         "origin": found.origin if found else "",
         "location": found.base if found else "",
         "first_party": record.first_party,
+        "isolation": kernel.isolation.place(record),
         "fits": manifest.fits if manifest else "",
         "contributions": [
             {"kind": c.kind, "name": c.name, "class": c.target, "description": c.description}

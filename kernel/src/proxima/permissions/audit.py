@@ -33,6 +33,7 @@ BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 
 _COLUMNS = "time, plugin, version, permission, target, outcome, scope, process_id, run_id"
 MAX_TARGET = 4096
+OUTCOMES = ("granted", "denied", "revoked", "used", "blocked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class AuditRecord:
         time: Seconds since the epoch.
         version: The plugin's version then, or empty.
         target: What it was used on; from a plugin, so neutralise terminal escapes where it is shown.
-        outcome: The decisions `granted`, `denied`, `revoked`; the uses `used` and `blocked`.
+        outcome: The decisions `granted`, `denied`, `revoked` (a decision taken back); the uses `used` and `blocked`.
         scope: `once`, `session` or `always`, where one applies.
     """
 
@@ -86,14 +87,30 @@ class AuditLog:
             database.execute(f"INSERT INTO audit ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def search(
-        self, *, plugin: str | None = None, outcome: str | None = None, since: float = 0.0, limit: int = 100
+        self,
+        *,
+        plugin: str | None = None,
+        permission: str | None = None,
+        outcome: str | None = None,
+        since: float = 0.0,
+        limit: int = 100,
     ) -> list[AuditRecord]:
-        """The latest rows that match, newest first; `since` is in seconds since the epoch."""
+        """The latest rows that match, newest first.
+
+        Args:
+            plugin: Its id.
+            permission: In canonical form; `network` also matches `network:example.org`, which matches its ports.
+            outcome: One of `OUTCOMES`.
+            since: Seconds since the epoch.
+            limit: The most rows.
+        """
         query = f"""
             SELECT {_COLUMNS} FROM audit
             WHERE (:plugin IS NULL OR plugin = :plugin) AND (:outcome IS NULL OR outcome = :outcome) AND time >= :since
+            AND (:permission IS NULL OR permission = :permission
+                OR substr(permission, 1, length(:permission) + 1) = :permission || ':')
             ORDER BY id DESC LIMIT :limit"""
-        values = {"plugin": plugin, "outcome": outcome, "since": since, "limit": limit}
+        values = {"plugin": plugin, "permission": permission, "outcome": outcome, "since": since, "limit": limit}
         with self._database.transaction(write=False) as database:
             return [AuditRecord(*row) for row in database.execute(query, values)]
 

@@ -138,6 +138,24 @@ class Grants:
         """Take a granted permission back: the plugin is denied it, without being asked about, until it is granted."""
         self._decide(plugin, Decision("denied", permission, "always"), "revoked")
 
+    def reset(self, plugin: str, permission: Permission | None = None) -> list[Decision]:
+        """Forget what was decided about a permission and those it covers, or about all: the user is asked again.
+
+        Returns:
+            The forgotten decisions.
+        """
+        with self._lock, self._database.transaction():
+            forgotten = [
+                each
+                for each in self.decisions(plugin)
+                if permission is None or self._covers(permission, each.permission)
+            ]
+            for each in forgotten:
+                self._forget(plugin, each)
+                version = self.version(plugin)
+                self._log.record(plugin, str(each.permission), "revoked", version=version, scope=each.scope)
+        return forgotten
+
     def _decide(self, plugin: str, decision: Decision, recorded: str) -> None:
         if decision.scope not in ("session", "always"):
             raise ValueError(f"scope must be one of session, always, not {decision.scope!r}")

@@ -75,12 +75,9 @@ class Activation:
             if error := record.error():
                 raise error
             if not self.hooks.has_plugin(plugin_id):
+                sandboxed = self._sandboxed(record)
                 with self._blamed(record, "importing it"):
-                    assert record.found is not None
-                    module, _, attribute = record.found.target.partition(":")
-                    plugin = importlib.import_module(module)
-                    for name in filter(None, attribute.split(".")):
-                        plugin = getattr(plugin, name)
+                    plugin = sandboxed or _imported(record)
                     try:
                         self.hooks.register(plugin, name=plugin_id)
                         self.hooks.check_pending()
@@ -98,6 +95,16 @@ class Activation:
                 implementation.function(*(arguments[name] for name in implementation.argnames))
             except (Exception, SystemExit):
                 logging.getLogger("proxima").exception("plugin %s failed in %s", implementation.plugin_name, hook)
+
+    def _sandboxed(self, record: PluginRecord) -> object | None:
+        """The stand-in of a plugin that runs in a worker; ``None`` for one that runs here."""
+        isolation = self._kernel.isolation
+        record.isolation = isolation.place(record)
+        if record.isolation == "in-process":
+            return None
+        plugin = isolation.plugin(record)
+        record.isolation = isolation.place(record)
+        return plugin
 
     def _collect(self, record: PluginRecord, kind: str) -> dict[str, Any]:
         """Calls the plugin's hook for a kind and holds its answer against the manifest."""
@@ -132,6 +139,15 @@ class Activation:
             said = next((line for line in lines if line and line[0] != " "), type(error).__name__)
             self._registry.mark_broken(record.id, f"{doing} raised {said}", traceback.format_exc())
             raise record.error() or error from error
+
+
+def _imported(record: PluginRecord) -> Any:
+    assert record.found is not None
+    module, _, attribute = record.found.target.partition(":")
+    plugin = importlib.import_module(module)
+    for name in filter(None, attribute.split(".")):
+        plugin = getattr(plugin, name)
+    return plugin
 
 
 def _matching(contribution: Contribution, offered: list[Any]) -> Any:

@@ -51,6 +51,7 @@ class PluginRecord:
         manifest: ``None`` where it cannot be read.
         reason: Why it is in a state that keeps it from running.
         traceback: How it failed, where it did.
+        isolation: Where it runs once it is activated: ``in-process``, or ``worker`` and its tier.
     """
 
     id: str
@@ -59,6 +60,7 @@ class PluginRecord:
     manifest: Manifest | None = None
     reason: str = ""
     traceback: str = ""
+    isolation: str = ""
 
     @property
     def version(self) -> str:

@@ -223,6 +223,18 @@ class MarketplaceModel(_Strict):
     documentation_url: str = ""
 
 
+class LimitsModel(_Strict):
+    """What the plugin may use up in its worker; never more than the host's maximum."""
+
+    memory_bytes: Annotated[int, Field(ge=1, description="Address space")] | None = None
+    cpu_seconds: Annotated[int, Field(ge=1, description="Processor time of all threads together")] | None = None
+    wall_seconds: Annotated[float, Field(gt=0, description="Time of one call")] | None = None
+    open_files: Annotated[int, Field(ge=1)] | None = None
+    file_bytes: Annotated[int, Field(ge=1, description="Size of one file")] | None = None
+    scratch_bytes: Annotated[int, Field(ge=1, description="Size of the private directory")] | None = None
+    processes: Annotated[int, Field(ge=0, description="Processes beside its own; threads are none")] | None = None
+
+
 class ManifestModel(_Strict):
     """``plugin.yaml``."""
 
@@ -246,6 +258,7 @@ class ManifestModel(_Strict):
     dependencies: DependenciesModel = Field(default_factory=DependenciesModel)
     permissions: list[PermissionText] = Field(default_factory=list)
     isolation: Literal["in-process", "worker"] | None = None
+    limits: LimitsModel | None = None
     config_schema: dict[str, dict[str, Any]] = Field(default_factory=dict)
     marketplace: MarketplaceModel = Field(default_factory=MarketplaceModel)
 

@@ -1,0 +1,89 @@
+"""``proxima plugin permissions``: what a plugin asks for, what it was granted, and changing that."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from proxima.cli.output import clean, print_json, table
+from proxima.errors import UsageError
+from proxima.kernel import Kernel
+
+SUMMARY = "what a plugin may do; grant, revoke or reset a permission"
+
+EPILOG = """\
+examples:
+  proxima plugin permissions backend-ibm
+  proxima plugin permissions backend-ibm grant network:quantum.cloud.ibm.com
+  proxima plugin permissions backend-ibm revoke network
+  proxima plugin permissions backend-ibm reset           forget all that was decided, and be asked again
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("name", help="the plugin's name, as `proxima plugin list` shows it")
+    parser.add_argument("change", nargs="?", choices=["grant", "revoke", "reset"], help="without one: show")
+    parser.add_argument("permission", nargs="?", help="such as network:example.org, file_read:/data or secrets:TOKEN")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace, kernel: Kernel) -> int:
+    """Makes the change, and shows what holds then."""
+    from proxima.permissions import Permission
+
+    record = kernel.registry.get(args.name)
+    grants = kernel.permissions.grants
+    if record.manifest is not None:
+        # Of a plugin that is turned off too: nothing of it runs, and what it may do can be settled before it does.
+        kernel.permissions.declare(
+            record.id, record.version, record.manifest.permissions, first_party=record.first_party
+        )
+    if args.change in ("grant", "revoke") and args.permission is None:
+        raise UsageError(f"{args.change} what?", hint="name a permission, such as network:example.org")
+    permission = None if args.permission is None else Permission.parse(args.permission)
+    if args.change == "reset":
+        grants.reset(record.id, permission)
+    elif permission is not None and args.change == "grant":
+        grants.grant(record.id, permission)
+    elif permission is not None:
+        grants.revoke(record.id, permission)
+    shown = _rows(kernel, record.id, record.manifest.permissions if record.manifest else ())
+    if args.json:
+        print_json({"plugin": record.id, "permissions": shown})
+    elif shown:
+        rows = [(row["permission"], row["state"], row["risk"], row["meaning"]) for row in shown]
+        print(table(("PERMISSION", "STATE", "RISK", "MEANING"), rows))
+    else:
+        print(f"{clean(record.id)} asks for no permissions")
+    return 0
+
+
+def _rows(kernel: Kernel, plugin: str, declared: tuple[str, ...]) -> list[dict[str, Any]]:
+    """What the manifest declares and what holds for each, then decisions about something narrower."""
+    from proxima.permissions import Permission
+
+    grants = kernel.permissions.grants
+    rows: dict[str, dict[str, Any]] = {}
+    for text in declared:
+        try:
+            permission = Permission.parse(text)
+        except UsageError as error:
+            rows[text] = _row(text, "refused", "", str(error), declared=True)
+            continue
+        decision = grants.check(plugin, permission)
+        rows[str(permission)] = _row(
+            str(permission), decision.outcome, permission.risk, permission.describe(), declared=True
+        )
+    for decision in grants.decisions(plugin):
+        permission = decision.permission
+        if str(permission) not in rows:
+            state = decision.outcome if grants.check(plugin, permission).outcome != "undeclared" else "not declared"
+            rows[str(permission)] = _row(str(permission), state, permission.risk, permission.describe(), declared=False)
+    return list(rows.values())
+
+
+def _row(permission: str, state: str, risk: str, meaning: str, *, declared: bool) -> dict[str, Any]:
+    return {"permission": permission, "state": state, "risk": risk, "meaning": meaning, "declared": declared}

@@ -1,0 +1,138 @@
+"""Which contract types cross between the kernel and a worker, and what must hold of them beyond their fields' types.
+
+In-process, a plugin's answer is trusted. Here it may be made to mislead, so what other code relies on without looking
+is looked at once: lengths that belong together, shapes, signs, and numbers that are finite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from proxima.contracts.agent import AgentMessage
+from proxima.contracts.algorithm import AlgorithmResult
+from proxima.contracts.backend import Estimate, Plan, Probe, RunRequest
+from proxima.contracts.execution import ComparedRun, Comparison, RunOptions
+from proxima.contracts.features import Features
+from proxima.contracts.llm import ChatChunk, ChatMessage
+from proxima.contracts.mcp_server import MCPServer
+from proxima.contracts.noise import NoiseModel, NoiseRule
+from proxima.contracts.observable import PauliSum
+from proxima.contracts.operations import CHANNELS, OPERATIONS
+from proxima.contracts.records import RecordSummary, RunRecord
+from proxima.contracts.result import Candidate, CircuitInfo, ErrorBound, Expectation, RunResult, Selection
+from proxima.contracts.theme import Theme
+from proxima.contracts.tool import ToolDefinition, ToolResult
+from proxima.contracts.view import Action, Form, Group, Plot, Table, Text
+
+CARRIED: dict[str, type[Any]] = {
+    cls.__name__: cls
+    for cls in (
+        *(RunRequest, Estimate, Probe, Plan, Features, RunOptions, ComparedRun, Comparison, RecordSummary, RunRecord),
+        *(RunResult, ErrorBound, Expectation, Candidate, Selection, CircuitInfo, PauliSum, NoiseModel, NoiseRule),
+        *(AlgorithmResult, ToolDefinition, ToolResult, Theme, MCPServer, ChatMessage, ChatChunk, AgentMessage),
+        *(Text, Table, Plot, Form, Action, Group),
+    )
+}
+"""By the tag that stands for them on the wire; `Circuit` crosses as its own buffer."""
+
+NOT_FINITE = {
+    "AlgorithmResult.value",  # an algorithm that diverged says so
+    "AlgorithmResult.history",
+    "Candidate.estimated_seconds",  # infinite where a unit of work has no rate
+    "Expectation.standard_error",  # infinite with a single sample
+    "Plot.x",
+    "Plot.series",  # NaN leaves a gap in a line
+    "Table.rows",
+}
+"""Fields that may hold NaN or an infinity. Every other number is finite."""
+
+_SEEDS = 2**63
+
+
+def mistake(value: Any) -> str:
+    """What is wrong with a value whose fields have their types, or an empty string."""
+    check = _CHECKS.get(type(value))
+    return "" if check is None else next(check(value), "")
+
+
+def _request(request: RunRequest) -> Iterator[str]:
+    if request.shots is not None and request.shots < 0:
+        yield "shots: a negative number"
+    if not 0 <= request.seed < _SEEDS:
+        yield "seed: outside 0 to 2^63 - 1"
+
+
+def _estimate(estimate: Estimate) -> Iterator[str]:
+    if estimate.memory_bytes < 0:
+        yield "memory_bytes: a negative number"
+    if any(amount < 0 for amount in estimate.work.values()):
+        yield "work: a negative amount"
+
+
+def _result(result: RunResult) -> Iterator[str]:
+    if result.shots is not None and result.shots < 0:
+        yield "shots: a negative number"
+    if not 0 <= result.seed < _SEEDS:
+        yield "seed: outside 0 to 2^63 - 1"
+    if result.peak_rss_bytes < 0:
+        yield "peak_rss_bytes: a negative number"
+    if result.counts:
+        if any(number < 0 for number in result.counts.values()):
+            yield "counts: a negative number"
+        if len(set(map(len, result.counts))) != 1 or set().union(*result.counts) - {"0", "1"}:
+            yield "counts: keys that are not bit strings of one length"
+    if result.samples is not None and (
+        result.samples.ndim != 2 or (result.samples.size and int(result.samples.max()) > 1)
+    ):
+        yield "samples: not a table of bits"
+    for name, dimensions, kind in (("statevector", 1, "c"), ("density_matrix", 2, "c"), ("probabilities", 1, "f")):
+        array = getattr(result, name)
+        if array is None:
+            continue
+        length = len(array) if array.ndim else 0
+        if array.dtype.kind != kind or array.shape != (length,) * dimensions or length.bit_count() != 1:
+            yield f"{name}: {array.dtype} of shape {array.shape}"
+        if not _finite(array):
+            yield f"{name}: a number that is not finite"
+
+
+def _finite(array: np.ndarray) -> bool:
+    numbers = array.view(array.real.dtype)
+    with np.errstate(all="ignore"):
+        # A sum is one pass and no temporary; it is not finite if any term is not, nor if it overflowed.
+        return bool(np.isfinite(numbers.sum()) or np.isfinite(numbers).all())
+
+
+def _pauli_sum(observable: PauliSum) -> Iterator[str]:
+    strings = [letters for _, letters in observable.terms]
+    if not strings or not strings[0] or len(set(map(len, strings))) != 1 or set().union(*strings) - set("IXYZ"):
+        yield "terms: not Pauli strings of one length"
+
+
+def _noise_rule(rule: NoiseRule) -> Iterator[str]:
+    if rule.channel not in CHANNELS or len(rule.params) != len(OPERATIONS[rule.channel].params):
+        yield "not a channel with its parameters"
+
+
+def _table(table: Table) -> Iterator[str]:
+    if any(len(row) != len(table.headings) for row in table.rows):
+        yield "rows: not one cell for each heading"
+
+
+def _plot(plot: Plot) -> Iterator[str]:
+    if any(len(values) != len(plot.x) for values in plot.series.values()):
+        yield "series: not one value for each x"
+
+
+_CHECKS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
+    RunRequest: _request,
+    Estimate: _estimate,
+    RunResult: _result,
+    PauliSum: _pauli_sum,
+    NoiseRule: _noise_rule,
+    Table: _table,
+    Plot: _plot,
+}

@@ -1,0 +1,84 @@
+"""What a worker can import from the host: the standard library, numpy, and what plugins are written against.
+
+A worker's interpreter starts without any site-packages. This finder lends it single packages from where the kernel has
+them; a plugin's own directories join ``sys.path`` only when the worker is locked and told to load. What a plugin must
+not read is the lock's business: this keeps the names that a plugin sees few and always the same.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+
+HOST_PACKAGES = ("numpy", "msgpack", "pluggy", "proxima", "proxima_sdk")
+"""Top-level packages that a worker has from the host; each is read-only for it."""
+
+# What of `proxima` a plugin may import; `sandbox` is what the worker itself runs on.
+_PUBLIC = frozenset({"contracts", "errors", "hookspecs", "nearest", "sandbox"})
+
+
+class HostFinder:
+    """A meta path finder that goes before all others, so that no plugin can put its own package in a host's place.
+
+    Args:
+        homes: Package to the directory that it lies in.
+    """
+
+    def __init__(self, homes: Mapping[str, str]) -> None:
+        self._homes = dict(homes)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The module's spec where it is a host package; ``None`` leaves it to the other finders."""
+        package, _, rest = name.partition(".")
+        if package == "proxima" and rest and rest.partition(".")[0] not in _PUBLIC:
+            raise ModuleNotFoundError(f"{name} belongs to the kernel; a sandboxed plugin cannot import it", name=name)
+        if rest or package not in self._homes:
+            return None
+        return PathFinder.find_spec(name, [self._homes[package]])
+
+
+def host_homes() -> dict[str, str]:
+    """Where this process has the host packages; one that is not installed is left out."""
+    from importlib.util import find_spec
+
+    homes = {}
+    for name in HOST_PACKAGES:
+        spec = find_spec(name)
+        if spec is not None and spec.origin is not None:
+            homes[name] = os.path.dirname(os.path.dirname(os.path.realpath(spec.origin)))
+    return homes
+
+
+def install(homes: Mapping[str, str]) -> None:
+    """Puts a `HostFinder` first in this interpreter."""
+    sys.meta_path.insert(0, HostFinder(homes))
+
+
+def environment_paths(base: str, package: str) -> tuple[str, ...]:
+    """The directories that a plugin installed with pip imports from: site-packages and editable source directories.
+
+    Args:
+        base: The ``sys.path`` entry that holds the plugin's metadata.
+        package: The plugin's top-level package, wherever it lies.
+    """
+    entries = [os.path.realpath(entry) for entry in sys.path if entry and os.path.isdir(entry)]
+    own = [entry for entry in entries if os.path.isdir(os.path.join(entry, package))]
+    sites = [entry for entry in entries if os.path.basename(entry) in ("site-packages", "dist-packages")]
+    linked = [line for site in sites for line in _pth_lines(site) if line in entries]
+    return tuple(dict.fromkeys([*own[:1], os.path.realpath(base), *sites, *linked]))
+
+
+def _pth_lines(site: str) -> list[str]:
+    """The directories that the ``.pth`` files of a site directory name; lines of code are not run and not told."""
+    found = []
+    for name in sorted(os.listdir(site)):
+        if name.endswith(".pth"):
+            with open(os.path.join(site, name), encoding="utf-8", errors="replace") as file:
+                lines = (line.strip() for line in file)
+                found += [os.path.realpath(os.path.join(site, line)) for line in lines if line and line[0] != "#"]
+    return found

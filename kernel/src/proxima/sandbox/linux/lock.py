@@ -1,0 +1,279 @@
+"""The lock: the calling process gives up, for good, everything that its policy does not name.
+
+The order matters. Namespaces need rights that are dropped next; the identity changes before the limits that count by
+user; Landlock binds only the calling thread, so no other may exist; seccomp comes last because it forbids the rest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import platform
+import select
+import signal
+import stat
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from proxima.sandbox.errors import LockError
+from proxima.sandbox.linux import landlock, limits, namespaces, seccomp
+from proxima.sandbox.linux.syscalls import call
+from proxima.sandbox.linux.view import Place, places, system_places
+from proxima.sandbox.policy import SandboxPolicy, Tier
+
+MINIMUM_ABI = {"A": 6, "B": 1, "C": 0}
+
+_CLONE_THREAD = 0x00010000
+_LAST_DESCRIPTOR = 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class LockReport:
+    """What is in force once `lock` has returned.
+
+    Attributes:
+        tier: The policy's tier; a lock that cannot give it fails instead.
+        landlock_abi: The Landlock version in use; 0 at tier C.
+        landlock_rules: How many paths it lets through.
+        filter_instructions: The length of the seccomp filter; 0 at tier C.
+        steps: Each step, in order, to the milliseconds it took.
+    """
+
+    tier: Tier
+    landlock_abi: int
+    landlock_rules: int
+    filter_instructions: int
+    steps: Mapping[str, float] = field(default_factory=dict)
+
+
+def lock(
+    policy: SandboxPolicy, keep_fds: Sequence[int], *, parent_pid: int | None = None, abi: int | None = None
+) -> LockReport:
+    """Lock this process, which must have one thread and be a child that nobody waits for by group.
+
+    At tier A the process that called waits, itself locked, for a new one that is process 1 of a process namespace;
+    the call returns in the new one only. The one that waits ends when that one ends, with its status, or with 128 and
+    the signal's number where a signal ended it. Killing either ends both.
+    Whatever the process read before remains in its memory: start it from one that knows no secrets.
+
+    Args:
+        policy: What it may still do.
+        keep_fds: Descriptors that stay open; no directories. 0, 1 and 2 become /dev/null if they are not among them.
+        parent_pid: The process whose end ends this one; the present parent if not given.
+        abi: The Landlock version to use, at most the kernel's; the kernel's if not given.
+
+    Returns:
+        What is in force.
+
+    Raises:
+        LockError: a step failed; the process must end, since it may be half locked.
+    """
+    steps: dict[str, float] = {}
+    as_root = limits.is_root()
+
+    @contextlib.contextmanager
+    def step(name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        except LockError:
+            raise
+        except (OSError, ValueError) as error:
+            raise LockError(name, str(error), hint=_hint(name, error), plugin=policy.plugin) from error
+        steps[name] = round((time.perf_counter() - began) * 1000, 3)
+
+    with step("session"):
+        parent = os.getppid() if parent_pid is None else parent_pid
+        if os.getsid(0) != os.getpid():
+            os.setsid()
+        limits.die_with_parent(parent)
+        os.umask(0o077)
+        os.chdir("/")  # nobody keeps a directory of the old root as the working directory
+    with step("descriptors"):
+        _close_all_but(keep_fds)
+    with step("single thread"):
+        _require_one_thread()
+    user_namespace = alive = -1
+    if policy.tier == "A":
+        with step("namespaces"):
+            if as_root:
+                user_namespace = namespaces.unshare_as_root()
+            else:
+                namespaces.unshare_as_user()
+        with step("process namespace"):  # early, so that the process which waits keeps little memory of its own
+            alive = _continue_in_child(parent, user_namespace)
+    with step("environment"):
+        _set_environment(policy)
+    with step("view"):
+        version = landlock.abi() if abi is None else abi
+        if version < MINIMUM_ABI[policy.tier]:
+            raise OSError(errno.ENOSYS, f"tier {policy.tier} needs Landlock {MINIMUM_ABI[policy.tier]}, not {version}")
+        shown, links = places(policy)
+        # It may start more elsewhere, and this worker must not run out then.
+        tasks = 2 * limits.tasks_on_host() + 1024 if policy.tier != "A" else 0
+    if policy.tier == "A":
+        with step("root directory"):
+            namespaces.replace_root(shown, links, policy.scratch, user_namespace)
+        with step("identity"):
+            if as_root:
+                namespaces.enter_user_namespace(user_namespace)
+    elif as_root and policy.tier == "B":
+        with step("identity"):
+            os.chown(policy.scratch, limits.UNPRIVILEGED, limits.UNPRIVILEGED, follow_symlinks=False)
+            os.setgroups([])
+            limits.become(limits.UNPRIVILEGED, limits.UNPRIVILEGED)
+    with step("capabilities"):
+        limits.drop_capabilities()
+        limits.set_dumpable(False)
+        if policy.tier == "A":
+            limits.die_with_parent(0)  # the parent is outside the namespace, where its number is 0
+            _require_alive(alive)
+        else:
+            limits.die_with_parent(parent)  # a new identity had cleared it
+    with step("limits"):
+        limits.set_limits(policy, tasks)
+    with step("reach"):
+        _require_reach(shown, as_root and policy.tier != "C")
+        os.chdir(policy.scratch)
+    if policy.tier == "C":
+        return LockReport(policy.tier, 0, 0, 0, steps)
+    with step("single thread"):
+        _require_one_thread()
+    with step("landlock"):
+        rules = landlock.restrict({path: place.rights for path, place in shown.items()}, version=version)
+    with step("seccomp"):
+        program = seccomp.program(platform.machine(), os.getpid(), subprocess=policy.subprocess, any_ioctl=policy.gpu)
+        seccomp.install(program)
+    return LockReport(policy.tier, version, rules, len(program) // 8, steps)
+
+
+def prepare() -> None:
+    """Do once, in the process that workers are forked from, what each lock would do again."""
+    machine = platform.machine()
+    for programs in (False, True):
+        for network in (False, True):
+            system_places(programs, network, False)
+        seccomp.program(machine, 1, subprocess=programs, any_ioctl=False)
+    seccomp.waiting_program(machine)
+    landlock.abi()
+
+
+def _close_all_but(keep: Sequence[int]) -> None:
+    for descriptor in keep:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EISDIR, f"descriptor {descriptor} is a directory, from which files could be opened")
+    first = 0
+    for descriptor in sorted(set(keep)):
+        if descriptor > first:
+            call("close_range", first, descriptor - 1, 0)
+        first = descriptor + 1
+    call("close_range", first, _LAST_DESCRIPTOR, 0)
+    for standard in {0, 1, 2}.difference(keep):
+        null = os.open(os.devnull, os.O_RDWR)
+        if null != standard:
+            os.dup2(null, standard)
+            os.close(null)
+        os.set_inheritable(standard, True)
+
+
+def _set_environment(policy: SandboxPolicy) -> None:
+    threads = str(policy.threads)
+    os.environ.clear()
+    os.environ.update(
+        HOME=policy.scratch,
+        TMPDIR=policy.scratch,
+        USER="proxima",
+        LOGNAME="proxima",
+        LANG="C.UTF-8",
+        PATH="/usr/local/bin:/usr/bin:/bin" if policy.subprocess else "",
+        PYTHONDONTWRITEBYTECODE="1",
+        OMP_NUM_THREADS=threads,
+        OPENBLAS_NUM_THREADS=threads,
+        MKL_NUM_THREADS=threads,
+    )
+    if "tempfile" in sys.modules:
+        vars(sys.modules["tempfile"])["tempdir"] = None  # it remembers the directory it found first
+
+
+def _require_one_thread() -> None:
+    try:
+        count = len(os.listdir("/proc/self/task"))
+    except FileNotFoundError:  # tier A has no /proc, but may unshare: nothing but that there be no other thread
+        call("unshare", _CLONE_THREAD)
+        return
+    if count != 1:
+        raise OSError(errno.EBUSY, f"this process has {count} threads")
+
+
+def _continue_in_child(parent: int, user_namespace: int) -> int:
+    """Return in a new process, the first of its process namespace; the present one waits for it and never returns.
+
+    Returns:
+        A pipe that hangs up when the process that waits has ended.
+    """
+    alive, held = os.pipe()
+    child = os.fork()
+    if child:
+        _wait_for(child, parent, user_namespace, held)
+    os.close(held)
+    os.setsid()
+    limits.die_with_parent(0)
+    return alive
+
+
+def _require_alive(alive: int) -> None:
+    """Close the pipe that the waiting process holds open, which must not have ended before its end could be noticed."""
+    if select.select([alive], [], [], 0)[0]:
+        raise OSError(errno.ESRCH, "the process that waits for the worker has ended")
+    os.close(alive)
+
+
+def _wait_for(child: int, parent: int, user_namespace: int, held: int) -> NoReturn:
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        first = 0
+        for descriptor in sorted({held, user_namespace} - {-1}):
+            if descriptor > first:
+                call("close_range", first, descriptor - 1, 0)
+            first = descriptor + 1
+        call("close_range", first, _LAST_DESCRIPTOR, 0)
+        if user_namespace >= 0:
+            namespaces.enter_user_namespace(user_namespace)
+        limits.drop_capabilities()
+        limits.die_with_parent(parent)
+        seccomp.install(seccomp.waiting_program(platform.machine()))
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        code = 128 - code if code < 0 else code  # as a shell tells of a signal
+    finally:
+        os._exit(code)
+
+
+def _require_reach(shown: Mapping[str, Place], as_root: bool) -> None:
+    for path, place in shown.items():
+        if place.owned and not os.access(path, os.R_OK | (os.W_OK if place.writable else 0)):
+            who = f"the unprivileged user {limits.UNPRIVILEGED}, which a worker of root becomes," if as_root else "it"
+            raise LockError(
+                "reach",
+                f"{who} cannot {'write' if place.writable else 'read'} {path}",
+                hint="Run Proxima as an ordinary user, or keep Python, plugins and data where every user may read them"
+                if as_root
+                else "Check that it is there and who may read it.",
+            )
+
+
+def _hint(step: str, error: Exception) -> str | None:
+    number = getattr(error, "errno", None)
+    if step == "single thread" or (step == "namespaces" and number == errno.EINVAL):
+        return "A thread was started before the lock, or the kernel lacks a kind of namespace."
+    if step == "namespaces":
+        return "This host does not allow namespaces any more; `proxima doctor` says why."
+    if step == "identity":
+        return "Run Proxima as an ordinary user, or let root keep CAP_SETUID, CAP_SETGID and CAP_CHOWN."
+    if step in ("landlock", "seccomp", "view"):
+        return "`proxima doctor` says what this host can enforce."
+    return None

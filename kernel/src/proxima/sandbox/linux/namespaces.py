@@ -1,0 +1,182 @@
+"""Tier A: namespaces of its own and a root directory in which nothing but the policy's places exists.
+
+Source: `namespaces(7)`, `user_namespaces(7)`, `pivot_root(2)`, `mount_setattr(2)`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import stat
+from collections.abc import Mapping
+
+from proxima.sandbox.linux import limits
+from proxima.sandbox.linux.syscalls import call, open_without_links
+from proxima.sandbox.linux.view import Place
+
+NAMESPACES = ("user", "net", "ipc", "mnt", "uts", "cgroup", "pid")
+
+_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC = 0x00020000, 0x02000000, 0x04000000, 0x08000000
+_NEWUSER, _NEWPID, _NEWNET = 0x10000000, 0x20000000, 0x40000000
+_ALL_BUT_USER = _NEWNS | _NEWCGROUP | _NEWUTS | _NEWIPC | _NEWPID | _NEWNET
+
+_OPEN_TREE_CLONE, _MOVE_MOUNT_FROM_EMPTY_PATH = 1, 4
+_AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
+_RDONLY, _NOSUID, _NODEV, _NOEXEC, _IDMAP = 1, 2, 4, 8, 0x100000
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
+_MNT_DETACH = 2
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("set", ctypes.c_uint64),
+        ("clear", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("user_namespace", ctypes.c_uint64),
+    )
+
+
+def unshare_as_user() -> None:
+    """Enter new namespaces of every kind as an ordinary user, who keeps their own ids inside.
+
+    Raises:
+        OSError: this host does not let ordinary users have them, or this process has threads.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    call("unshare", _NEWUSER | _ALL_BUT_USER)
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        _write(f"/proc/self/{name}", text)
+
+
+def unshare_as_root() -> int:
+    """Enter new namespaces of every kind but user as root, and make a user namespace to enter later.
+
+    In it, root is the unprivileged id outside. Mounts that are mapped through it show root's files as the worker's.
+
+    Returns:
+        A descriptor of the user namespace.
+
+    Raises:
+        OSError: this host does not let root have them, or this process has threads.
+    """
+    waiting, go = os.pipe()
+    child = call("clone", _NEWUSER | signal.SIGCHLD, 0, 0, 0, 0)
+    if child == 0:
+        os.close(go)
+        os.read(waiting, 1)
+        os._exit(0)
+    try:
+        os.close(waiting)
+        for name in ("uid_map", "gid_map"):
+            _write(f"/proc/{child}/{name}", f"0 {limits.UNPRIVILEGED} 1")
+        user_namespace = os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(go)
+        os.waitpid(child, 0)
+    call("unshare", _ALL_BUT_USER)
+    return user_namespace
+
+
+def enter_user_namespace(descriptor: int) -> None:
+    """Join the namespace that `unshare_as_root` made, and become the only id in it.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    os.setgroups([])
+    call("setns", descriptor, _NEWUSER)
+    os.close(descriptor)
+    limits.become(0, 0)
+
+
+def replace_root(places: Mapping[str, Place], links: Mapping[str, str], mount_on: str, user_namespace: int) -> None:
+    """Make a root directory in which only the given places exist, and let go of the old one.
+
+    Everything is mounted nosuid; nodev but for devices; read-only unless writable; noexec unless read-only.
+
+    Args:
+        places: Path without symbolic links to place, parents first.
+        links: Symbolic links to make, to their targets.
+        mount_on: A directory to mount the new root on while it is built; it may be one of the places.
+        user_namespace: Descriptor of a namespace through which to map the policy's places, or -1.
+
+    Raises:
+        OSError: a place of the policy is missing or has a symbolic link in it, or the kernel refused a mount.
+    """
+    umask = os.umask(0o022)  # a worker of root is another user and must get through the directories made here
+    call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
+    call("sethostname", b"proxima", 7)
+    trees = {path: _clone(path, place, user_namespace) for path, place in places.items()}
+    flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+    call("mount", b"proxima", os.fsencode(mount_on), b"tmpfs", flags, b"size=1m,nr_inodes=4096,mode=755")
+    root = os.open(mount_on, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    for path, tree in trees.items():
+        name = path[1:]
+        _make_target(root, name, is_directory=stat.S_ISDIR(os.fstat(tree).st_mode))
+        call("move_mount", tree, b"", root, os.fsencode(name), _MOVE_MOUNT_FROM_EMPTY_PATH)
+        os.close(tree)
+    for link, target in links.items():
+        if not _exists(root, link[1:]):
+            _make_directories(root, os.path.dirname(link[1:]))
+            os.symlink(target, link[1:], dir_fd=root)
+    call("mount_setattr", root, b"", _AT_EMPTY_PATH, _MountAttr(_RDONLY), ctypes.sizeof(_MountAttr))
+    os.fchdir(root)
+    os.close(root)
+    call("pivot_root", b".", b".")
+    call("umount2", b".", _MNT_DETACH)
+    os.chdir("/")
+    os.umask(umask)
+
+
+def _clone(path: str, place: Place, user_namespace: int) -> int:
+    """A detached copy of the mounts at a path with the place's flags."""
+    source = open_without_links(path)
+    try:
+        tree = call("open_tree", source, b"", _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | _AT_RECURSIVE)
+    finally:
+        os.close(source)
+    flags = _NOSUID | (0 if place.device else _NODEV | (_NOEXEC if place.writable else _RDONLY))
+    call("mount_setattr", tree, b"", _AT_EMPTY_PATH | _AT_RECURSIVE, _MountAttr(flags), ctypes.sizeof(_MountAttr))
+    if place.owned and user_namespace >= 0:
+        mapped = _MountAttr(_IDMAP, 0, 0, user_namespace)
+        try:
+            call("mount_setattr", tree, b"", _AT_EMPTY_PATH, mapped, ctypes.sizeof(mapped))
+        except OSError as error:
+            # A file system without mapped mounts shows its own ids; the lock checks that the worker can reach it.
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+                raise
+    return tree
+
+
+def _make_target(root: int, name: str, *, is_directory: bool) -> None:
+    if _exists(root, name):  # beneath another place
+        return
+    _make_directories(root, name if is_directory else os.path.dirname(name))
+    if not is_directory:
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o444, dir_fd=root))
+
+
+def _make_directories(root: int, name: str) -> None:
+    made = ""
+    for part in name.split("/") if name else ():
+        made = f"{made}/{part}" if made else part
+        if not _exists(root, made):
+            os.mkdir(made, 0o755, dir_fd=root)
+
+
+def _exists(root: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=root, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)

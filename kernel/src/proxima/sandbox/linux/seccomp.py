@@ -1,0 +1,165 @@
+"""The system calls a locked process may make. Whatever takes a path, process or descriptor and is not needed is out.
+
+A refused call fails with EPERM; `clone3`, `io_uring` and calls newer than the table with ENOSYS, so that libc falls
+back to what is allowed; a call of another architecture kills. The list ran numpy, scipy, qsim and Qiskit Aer.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import functools
+import platform
+
+from proxima.sandbox.linux.bpf import ALLOW, Check, assemble, error
+from proxima.sandbox.linux.syscalls import AUDIT_ARCH, COMMON_LAST, call, numbers
+
+_PLAIN = """
+read write close lseek readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 dup dup2 dup3 pipe close_range
+fstat stat lstat newfstatat statx access faccessat faccessat2 readlink readlinkat statfs fstatfs getcwd chdir fchdir
+getdents getdents64 mkdir mkdirat rmdir unlink unlinkat rename renameat umask
+ftruncate fallocate fadvise64 fsync fdatasync flock sendfile copy_file_range
+munmap mremap brk mprotect madvise msync mincore mlock munlock
+rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigsuspend rt_sigtimedwait sigaltstack pause restart_syscall
+poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2
+eventfd eventfd2 timerfd_create timerfd_settime timerfd_gettime
+futex set_robust_list set_tid_address rseq membarrier sched_yield getcpu get_mempolicy
+sched_get_priority_min sched_get_priority_max
+clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times getrusage getrlimit sysinfo uname getrandom
+getpid gettid getppid getpgrp getuid geteuid getgid getegid getresuid getresgid getgroups
+arch_prctl alarm setitimer getitimer exit exit_group wait4
+recvfrom recvmsg shutdown getsockname getpeername
+"""
+# What subprocess adds. The children are under the same filter, in a process namespace of their own (tier A).
+_PROCESSES = "execve fork vfork wait4 waitid kill tgkill tkill setpgid getpgid setsid getsid"
+_ABSENT = "clone3 io_uring_setup io_uring_enter io_uring_register"
+
+_CLONE_THREAD = 0x00010000
+_CLONE_NEW = 0x7E020080  # namespaces
+_MSG_FASTOPEN = 0x20000000
+_O_ACCMODE, _O_CREAT, _O_TRUNC, _O_TMPFILE = 0o3, 0o100, 0o1000, 0o20000000
+_S_ISUID, _S_ISGID = 0o4000, 0o2000
+_MAP_HUGETLB = 0x40000
+
+_FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032, 1033, 1034)  # no F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY
+_IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x5460)  # TCGETS TIOCGWINSZ FIONREAD FIONBIO FIONCLEX FIOCLEX
+_PRCTL = (15, 16)  # PR_SET_NAME, PR_GET_NAME
+_SOL_SOCKET, _IPPROTO_TCP = 1, 6
+_SOCKET_SET = (2, 7, 8, 9, 13, 20, 21)  # REUSEADDR SNDBUF RCVBUF KEEPALIVE LINGER RCVTIMEO SNDTIMEO
+_SOCKET_GET = (*_SOCKET_SET, 3, 4, 30, 38, 39)  # TYPE ERROR ACCEPTCONN PROTOCOL DOMAIN; not PEERPIDFD
+_PID = 0x7EDCBA98  # larger than any process id, and nothing else in the program
+_TCP_OPTIONS = (1, 4, 5, 6, 12, 18)  # NODELAY KEEPIDLE KEEPINTVL KEEPCNT QUICKACK USER_TIMEOUT
+
+
+def program(machine: str, pid: int, *, subprocess: bool = False, any_ioctl: bool = False) -> bytes:
+    """The filter as classic BPF.
+
+    Args:
+        machine: `x86_64` or `aarch64`.
+        pid: The process it is for, as that process sees itself: the only one it may name in a call.
+        subprocess: Allow starting programs.
+        any_ioctl: Allow every ioctl, which graphics drivers need.
+
+    Raises:
+        OSError: there is no table for the machine.
+    """
+    return _template(machine, subprocess, any_ioctl).replace(_PID.to_bytes(4, "little"), pid.to_bytes(4, "little"))
+
+
+@functools.cache
+def _template(machine: str, subprocess: bool, any_ioctl: bool) -> bytes:
+    """The program with `_PID` for the process, so that a fork need only fill in its own."""
+    table = numbers(machine)
+    plain = _PLAIN.split() + (_PROCESSES.split() if subprocess else []) + (["ioctl"] if any_ioctl else [])
+    verdicts = {table[name]: ALLOW for name in plain if name in table}
+    verdicts.update((table[name], error(errno.ENOSYS)) for name in _ABSENT.split())
+    own, self_ = Check(0, (_PID,)), Check(0, (0, _PID))
+    threads = Check(0, (0 if subprocess else _CLONE_THREAD,), (0 if subprocess else _CLONE_THREAD) | _CLONE_NEW)
+    checks = {
+        "clone": [[threads]],
+        "kill": [[own]],
+        "tgkill": [[own]],
+        "prlimit64": [[self_]],
+        **{f"sched_{name}": [[self_]] for name in ("getaffinity", "setaffinity", "getparam", "getscheduler")},
+        "get_robust_list": [[Check(0, (0,))]],
+        "open": _opening(1),
+        "openat": _opening(2),
+        "mmap": [[Check(3, (0,), _MAP_HUGETLB)]],
+        "pipe2": [[Check(1, (0,), 0o200)]],  # not O_NOTIFICATION_PIPE
+        "renameat2": [[Check(4, (0, 1, 2))]],  # not RENAME_WHITEOUT, which makes a device node
+        "fcntl": [[Check(1, _FCNTL)]],
+        "ioctl": [[Check(1, _IOCTL)]],
+        "prctl": [[Check(0, _PRCTL)]],
+        # A unix datagram socket could be sent to any name; a stream can only be written to its other end.
+        "socketpair": [[Check(0, (1,)), Check(1, (1,), 0xF)]],
+        "sendto": [[Check(3, (0,), _MSG_FASTOPEN), Check(4, (0,)), Check(4, (0,), high=True)]],
+        "sendmsg": [[Check(2, (0,), _MSG_FASTOPEN)]],
+        "setsockopt": [
+            [Check(1, (_SOL_SOCKET,)), Check(2, _SOCKET_SET)],
+            [Check(1, (_IPPROTO_TCP,)), Check(2, _TCP_OPTIONS)],
+        ],
+        "getsockopt": [
+            [Check(1, (_SOL_SOCKET,)), Check(2, _SOCKET_GET)],
+            [Check(1, (_IPPROTO_TCP,)), Check(2, _TCP_OPTIONS)],
+        ],
+    }
+    return assemble(
+        AUDIT_ARCH[machine],
+        verdicts,
+        {table[name]: each for name, each in checks.items() if name in table and table[name] not in verdicts},
+        otherwise=error(errno.EPERM),
+        beyond=(COMMON_LAST + 1, error(errno.ENOSYS)),
+    )
+
+
+def _opening(flags: int) -> list[list[Check]]:
+    """How files may be opened, given which argument has the flags; the mode follows it."""
+    # Truncating what is opened for reading passes Landlock before ABI 3.
+    allowed = Check(flags, (0, 1, 2, _O_TRUNC | 1, _O_TRUNC | 2), _O_ACCMODE | _O_TRUNC)
+    return [
+        [allowed, Check(flags, (0,), _O_CREAT | _O_TMPFILE)],
+        [allowed, Check(flags + 1, (0,), _S_ISUID | _S_ISGID)],  # a file made so would run as who runs the kernel
+    ]
+
+
+@functools.cache
+def waiting_program(machine: str) -> bytes:
+    """The filter of the process that only waits for the worker and ends as the worker ended."""
+    table = numbers(machine)
+    plain = "wait4 exit exit_group rt_sigaction rt_sigprocmask rt_sigreturn futex brk mmap munmap madvise getpid gettid"
+    return assemble(
+        AUDIT_ARCH[machine],
+        {table[name]: ALLOW for name in plain.split()},
+        {},
+        otherwise=error(errno.EPERM),
+        beyond=(COMMON_LAST + 1, error(errno.ENOSYS)),
+    )
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
+def install(instructions: bytes) -> None:
+    """Put a filter on every thread of this process, for good; no_new_privs must be set.
+
+    Raises:
+        OSError: the kernel refused, or a thread could not be brought along.
+    """
+    set_mode_filter, tsync = 1, 1
+    left_out = call("seccomp", set_mode_filter, tsync, _Program(len(instructions) // 8, instructions))
+    if left_out:
+        raise OSError(errno.EBUSY, f"seccomp: thread {left_out} could not be brought under the filter")
+
+
+@functools.cache
+def available() -> bool:
+    """Whether the kernel has seccomp filters with the verdicts used here, and this architecture has a table."""
+    get_action_avail = 2
+    try:
+        for verdict in (ALLOW, 0x80000000, 0x00050000):
+            call("seccomp", get_action_avail, 0, ctypes.c_uint32(verdict))
+        numbers(platform.machine())
+    except OSError:
+        return False
+    return True

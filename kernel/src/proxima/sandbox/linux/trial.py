@@ -1,0 +1,55 @@
+"""One trial of the lock, for `probe`: prints as JSON what came of it. Run in an interpreter of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import sysconfig
+from collections.abc import Sequence
+
+from proxima.sandbox.errors import LockError
+from proxima.sandbox.linux import landlock, seccomp
+from proxima.sandbox.linux.lock import lock
+from proxima.sandbox.linux.selftest import selftest
+from proxima.sandbox.policy import SandboxPolicy, Tier
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Lock a child at a tier, test it and print the outcome.
+
+    Args:
+        arguments: The tier, and a directory to work in.
+    """
+    tier: Tier = "A" if arguments[0] == "A" else "B"
+    directory = os.path.realpath(arguments[1])
+    facts = {"landlock_abi": landlock.abi(), "seccomp": seccomp.available()}
+    reading, writing = os.pipe()
+    me, child = os.getpid(), os.fork()
+    if child == 0:
+        try:
+            answer = _outcome(tier, directory, writing, me)
+            os.write(writing, json.dumps(answer).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        told = pipe.read()
+    os.waitpid(child, 0)
+    json.dump({**facts, **(json.loads(told) if told else {"error": "it was killed"})}, sys.stdout)
+
+
+def _outcome(tier: Tier, directory: str, writing: int, parent: int) -> dict[str, object]:
+    scratch, canary = os.path.join(directory, "scratch"), os.path.join(directory, "canary")
+    os.mkdir(scratch)
+    os.chmod(directory, 0o711)  # a worker of root is another user
+    with open(canary, "w", encoding="ascii") as file:
+        file.write("canary")
+    library = os.path.realpath(sysconfig.get_path("stdlib"))
+    policy = SandboxPolicy(plugin="probe", tier=tier, scratch=scratch, read=(library,))
+    try:
+        report = lock(policy, [writing], parent_pid=parent)
+        selftest(policy, report, canary, parent)
+    except LockError as error:
+        return {"step": error.step, "error": error.reason, "hint": error.hint}
+    return {"locked": True, "namespaces": tier == "A"}

@@ -1,0 +1,236 @@
+"""The worker's side of every call: loads the plugin, keeps its objects and plans, and answers for them."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import itertools
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from proxima.contracts.backend import Backend, Plan, RunContext, RunRequest
+from proxima.contracts.result import RunResult
+from proxima.contracts.theme import Theme
+from proxima.errors import NotFoundError, ResourceError, SettingsError
+from proxima.hookspecs import PROJECT
+from proxima.sandbox import worker_services
+from proxima.sandbox.interfaces import HOOKS, INTERFACES
+from proxima.sandbox.policy import SandboxPolicy
+from proxima.sandbox.rpc import Call, Peer
+from proxima.sandbox.worker_services import WorkerServices
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """The plugin's own settings, as they were when it was loaded."""
+
+    plugin: str
+    values: Mapping[str, object]
+
+    def get(self, key: str) -> object:
+        """The value of ``plugins.ID.NAME``.
+
+        Raises:
+            SettingsError: It has no value, or belongs to somebody else.
+        """
+        name = key.removeprefix(f"plugins.{self.plugin}.")
+        if name == key or name not in self.values:
+            raise SettingsError(f"unknown setting {key}", hint=f"A sandboxed plugin sees plugins.{self.plugin} alone.")
+        return self.values[name]
+
+    def section(self, section: str) -> dict[str, object]:
+        """All values of ``plugins.ID``.
+
+        Raises:
+            SettingsError: Another section.
+        """
+        if section != f"plugins.{self.plugin}":
+            raise SettingsError(
+                f"unknown section {section}", hint=f"A sandboxed plugin sees plugins.{self.plugin} alone."
+            )
+        return dict(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerKernel:
+    """What a sandboxed plugin's hooks get as ``kernel``: there is no more of it in this process."""
+
+    settings: WorkerSettings
+    services: WorkerServices
+
+
+class Served:
+    """What this worker answers.
+
+    Args:
+        policy: Its own.
+        peer: The conversation with the kernel.
+    """
+
+    def __init__(self, policy: SandboxPolicy, peer: Peer) -> None:
+        self._policy = policy
+        self._peer = peer
+        self._plugin: Any = None
+        self._objects: dict[tuple[str, str], Any] = {}
+        self._plans: dict[int, tuple[Backend, Plan]] = {}
+        self._numbers = itertools.count(1)
+        self._loading = threading.Lock()
+
+    def register(self) -> None:
+        """Serves loading alone; what was loaded decides what else."""
+        self._peer.serve("load", self._named(self._load))
+
+    def _load(self, call: Call, *, target: str, kinds: tuple[str, ...], settings: dict[str, Any]) -> dict[str, Any]:
+        """Imports the plugin and asks it for its objects.
+
+        Args:
+            call: This request.
+            target: The entry point, ``module:object``.
+            kinds: The contribution kinds that the manifest has.
+            settings: The plugin's own.
+        """
+        with self._loading:
+            if self._plugin is not None:
+                raise NotFoundError("a worker loads one plugin, once")
+            worker_services.install(self._peer, self._policy)
+            sys.path.extend(self._policy.import_paths)
+            importlib.invalidate_caches()
+            module, _, attribute = target.partition(":")
+            plugin = importlib.import_module(module)
+            for name in filter(None, attribute.split(".")):
+                plugin = getattr(plugin, name)
+            kernel = WorkerKernel(WorkerSettings(self._policy.plugin, settings), WorkerServices(self._peer))
+            hooks, manager = self._hooks(plugin)
+            offers = [offer for kind in kinds for offer in self._collect(manager, kind, kernel)]
+            self._plugin = plugin
+            for method, function in (
+                ("call", self._call),
+                ("plan", self._plan),
+                ("bind", self._bind),
+                ("run", self._run),
+                ("tell", self._tell),
+            ):
+                self._peer.serve(method, self._named(function))
+            return {"offers": tuple(offers), "hooks": hooks}
+
+    def _hooks(self, plugin: Any) -> tuple[tuple[str, ...], Any]:
+        """Registers the plugin as the kernel would, which finds marked methods that are no hooks."""
+        import pluggy
+
+        from proxima import hookspecs
+
+        manager = pluggy.PluginManager(PROJECT)
+        manager.add_hookspecs(hookspecs)
+        manager.register(plugin, name=self._policy.plugin)
+        manager.check_pending()
+        self._manager = manager
+        return tuple(name for name in HOOKS if getattr(manager.hook, name).get_hookimpls()), manager
+
+    def _collect(self, manager: Any, kind: str, kernel: WorkerKernel) -> Iterable[dict[str, Any]]:
+        for item in (item for answer in getattr(manager.hook, f"proxima_{kind}")(kernel=kernel) for item in answer):
+            if (kind, item.name) in self._objects:
+                raise ValueError(f"proxima_{kind} gave two objects named {item.name!r}")
+            self._objects[kind, item.name] = item
+            cls = type(item)
+            attributes = {name: getattr(item, name) for name in INTERFACES[kind].attributes}
+            yield {
+                "kind": kind,
+                "name": item.name,
+                "target": f"{cls.__module__}.{cls.__qualname__}",
+                "attributes": attributes,
+                "theme": item if isinstance(item, Theme) else None,
+            }
+
+    def _call(self, call: Call, *, kind: str, name: str, method: str, arguments: dict[str, Any]) -> Any:
+        if method not in INTERFACES[kind].methods:
+            raise NotFoundError(f"{kind} have no method {method!r}")
+        if (kind, method) == ("algorithms", "execute"):
+            arguments = {**arguments, "cancel": call.cancel, "progress": call.progress}
+        if (kind, method) == ("formats", "load") and arguments["directory"] is not None:
+            arguments = {**arguments, "directory": Path(arguments["directory"])}
+        return getattr(self._object(kind, name), method)(**arguments)
+
+    def _plan(self, call: Call, *, name: str, request: RunRequest, drop: tuple[int, ...]) -> dict[str, Any]:
+        self._forget(drop)
+        backend: Backend = self._object("backends", name)
+        return self._kept(backend, backend.plan(request))
+
+    def _bind(self, call: Call, *, plan: int, request: RunRequest, drop: tuple[int, ...]) -> dict[str, Any]:
+        backend, made = self._plans[plan]
+        self._forget(drop)
+        return self._kept(backend, backend.bind(made, request))
+
+    def _run(
+        self,
+        call: Call,
+        *,
+        plan: int,
+        threads: int,
+        seconds: float | None,
+        scratch: bool,
+        drop: tuple[int, ...],
+    ) -> RunResult:
+        backend, made = self._plans[plan]
+        self._forget(drop)
+        directory = tempfile.mkdtemp(prefix="run-", dir=self._policy.scratch) if scratch else None
+        context = RunContext(
+            threads=threads,
+            deadline=None if seconds is None else time.monotonic() + seconds,
+            cancel=call.cancel,
+            progress=call.progress,
+            scratch=None if directory is None else Path(directory),
+        )
+        try:
+            return backend.run(made, context)
+        finally:
+            if directory is not None:
+                shutil.rmtree(directory, ignore_errors=True)
+
+    def _tell(self, call: Call, *, hook: str, arguments: dict[str, Any]) -> None:
+        for implementation in getattr(self._manager.hook, hook).get_hookimpls():
+            implementation.function(*(arguments[name] for name in implementation.argnames))
+
+    def _kept(self, backend: Backend, plan: Plan) -> dict[str, Any]:
+        number = next(self._numbers)
+        self._plans[number] = backend, plan
+        return {"plan": number, "method": plan.method, "timings": dict(plan.timings)}
+
+    def _forget(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self._plans.pop(number, None)
+
+    def _object(self, kind: str, name: str) -> Any:
+        return self._objects[kind, name]
+
+    def _named(self, function: Callable[..., T]) -> Callable[[Any, Call], T]:
+        """Passes a request's arguments by name, and says which limit stands behind an error of the system."""
+
+        def answer(arguments: dict[str, Any], call: Call) -> T:
+            limits = self._policy.limits
+            try:
+                return function(call, **arguments)
+            except ResourceError:
+                raise
+            except MemoryError as error:
+                raise self._limit("memory_bytes", f"needs more than {limits.memory_bytes:,} bytes of memory") from error
+            except OSError as error:
+                if error.errno == errno.EFBIG:
+                    message = f"wrote a file larger than {limits.file_bytes:,} bytes"
+                    raise self._limit("file_bytes", message) from error
+                if error.errno == errno.EMFILE:
+                    raise self._limit("open_files", f"opened more than {limits.open_files} files") from error
+                raise
+
+        return answer
+
+    def _limit(self, limit: str, what: str) -> ResourceError:
+        return ResourceError(f"plugin {self._policy.plugin} {what} (limit {limit})", plugin=self._policy.plugin)

@@ -1,0 +1,208 @@
+"""`Zygote`: the kernel's side of the process that workers are forked from."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from proxima.errors import DeadlineExceededError
+from proxima.sandbox.channel import Channel
+from proxima.sandbox.errors import ProtocolError, SandboxError
+from proxima.sandbox.exits import Exit
+from proxima.sandbox.imports import host_homes
+from proxima.sandbox.policy import SandboxPolicy
+
+START_SECONDS = 30.0
+ANSWER_SECONDS = 10.0
+
+# Isolated, without site-packages and their .pth files, writing no bytecode.
+_COMMAND = (sys.executable, "-I", "-S", "-B", "-X", "utf8")
+
+
+@dataclass(slots=True)
+class Process:
+    """A process that the zygote forked, alive or not yet reaped; so its pid is nobody else's.
+
+    Attributes:
+        pid: As the kernel sees it.
+        pidfd: Becomes readable when it ends.
+    """
+
+    pid: int
+    pidfd: int
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ended within so many seconds."""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(max(seconds, 0.0) * 1000))
+
+    def kill(self) -> None:
+        """Ends it, at once and for sure."""
+        try:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            return  # it has ended already
+
+
+@dataclass(slots=True)
+class Forked:
+    """A worker that was forked and has not said anything yet: its process and the kernel's ends of its three pipes."""
+
+    process: Process
+    channel: socket.socket
+    stdout: int
+    stderr: int
+
+
+class Zygote:
+    """Starts the zygote process on first use, and again when it has died.
+
+    Args:
+        on_start: Called with the reading end of its standard error, and its pid.
+    """
+
+    def __init__(self, on_start: Callable[[int, int], object]) -> None:
+        self._on_start = on_start
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: Channel | None = None
+        self._closed = False
+
+    @property
+    def pid(self) -> int | None:
+        """Its pid while it runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def spawn(self, policy: SandboxPolicy, canary: str, nonce: str) -> Forked:
+        """Forks a worker, which starts to lock itself.
+
+        Args:
+            policy: What the worker may do.
+            canary: A file that the policy does not show, for the self-test.
+            nonce: The worker repeats it.
+
+        Raises:
+            SandboxError: No process could be started.
+        """
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        fds: list[int] = []
+        try:
+            for _ in range(2):
+                fds += os.pipe()
+            out_read, out_write, err_read, err_write = fds
+            request = {"policy": policy.to_json(), "canary": canary, "nonce": nonce}
+            try:
+                answer, passed = self._ask(request, (theirs.fileno(), out_write, err_write))
+            except ProtocolError:
+                # It died since it was last used; a new one is as good.
+                answer, passed = self._ask(request, (theirs.fileno(), out_write, err_write))
+            if not passed:
+                raise SandboxError(f"no worker for {policy.plugin} could be started: {answer.get('error')}")
+        except BaseException:
+            ours.close()
+            for fd in fds[0::2]:
+                os.close(fd)
+            raise
+        finally:
+            theirs.close()
+            for fd in fds[1::2]:
+                os.close(fd)
+        return Forked(Process(answer["pid"], passed[0]), ours, out_read, err_read)
+
+    def reap(self, process: Process) -> Exit:
+        """How a process ended, which is forgotten by this."""
+        try:
+            with self._lock:
+                control = self._control
+                if control is None:
+                    return Exit(None)
+                deadline = time.monotonic() + ANSWER_SECONDS
+                control.send({"reap": process.pid}, deadline=deadline)
+                answer, _ = control.receive(deadline=deadline)
+        except (SandboxError, DeadlineExceededError):
+            return Exit(None)
+        finally:
+            os.close(process.pidfd)
+            process.pidfd = -1
+        assert isinstance(answer, dict)
+        return Exit(answer.get("status"), answer.get("cpu_seconds", 0.0))
+
+    def close(self) -> None:
+        """Ends the zygote and with it every worker."""
+        with self._lock:
+            self._closed = True
+            self._discard()
+
+    def _ask(self, request: dict[str, str], fds: tuple[int, ...]) -> tuple[dict[str, Any], list[int]]:
+        with self._lock:
+            control = self._running()
+            deadline = time.monotonic() + ANSWER_SECONDS
+            try:
+                control.send(request, fds, deadline=deadline)
+                answer, passed = control.receive(deadline=deadline, max_fds=1)
+            except Exception:
+                self._discard()
+                raise
+            assert isinstance(answer, dict)
+            return answer, passed
+
+    def _running(self) -> Channel:
+        if self._closed:
+            raise SandboxError("the kernel is closing; no worker is started")
+        if self._control is not None and self._process is not None and self._process.poll() is None:
+            return self._control
+        self._discard()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        error_read, error_write = os.pipe()
+        try:
+            script = os.path.join(os.path.dirname(__file__), "zygote.py")
+            self._process = subprocess.Popen(
+                [*_COMMAND, script, str(theirs.fileno()), str(os.getpid()), json.dumps(host_homes())],
+                env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                stdin=subprocess.DEVNULL,
+                stdout=error_write,
+                stderr=error_write,
+                cwd="/",
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            os.close(error_read)
+            raise SandboxError(f"no process for sandboxed plugins could be started: {error}") from error
+        finally:
+            theirs.close()
+            os.close(error_write)
+        self._on_start(error_read, self._process.pid)
+        self._control = Channel(ours)
+        try:
+            self._control.receive(deadline=time.monotonic() + START_SECONDS)
+        except Exception as error:
+            self._discard()
+            raise SandboxError(
+                f"the process that workers are forked from did not start: {error}",
+                hint="What it printed is in the log; `proxima doctor` shows what this host lacks.",
+            ) from error
+        return self._control
+
+    def _discard(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            # It ends by itself when the control socket closes; nothing in it is worth waiting for.
+            self._process.kill()
+            self._process.wait()
+            self._process = None

@@ -1,0 +1,384 @@
+"""`Supervisor`: the workers of one kernel, one for each sandboxed plugin, never shared."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from proxima.errors import PermissionDeniedError, ProximaError, StorageError, UsageError
+from proxima.events import ErrorLine, OutputLine, ProcessCompleted, ProcessStarted
+from proxima.permissions import Permission
+from proxima.sandbox.channel import Channel
+from proxima.sandbox.errors import LimitError, LockError, SandboxError
+from proxima.sandbox.exits import explain, how_to_raise
+from proxima.sandbox.host import Worker, confirm
+from proxima.sandbox.imports import environment_paths
+from proxima.sandbox.interfaces import INTERFACES
+from proxima.sandbox.linux.selftest import verify
+from proxima.sandbox.output import OutputPump
+from proxima.sandbox.policy import Limits, SandboxPolicy, Tier, compile_policy
+from proxima.sandbox.remote_errors import RemoteTraceback
+from proxima.sandbox.rpc import Peer
+from proxima.sandbox.scratch import ScratchSpace, remove_tree, unlinked_bytes, used_bytes
+from proxima.sandbox.shm import BufferPool
+from proxima.sandbox.spawn import Forked, Process, Zygote
+
+if TYPE_CHECKING:
+    from proxima.events import Event
+    from proxima.paths import Paths
+    from proxima.permissions import Permissions
+    from proxima.plugins.registry import PluginRecord, PluginRegistry
+
+LOCK_SECONDS = 10.0
+VERIFY_SECONDS = 2.0
+CRASHES, CRASH_SECONDS = 3, 60.0
+"""So many crashes within so many seconds, and the plugin is quarantined until the user acts."""
+
+_WATCH_SECONDS = 0.5
+
+# Permissions that a worker is born with or without; the others are asked for when they are used.
+_AT_BIRTH = ("file_read", "file_write", "subprocess", "gpu")
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One plugin's place: its worker, and its crashes."""
+
+    starting: threading.Lock = field(default_factory=threading.Lock)
+    worker: Worker | None = None
+    crashes: deque[float] = field(default_factory=deque)
+
+
+class Supervisor:
+    """Starts workers on first use, watches over them, and ends them with the kernel.
+
+    Args:
+        registry: Plugins that crash too often are quarantined in it.
+        limits: What a plugin may use up.
+        tier: What this host enforces.
+        seconds: How long importing a plugin may take.
+        serve: Called with each new conversation and its policy, to serve what the worker may ask of the kernel.
+        ended: Called with the plugin's id when its worker has ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        paths: Paths,
+        registry: PluginRegistry,
+        permissions: Permissions,
+        publish: Callable[[Event], object],
+        limits: Callable[[PluginRecord], Limits],
+        settings: Callable[[PluginRecord], Mapping[str, object]],
+        tier: Tier,
+        seconds: float,
+        serve: Callable[[Peer, SandboxPolicy], object] | None = None,
+        ended: Callable[[str], object] | None = None,
+    ) -> None:
+        self.tier: Tier = tier
+        self._paths = paths
+        self._registry = registry
+        self._permissions = permissions
+        self._publish = publish
+        self._limits = limits
+        self._settings = settings
+        self._seconds = seconds
+        self._serve = serve
+        self._told_ended = ended
+        self._lock = threading.Lock()
+        self._seats: dict[str, _Seat] = {}
+        self._scratch = ScratchSpace(paths)
+        self._canary = os.path.join(self._scratch.root, "canary")
+        self._output: OutputPump | None = None
+        self._closed = threading.Event()
+        self._watch: threading.Thread | None = None
+        self.zygote = Zygote(self._zygote_started)
+
+    def worker(self, record: PluginRecord) -> Worker:
+        """The plugin's worker; started if it does not run.
+
+        Raises:
+            PluginError: The plugin is disabled or quarantined, or its worker could not be started.
+        """
+        seat = self._seat(record.id)
+        worker = seat.worker
+        if worker is not None and worker.alive:
+            return worker
+        with seat.starting:
+            if error := record.error():
+                raise error
+            if seat.worker is None or not seat.worker.alive:
+                seat.worker = None
+                seat.worker = self.start(record)
+            return seat.worker
+
+    def start(self, record: PluginRecord) -> Worker:
+        """A new worker for a plugin, locked, verified and loaded.
+
+        Raises:
+            LockError: A step of the lock failed. The plugin is not loaded, at no lower tier either.
+            SandboxError: It crashed, or contributes something else than its manifest says.
+            PluginBrokenError: Importing it raised.
+        """
+        assert record.manifest is not None
+        assert record.found is not None
+        self._open()
+        scratch = self._scratch.make(record.id)
+        try:
+            granted = self._granted(record)
+            worker = self._locked(self._policy(record, granted, scratch))
+            worker.granted = tuple(granted)
+        except BaseException as error:
+            remove_tree(scratch)
+            if isinstance(error, LockError):
+                self._record(record, "sandbox.lock", str(error))
+            raise
+        self._publish(ProcessStarted(source=record.id, process_id=worker.pid))
+        kinds = tuple(dict.fromkeys(c.kind for c in record.manifest.contributions if c.kind in INTERFACES))
+        try:
+            worker.load(record.found.target, kinds, self._settings(record), self._seconds)
+            _check_offers(record, worker)
+        except BaseException as error:
+            worker.stop()
+            if isinstance(error, ProximaError):
+                self._registry.mark_broken(record.id, f"loading it failed: {error}", _trace(error))
+            raise
+        return worker
+
+    def restart(self, plugin: str, *, why: str = "was stopped") -> None:
+        """Ends the plugin's worker; its next use starts one with what it is granted then."""
+        seat = self._seat(plugin)
+        with seat.starting:
+            worker, seat.worker = seat.worker, None
+            if worker is not None:
+                worker.stop(why=why)
+
+    def running(self, plugin: str) -> Worker | None:
+        """The plugin's worker, if it has one."""
+        worker = self._seat(plugin).worker
+        return worker if worker is not None and worker.alive else None
+
+    def close(self) -> None:
+        """Ends every worker and the zygote, and removes their directories. May be called twice."""
+        self._closed.set()
+        with self._lock:
+            seats = list(self._seats.values())
+        for seat in seats:
+            with seat.starting:
+                if seat.worker is not None:
+                    seat.worker.stop()
+        self.zygote.close()
+        if self._watch is not None:
+            self._watch.join()
+        if self._output is not None:
+            self._output.close()
+            self._scratch.close()
+
+    def _seat(self, plugin: str) -> _Seat:
+        with self._lock:
+            return self._seats.setdefault(plugin, _Seat())
+
+    def _open(self) -> None:
+        with self._lock:
+            if self._closed.is_set():
+                raise SandboxError("the kernel is closing; no worker is started")
+            if self._output is not None:
+                return
+            try:
+                self._scratch.open()
+                with open(self._canary, "w", encoding="utf-8") as file:
+                    file.write("no plugin may read this\n")
+            except OSError as error:
+                raise StorageError(f"cannot make a directory for workers: {error}") from error
+            self._output = OutputPump(self._publish)
+            self._watch = threading.Thread(target=self._watch_workers, name="proxima-worker-watch", daemon=True)
+            self._watch.start()
+
+    def _policy(self, record: PluginRecord, granted: list[Permission], scratch: str) -> SandboxPolicy:
+        assert record.found is not None
+        limits = self._limits(record)
+        return compile_policy(
+            record.id,
+            granted,
+            import_paths=environment_paths(record.found.base, record.found.package),
+            scratch=scratch,
+            workspace=os.getcwd(),
+            paths=self._paths,
+            limits=limits,
+            tier=self.tier,
+            threads=os.cpu_count() or 1,
+        )
+
+    def _granted(self, record: PluginRecord) -> list[Permission]:
+        """What the worker is born with: the user is asked now for what cannot be given to it later."""
+        assert record.manifest is not None
+        granted = []
+        for text in record.manifest.permissions:
+            try:
+                permission = Permission.parse(text)
+            except UsageError:
+                continue  # refused by the grammar: never granted
+            outcome = self._permissions.grants.check(record.id, permission).outcome
+            if permission.kind in _AT_BIRTH and outcome == "undecided":
+                try:
+                    self._permissions.use(record.id, text, reason=f"{record.id} starts")
+                except PermissionDeniedError:
+                    continue
+                granted.append(permission)
+            elif outcome == "granted" or (permission.kind == "network" and outcome == "undecided"):
+                granted.append(permission)
+        return granted
+
+    def _locked(self, policy: SandboxPolicy) -> Worker:
+        """Forks a worker and waits until it is locked, and looks whether that is true."""
+        assert self._output is not None
+        nonce = secrets.token_hex(16)
+        forked = self.zygote.spawn(policy, self._canary, nonce)
+        channel = Channel(forked.channel)
+        worker: Worker | None = None
+
+        def keep(line: str) -> None:
+            if worker is not None:
+                worker.last_words = line
+
+        self._output.add(forked.stdout, policy.plugin, forked.process.pid, OutputLine)
+        self._output.add(forked.stderr, policy.plugin, forked.process.pid, ErrorLine, keep)
+        try:
+            answer, _ = channel.receive(deadline=time.monotonic() + LOCK_SECONDS)
+            took = confirm(answer, nonce, policy)
+            pid = _verified(forked.process.pid, policy)
+            inner = None if pid == forked.process.pid else Process(pid, os.pidfd_open(pid))
+        except (ProximaError, OSError) as error:
+            channel.close()
+            raise self._stillborn(forked, policy, error) from error
+        peer = Peer(channel, plugin=policy.plugin, buffers=BufferPool(), on_close=lambda error: made.hang_up(error))
+        made = worker = Worker(policy, forked.process, pid, peer, self.zygote, self._worker_ended, took)
+        worker.inner = inner
+        if self._serve is not None:
+            self._serve(peer, policy)
+        peer.start()
+        return worker
+
+    def _stillborn(self, forked: Forked, policy: SandboxPolicy, error: Exception) -> SandboxError:
+        """Ends a worker that did not get through the lock; why, as an error of the lock."""
+        forked.process.kill()
+        forked.process.wait(LOCK_SECONDS)
+        ended = self.zygote.reap(forked.process)
+        if isinstance(error, LockError):
+            return error
+        return LockError("handshake", f"{error}; {explain(policy, ended)}", plugin=policy.plugin)
+
+    def _worker_ended(self, worker: Worker, error: SandboxError | None) -> None:
+        plugin = worker.policy.plugin
+        self._publish(ProcessCompleted(source=plugin, process_id=worker.pid, exit_code=0 if error is None else -9))
+        if self._told_ended is not None:
+            self._told_ended(plugin)
+        if error is None:
+            return
+        record = self._registry.get(plugin)
+        what = f"sandbox.limit:{error.limit}" if isinstance(error, LimitError) else f"sandbox.{error.code.lower()}"
+        self._record(record, what, str(error))
+        seat, now = self._seat(plugin), time.monotonic()
+        seat.crashes.append(now)
+        while seat.crashes and seat.crashes[0] < now - CRASH_SECONDS:
+            seat.crashes.popleft()
+        if len(seat.crashes) >= CRASHES:
+            seat.crashes.clear()
+            reason = f"its process failed {CRASHES} times within {CRASH_SECONDS:g} s, the last time because {error}"
+            self._registry.mark_broken(plugin, reason, str(error))
+
+    def _record(self, record: PluginRecord, what: str, target: str) -> None:
+        try:
+            self._permissions.audit.record(record.id, what, "blocked", version=record.version, target=target)
+        except StorageError as error:
+            self._publish(ErrorLine(source=record.id, process_id=0, text=f"not recorded: {target}: {error}"))
+
+    def _watch_workers(self) -> None:
+        """Ends a worker whose scratch directory holds too much, or that was granted more than still holds."""
+        seen = self._decided()
+        while not self._closed.wait(_WATCH_SECONDS):
+            with self._lock:
+                workers = [seat.worker for seat in self._seats.values() if seat.worker is not None]
+            changed = seen != (seen := self._decided())
+            for worker in workers:
+                if worker.alive:
+                    _hold_to_quota(worker)
+                if changed and worker.alive:
+                    self._hold_to_grants(worker)
+
+    def _decided(self) -> tuple[tuple[int, int], ...]:
+        """Changes with every decision about a permission, whichever process makes it."""
+        found = []
+        for suffix in ("", "-wal"):
+            try:
+                status = os.stat(os.path.join(self._paths.data, f"permissions.sqlite{suffix}"))
+            except OSError:
+                continue
+            found.append((status.st_mtime_ns, status.st_size))
+        return tuple(found)
+
+    def _hold_to_grants(self, worker: Worker) -> None:
+        plugin = worker.policy.plugin
+        grants = self._permissions.grants
+        try:
+            taken_back = [each for each in worker.granted if grants.check(plugin, each).outcome == "denied"]
+        except StorageError as error:
+            self._publish(ErrorLine(source=plugin, process_id=worker.pid, text=f"permissions cannot be read: {error}"))
+            return
+        if taken_back:
+            self.restart(plugin, why=f"was stopped: it may no longer use {', '.join(map(str, taken_back))}")
+
+    def _zygote_started(self, stderr: int, pid: int) -> None:
+        assert self._output is not None
+        self._output.add(stderr, "kernel", pid, ErrorLine)
+
+
+def _trace(error: ProximaError) -> str:
+    """Where the plugin failed: in the worker, if it told."""
+    cause = error.__cause__
+    return str(cause) if isinstance(cause, RemoteTraceback) else str(error)
+
+
+def _verified(pid: int, policy: SandboxPolicy) -> int:
+    """The kernel's own check; at tier A the process that waits for the worker may be a moment later with its lock."""
+    deadline = time.monotonic() + VERIFY_SECONDS
+    while True:
+        try:
+            return verify(pid, policy)
+        except LockError:
+            if policy.tier != "A" or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.001)
+
+
+def _hold_to_quota(worker: Worker) -> None:
+    policy = worker.policy
+    most = policy.limits.scratch_bytes
+    held = used_bytes(policy.scratch)
+    if held <= most:
+        held += unlinked_bytes(worker.pid)
+    if held > most and worker.alive:
+        message = f"plugin {policy.plugin} was ended: its scratch directory holds more than {most:,} bytes"
+        hint = how_to_raise(policy.plugin, "scratch_bytes")
+        worker.finish(LimitError(message, limit="scratch_bytes", hint=hint, plugin=policy.plugin))
+
+
+def _check_offers(record: PluginRecord, worker: Worker) -> None:
+    """Holds what the worker contributes against the manifest."""
+    assert record.manifest is not None
+    declared = {(c.kind, c.name, c.target) for c in record.manifest.contributions if c.kind in INTERFACES}
+    offered = [(offer.kind, offer.name, offer.target) for offer in worker.offers]
+    if set(offered) != declared or len(offered) != len(declared):
+        names = [
+            ", ".join(f"{target} named {name!r}" for _, name, target in sorted(which)) or "nothing"
+            for which in (offered, declared)
+        ]
+        raise SandboxError(
+            f"plugin {record.id} contributes {names[0]}; its manifest declares {names[1]}", plugin=record.id
+        )

@@ -1,0 +1,117 @@
+"""What the kernel's brokers offer, as a plugin in a worker meets it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar, cast
+
+from proxima.contracts.llm import ChatChunk, ChatMessage
+from proxima.contracts.records import RecordSummary, ResultStore, RunRecord
+from proxima.contracts.tool import ToolDefinition
+from proxima.errors import NotFoundError, PermissionDeniedError
+from proxima.sandbox import worker_files, worker_network
+from proxima.sandbox.policy import SandboxPolicy
+from proxima.sandbox.rpc import Peer
+
+T = TypeVar("T")
+
+
+def install(peer: Peer, policy: SandboxPolicy) -> None:
+    """Have this process's sockets and files ask the kernel for what they may not have by themselves, for good."""
+
+    def ask(method: str, arguments: tuple[object, ...]) -> int:
+        _, (fd,) = peer.call_for_fds(method, arguments, 1, returns=None)
+        return fd
+
+    worker_network.install(ask)
+    worker_files.install(ask, own=(policy.scratch, *policy.read, *policy.write, *policy.import_paths))
+
+
+class RemoteResults(ResultStore):
+    """The stored results, to read; needs the permission `database`."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def save(self, record: RunRecord) -> str:
+        """Refused: a plugin in a worker only reads.
+
+        Raises:
+            PermissionDeniedError: Always.
+        """
+        raise PermissionDeniedError("a plugin in a worker cannot store results; no permission allows it")
+
+    def list(self, *, limit: int = 50, backend: str | None = None) -> list[RecordSummary]:
+        """The newest records first, at most 1000."""
+        returns = tuple[RecordSummary, ...]
+        return [*self._peer.call("results.list", (limit, backend), returns=returns)]
+
+    def get(self, record_id: str) -> RunRecord:
+        """See `ResultStore.get`."""
+        return cast(RunRecord, self._peer.call("results.get", (record_id,), returns=RunRecord))
+
+    def delete(self, record_id: str) -> None:
+        """Refused: a plugin in a worker only reads.
+
+        Raises:
+            PermissionDeniedError: Always.
+        """
+        raise PermissionDeniedError("a plugin in a worker cannot remove results; no permission allows it")
+
+
+class RemoteLLM:
+    """A language model provider of the kernel's; needs the permission `llm`. A reply arrives whole."""
+
+    def __init__(self, peer: Peer, name: str) -> None:
+        self._peer = peer
+        self.name = name
+
+    def models(self) -> Sequence[str]:
+        """The models it offers."""
+        return cast(Sequence[str], self._peer.call("llm.models", (self.name,), returns=tuple[str, ...]))
+
+    async def chat(
+        self, model: str, messages: Sequence[ChatMessage], tools: Sequence[ToolDefinition] = ()
+    ) -> AsyncIterator[ChatChunk]:
+        """A reply to the conversation."""
+        import asyncio
+
+        arguments = (self.name, model, tuple(messages), tuple(tools))
+        returns = tuple[ChatChunk, ...]
+        for chunk in await asyncio.to_thread(self._peer.call, "llm.chat", arguments, returns=returns):
+            yield chunk
+
+
+class WorkerServices:
+    """The kernel's services that a worker can reach, by contract."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def get(self, contract: type[T]) -> T | None:
+        """The service, or None where it is not one that a worker can reach."""
+        return cast(T, RemoteResults(self._peer)) if contract is ResultStore else None
+
+    def require(self, contract: type[T]) -> T:
+        """The service.
+
+        Raises:
+            NotFoundError: It is not one that a worker can reach.
+        """
+        service = self.get(contract)
+        if service is None:
+            raise NotFoundError(f"a plugin in a worker cannot reach the service {contract.__name__}")
+        return service
+
+    def llm(self, provider: str) -> RemoteLLM:
+        """A language model provider by its contribution's name."""
+        return RemoteLLM(self._peer, provider)
+
+    def secret(self, name: str) -> str:
+        """A secret of the user's; needs the permission ``secrets:NAME``.
+
+        Raises:
+            PermissionDeniedError: It is not granted.
+            NotFoundError: The user has none of that name.
+        """
+        return cast(str, self._peer.call("secrets.get", (name,), returns=str))

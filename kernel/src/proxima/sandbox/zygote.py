@@ -1,0 +1,145 @@
+"""The process that workers are forked from: a bare interpreter with numpy and the contracts loaded, and no plugin code.
+
+Run as ``python -I -S -B zygote.py CONTROL_FD KERNEL_PID HOMES``, once for each kernel. It has one thread, an empty
+environment and one open descriptor, the control socket, on which the kernel asks for workers and for how they ended.
+It ends when the kernel does, and takes its workers along.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import json
+import os
+import select
+import signal
+import socket
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from proxima.sandbox.channel import Channel
+
+_WARM_UPS = 10  # Python specialises a function after eight calls
+
+SPAWN_FDS = 3
+"""A worker's channel, standard output and standard error come with the request for it."""
+
+
+def main(arguments: list[str]) -> int:
+    """Serves until the kernel closes the control socket or dies."""
+    control_fd, kernel_pid, homes = int(arguments[0]), int(arguments[1]), json.loads(arguments[2])
+    kernel = os.pidfd_open(kernel_pid)
+    if os.getppid() != kernel_pid:
+        return 1  # the kernel was faster
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the user interrupts the kernel, which decides what becomes of us
+    gc.disable()
+    _preload(homes)
+    from proxima.sandbox.channel import Channel
+
+    control = Channel(socket.socket(fileno=control_fd))
+    control.send({"ready": os.getpid()})
+    _warm_up()
+    gc.collect()
+    gc.freeze()  # else the first collection in a worker would copy every page
+    return _serve(control, kernel)
+
+
+def _preload(homes: dict[str, str]) -> None:
+    """Imports what every worker needs, so that a fork has it for nothing."""
+    # `proxima` itself can only be found once its finder is there.
+    spec = importlib.util.spec_from_file_location("_imports", os.path.join(os.path.dirname(__file__), "imports.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    imports = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(imports)
+    imports.install(homes)
+    for module in (
+        "numpy.fft",
+        "numpy.linalg",
+        "numpy.random",
+        "pluggy",
+        "proxima.contracts.execution",
+        "proxima.contracts.features",
+        "proxima.contracts.matrices",
+        "proxima.contracts.noise",
+        "proxima.contracts.view",
+        "proxima.hookspecs",
+        "proxima.sandbox.worker",
+    ):
+        importlib.import_module(module)
+
+
+def _warm_up() -> None:
+    """Runs what each worker will run first, so that its code is specialised and its caches are filled once for all."""
+    import platform
+
+    from proxima.sandbox.linux import landlock, seccomp, view
+    from proxima.sandbox.policy import SandboxPolicy
+
+    text = SandboxPolicy(plugin="none", tier="B", scratch="/tmp/none", network=("",)).to_json()
+    for _ in range(_WARM_UPS):
+        policy = SandboxPolicy.from_json(text)
+        view.places(policy)
+        landlock.abi()
+        seccomp.program(platform.machine(), os.getpid(), subprocess=False, any_ioctl=False)
+
+
+def _serve(control: Channel, kernel: int) -> int:
+    from proxima.sandbox.errors import ProtocolError
+
+    poll = select.poll()
+    poll.register(control, select.POLLIN)
+    poll.register(kernel, select.POLLIN)
+    while True:
+        if any(fd == kernel for fd, _ in poll.poll()):
+            return 0
+        try:
+            request, fds = control.receive(max_fds=SPAWN_FDS)
+        except ProtocolError:
+            return 0  # the kernel closed its end
+        assert isinstance(request, dict)
+        if "reap" in request:
+            control.send(_reap(request["reap"]))
+        else:
+            _spawn(control, request, fds)
+
+
+def _reap(pid: int) -> dict[str, int | float | str]:
+    try:
+        found, status, usage = os.wait4(pid, os.WNOHANG)
+    except ChildProcessError as error:
+        return {"error": str(error)}
+    if not found:
+        return {"error": f"{pid} still runs"}
+    return {"status": status, "cpu_seconds": usage.ru_utime + usage.ru_stime}
+
+
+def _spawn(control: Channel, request: dict[str, str], fds: list[int]) -> None:
+    """Forks a worker and tells the kernel, which learns of its end by the process descriptor that goes along."""
+    tasks = len(os.listdir("/proc/self/task"))
+    if tasks != 1 or len(fds) != SPAWN_FDS:
+        # Landlock binds one thread: a fork is safe only where there is no other.
+        control.send({"error": f"the zygote has {tasks} threads and was sent {len(fds)} descriptors"})
+        return
+    zygote = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        control.send({"error": f"fork: {error.strerror}"})
+        return
+    if pid == 0:
+        from proxima.sandbox import worker
+
+        worker.begin(request, fds, zygote)  # never comes back
+    for fd in fds:
+        os.close(fd)
+    process = os.pidfd_open(pid)
+    try:
+        control.send({"pid": pid}, [process])
+    finally:
+        os.close(process)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,109 @@
+"""The probe says what this host gives, and on hosts that give less why and what to do, tried on filtered kernels."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64", reason="the lock has only run on Linux on x86_64"
+)
+
+# Answers some system calls as another host would, with a filter under which the probe then runs.
+ON_ANOTHER_HOST = """
+import json, os, sys
+from dataclasses import asdict
+uid, denied, files = int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
+import locked_child
+from proxima.sandbox.linux import seccomp
+from proxima.sandbox.linux.bpf import ALLOW, assemble, error
+from proxima.sandbox.linux.syscalls import AUDIT_ARCH, call, numbers
+if uid:
+    locked_child.open_up()
+    locked_child.become(uid)
+if files:
+    call("unshare", 0x10000000)
+    for name in files:
+        with open(name, "w") as file:
+            file.write(files[name])
+call("prctl", 38, 1, 0, 0, 0)
+table = numbers("x86_64")
+verdicts = {table[name]: error(number) for name, number in denied.items()}
+seccomp.install(assemble(AUDIT_ARCH["x86_64"], verdicts, {}, otherwise=ALLOW, beyond=(9999, ALLOW)))
+from proxima.sandbox.probe import probe
+before = os.listdir("/proc/self/task"), open("/proc/self/status").read().count("Seccomp_filters:\\t1")
+support = probe()
+assert before == (os.listdir("/proc/self/task"), open("/proc/self/status").read().count("Seccomp_filters:\\t1"))
+print(json.dumps(asdict(support)))
+"""
+ORDINARY = 65533 if hasattr(os, "geteuid") and os.geteuid() == 0 else 0
+
+
+def probed(
+    denied: dict[str, int] | None = None, *, uid: int = ORDINARY, files: dict[str, str] | None = None
+) -> dict[str, Any]:
+    path = [str(Path(__file__).parent), *filter(None, sys.path)]
+    done = subprocess.run(
+        [sys.executable, "-c", ON_ANOTHER_HOST, str(uid), json.dumps(denied or {}), json.dumps(files or {})],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("uid", sorted({0, ORDINARY}))
+def test_says_tier_a_only_with_all_its_parts(uid: int) -> None:
+    support = probed(uid=uid)
+    if support["tier"] == "A":
+        assert support["namespaces"]
+        assert support["seccomp"]
+        assert support["landlock_abi"] >= 6
+        assert support["reasons"] == []
+    else:
+        assert support["reasons"]
+        assert support["hints"]
+
+
+def test_in_a_container_like_dockers_it_is_tier_b_and_says_why() -> None:
+    calls = "unshare setns mount umount2 pivot_root open_tree move_mount mount_setattr fsopen keyctl bpf chroot"
+    support = probed(dict.fromkeys(calls.split(), 1))
+    assert support["tier"] == "B"
+    assert not support["namespaces"]
+    assert support["landlock_abi"] >= 1
+    assert support["reasons"] == ["tier A: namespaces: [Errno 1] unshare: Operation not permitted"]
+    assert support["hints"]
+
+
+def test_without_mounts_it_is_tier_b() -> None:
+    support = probed({"mount": 1, "pivot_root": 1})
+    assert support["tier"] == "B"
+    assert support["reasons"][0].startswith("tier A: root directory: ")
+    assert support["hints"]
+
+
+def test_with_user_namespaces_used_up_it_is_tier_b_and_names_the_setting() -> None:
+    support = probed(files={"/proc/sys/user/max_user_namespaces": "0"})
+    assert support["tier"] == "B"
+    assert any("user.max_user_namespaces" in hint for hint in support["hints"])
+
+
+def test_without_landlock_it_is_tier_c() -> None:
+    support = probed({"landlock_create_ruleset": 38})
+    assert (support["tier"], support["landlock_abi"]) == ("C", 0)
+    assert any("andlock" in hint for hint in support["hints"])
+
+
+def test_without_seccomp_it_is_tier_c() -> None:
+    support = probed({"seccomp": 38})
+    assert (support["tier"], support["seccomp"]) == ("C", False)
+    assert any("CONFIG_SECCOMP_FILTER" in hint for hint in support["hints"])

@@ -1,0 +1,118 @@
+"""The zygote: bare, alone with its one thread, gone with the kernel, and replaced when it dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import proxima.sandbox.zygote
+from proxima.sandbox.channel import Channel
+from proxima.sandbox.errors import SandboxError
+from proxima.sandbox.imports import HostFinder, environment_paths, host_homes
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
+
+
+def test_it_has_one_thread_an_empty_environment_and_no_plugin(sandbox: Any) -> None:
+    sandbox.plugin("one")
+    sandbox.worker("one")
+    proc = Path(f"/proc/{sandbox.supervisor.zygote.pid}")
+    assert len(list((proc / "task").iterdir())) == 1
+    names = {entry.partition("=")[0] for entry in (proc / "environ").read_text().split("\0") if entry}
+    assert names == {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"}
+    assert "-I\0-S\0-B" in (proc / "cmdline").read_text()
+    assert "plug_one" not in (proc / "maps").read_text()
+    # Standard streams, the kernel's process descriptor and the control socket.
+    assert len(list((proc / "fd").iterdir())) == 5
+
+
+def start(kernel_pid: int) -> tuple[subprocess.Popen[bytes], Channel]:
+    ours, theirs = socket.socketpair()
+    words = [sys.executable, "-I", "-S", "-B", proxima.sandbox.zygote.__file__, str(theirs.fileno()), str(kernel_pid)]
+    process = subprocess.Popen(
+        [*words, json.dumps(host_homes())], pass_fds=(theirs.fileno(),), env={"OPENBLAS_NUM_THREADS": "1"}
+    )
+    theirs.close()
+    return process, Channel(ours)
+
+
+def test_it_ends_when_the_control_socket_closes() -> None:
+    process, control = start(os.getpid())
+    assert control.receive(deadline=time.monotonic() + 20)[0] == {"ready": process.pid}
+    control.close()
+    assert process.wait(5) == 0
+
+
+def test_it_refuses_to_fork_without_what_a_worker_needs_and_goes_on() -> None:
+    process, control = start(os.getpid())
+    deadline = time.monotonic() + 20
+    control.receive(deadline=deadline)
+    control.send({"policy": "{}"})
+    assert "was sent 0 descriptors" in control.receive(deadline=deadline)[0]["error"]  # type: ignore[index]
+    control.send({"reap": os.getpid()})
+    assert "error" in control.receive(deadline=deadline)[0]  # type: ignore[operator]
+    control.close()
+    assert process.wait(5) == 0
+
+
+def test_it_does_not_outlive_a_kernel_that_is_gone_already() -> None:
+    process, control = start(1)  # not its parent
+    assert process.wait(5) == 1
+    control.close()
+
+
+def test_a_new_one_is_started_when_it_died_idle(sandbox: Any) -> None:
+    sandbox.plugin("one")
+    sandbox.worker("one")
+    first = sandbox.supervisor.zygote.pid
+    sandbox.supervisor.restart("one")
+    os.kill(first, signal.SIGKILL)
+    assert sandbox.call("one") == "done"
+    assert sandbox.supervisor.zygote.pid not in (first, None)
+
+
+def test_one_that_cannot_start_says_so(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from proxima.sandbox import spawn
+
+    sandbox.plugin("one")
+    sandbox.start()
+    monkeypatch.setattr(spawn, "host_homes", dict)  # it finds no numpy, no msgpack and no proxima
+    with pytest.raises(SandboxError, match="workers are forked from did not start"):
+        sandbox.worker("one")
+    sandbox.close()
+    assert any("ModuleNotFoundError" in line for line in sandbox.output("kernel"))
+
+
+def test_the_finder_lends_host_packages_alone() -> None:
+    homes = host_homes()
+    finder = HostFinder(homes)
+    assert finder.find_spec("numpy") is not None
+    assert finder.find_spec("proxima") is not None
+    assert finder.find_spec("hypothesis") is None
+    assert finder.find_spec("json") is None
+    assert finder.find_spec("proxima.contracts", ["somewhere"]) is None  # left to its package's own path
+    with pytest.raises(ModuleNotFoundError, match="belongs to the kernel"):
+        finder.find_spec("proxima.kernel", ["somewhere"])
+    assert HostFinder({}).find_spec("numpy") is None
+
+
+def test_environment_paths_are_site_directories_and_what_pth_files_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site, editable, other = tmp_path / "lib" / "site-packages", tmp_path / "editable", tmp_path / "home"
+    for directory in (site, editable / "plug", other):
+        directory.mkdir(parents=True)
+    ran = tmp_path / "ran"
+    (site / "a.pth").write_text(f"{editable}\nimport os; open({str(ran)!r}, 'w')\n# comment\n{tmp_path}/missing\n")
+    monkeypatch.setattr(sys, "path", [str(other), str(site), str(editable)])
+    assert environment_paths(str(site), "plug") == (str(editable), str(site))
+    assert not ran.exists()

@@ -1,0 +1,68 @@
+"""Backends pass the conformance kit from inside a worker, as they do in-process.
+
+The kit's checks of an absent or broken engine stay with the plugins' own tests: they hide the engine from one process,
+and here it lives in another.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxima.kernel import Kernel
+from proxima.paths import Paths
+from proxima_sdk.conformance import BackendConformance
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
+
+KERNELS: dict[str, Kernel] = {}
+
+
+def sandboxed(name: str) -> Any:
+    """The stand-in of an installed backend that runs in a worker."""
+    if name not in KERNELS:
+        home = Path(tempfile.mkdtemp(prefix="proxima-conformance-"))
+        flags = {f"isolation.backend-{name}": "worker"}
+        KERNELS[name] = Kernel(paths=Paths.under(str(home)), flags=flags)
+    return KERNELS[name].get("backends", name)
+
+
+def capabilities(name: str) -> Any:
+    kernel = Kernel()
+    (found,) = [each for each in kernel.contributions("backends") if each.name == name]
+    kernel.close()
+    return found.data["capabilities"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _close() -> Iterator[None]:
+    yield
+    for kernel in KERNELS.values():
+        kernel.close()
+    KERNELS.clear()
+
+
+class TestSandboxedQsim(BackendConformance):
+    backend = partial(sandboxed, "qsim")
+    capabilities = capabilities("qsim")
+
+
+@pytest.mark.skipif("PROXIMA_SLOW_TESTS" not in os.environ, reason="takes minutes; set PROXIMA_SLOW_TESTS to run it")
+class TestSandboxedAer(BackendConformance):
+    backend = partial(sandboxed, "qiskit-aer")
+    capabilities = capabilities("qiskit-aer")
+
+
+def test_the_backend_under_test_is_in_a_worker() -> None:
+    backend = sandboxed("qsim")
+    assert type(backend).__mro__[1].__name__ == "BackendProxy"
+    assert f"{type(backend).__module__}.{type(backend).__qualname__}" == "proxima_backend_qsim.backend.QsimBackend"
+    assert KERNELS["qsim"].registry.get("backend-qsim").isolation.startswith("worker, tier ")
+    assert "qsimcirq" not in sys.modules
