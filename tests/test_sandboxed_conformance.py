@@ -6,7 +6,6 @@ and here it lives in another.
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -54,7 +53,6 @@ class TestSandboxedQsim(BackendConformance):
     capabilities = capabilities("qsim")
 
 
-@pytest.mark.skipif("PROXIMA_SLOW_TESTS" not in os.environ, reason="takes minutes; set PROXIMA_SLOW_TESTS to run it")
 class TestSandboxedAer(BackendConformance):
     backend = partial(sandboxed, "qiskit-aer")
     capabilities = capabilities("qiskit-aer")
