@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: help demo test bench check docs manifests lock
+.PHONY: help demo test escape bench check docs manifests lock
 
 help:       ## show this
 	@$(PYTHON) dev.py help
@@ -8,6 +8,8 @@ demo:       ## run the example circuits
 	@$(PYTHON) dev.py demo
 test:       ## run the tests; make test ARGS="-k bell"
 	@$(PYTHON) dev.py test -- $(ARGS)
+escape:     ## try every known way out of the sandbox
+	@$(PYTHON) dev.py escape -- $(ARGS)
 bench:      ## run the benchmarks
 	@$(PYTHON) dev.py bench -- $(ARGS)
 check:      ## lint, types, layering, manifests

@@ -151,6 +151,12 @@ def test(*extra: str) -> int:
     module("pytest", "-q", *extra)
 
 
+def escape(*extra: str) -> int:
+    """Try every known way out of the sandbox, at each tier and as each user."""
+    bootstrap()
+    module("pytest", "-q", "tests/escape", *extra)
+
+
 def bench(*extra: str) -> int:
     """Run the benchmarks; each prints its number."""
     bootstrap()
@@ -227,7 +233,7 @@ def lock(*extra: str) -> int:
 
 
 TASKS: dict[str, Callable[..., int]] = {
-    task.__name__: task for task in (demo, test, bench, check, docs, lock, manifests)
+    task.__name__: task for task in (demo, test, escape, bench, check, docs, lock, manifests)
 }
 
 

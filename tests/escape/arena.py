@@ -1,0 +1,324 @@
+"""One host with things worth stealing, and a hostile plugin on it: `arena.py '{"tier": "A", "uid": 0}'`.
+
+With a tier, each row of the corpus is tried by a plugin in a real worker of a real supervisor with the kernel's
+brokers, a fresh worker for each. With null it is a control: the same function in a process that nothing holds.
+Prints JSON: row -> {"ok": what it got} or {"error": .., "errno": .., "type": ..} or {"status": ..}.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+KERNEL_TESTS = HERE.parent.parent / "kernel" / "tests"
+sys.path[:0] = [str(HERE), str(KERNEL_TESTS)]
+
+import corpus  # noqa: E402
+import locked_child  # noqa: E402
+
+MODULES = ("lock_attempts", "attempts_paths", "attempts_calls", "attempts_channel")
+
+HOSTILE = """
+import ctypes, importlib, json, os, sys, threading, time, types
+from proxima.contracts.tool import ToolDefinition, ToolResult
+from proxima.hookspecs import hookimpl
+
+def act(arguments):
+    host = types.SimpleNamespace(**arguments["host"])
+    host.scratch, host.locked = os.getcwd(), True
+    module = importlib.import_module(__name__ + "." + arguments["module"])
+    try:
+        answer = {"ok": repr(getattr(module, arguments["attempt"])(host))[:300]}
+    except BaseException as error:
+        answer = {"error": f"{type(error).__name__}: {error}"[:300], "errno": getattr(error, "errno", None),
+                  "type": type(error).__name__}
+    return json.dumps(answer)
+
+BODY
+
+class Act:
+    name = "NAME"
+
+    def definition(self):
+        return ToolDefinition("NAME", "Does harm", {"type": "object"})
+
+    def call(self, arguments):
+        answer = act(arguments)
+        return answer if isinstance(answer, ToolResult) else ToolResult(str(answer))
+
+
+class Plugin:
+    @hookimpl
+    def proxima_tools(self):
+        return [Act()]
+
+
+plugin = Plugin()
+"""
+
+
+class Arena:
+    """The host.
+
+    Attributes:
+        host: What an attempt is told of it.
+        tier: None for a control, which has no supervisor.
+    """
+
+    def __init__(self, base: str, tier: str | None) -> None:
+        self.base, self.tier = base, tier
+        self.as_root = os.geteuid() == 0
+        self.host, self._kept = locked_child.set_up(base, [])
+        self.root = Path(base)
+        self.limits: dict[str, Any] = {}
+        host = self.host
+        host.locked = False
+        settings = Path("/sys/devices/system/cpu").glob("*")
+        host.knob = next((str(path) for path in sorted(settings) if path.is_file() and path.stat().st_mode & 0o200), "")
+        host.bait, host.permissions = f"{host.home}/bait", f"{base}/proxima/permissions.sqlite"
+        host.settings = f"{base}/proxima/config.toml"
+        os.symlink("/somewhere/private", f"{host.home}/link")
+        os.environ["PROXIMA_SECRET_ESCAPE"] = "secret"
+        granted = socket.create_server(("127.0.0.1", 0), backlog=64)
+        host.granted = granted.getsockname()[1]
+        self._kept.append(granted)
+        os.mkdir(f"{base}/cwd")
+        os.chdir(f"{base}/cwd")
+        spec = importlib.util.spec_from_file_location("kernel_conftest", KERNEL_TESTS / "conftest.py")
+        assert spec is not None
+        assert spec.loader is not None
+        workshop = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(workshop)
+        os.mkdir(f"{base}/shop")
+        self.shop = workshop.Workshop(Path(base) / "shop")
+        sys.path.insert(0, str(self.shop.site))
+        host.plugin = str(self.shop.site)
+        for name, text in (("data", "x"), ("module.py", "ANSWER = 42\n")):
+            (self.shop.site / name).write_text(text)
+        self.shop.home.mkdir()
+        self._shown_to_a_worker_of_root()
+        if tier is not None:
+            self._open()
+        else:
+            for path in (host.permissions, host.settings):
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                Path(path).write_text("x")
+            self._other_process()
+
+    def lay_bait(self) -> None:
+        """What an attempt before may have taken."""
+        for path in (self.host.bait, f"{self.host.workspace}/file", f"{self.host.plugin}/data"):
+            Path(path).write_text("bait")
+            os.chmod(path, 0o644 if path.endswith("data") else 0o600)
+
+    def _open(self) -> None:
+        from proxima.sandbox.brokers import Brokers
+        from proxima.sandbox.policy import Limits
+        from proxima.sandbox.supervisor import Supervisor
+
+        self.kernel = self.shop.kernel()
+        self.events: list[Any] = []
+        brokers = Brokers(self.kernel)
+        self.supervisor = Supervisor(
+            paths=self.kernel.paths,
+            registry=self.kernel.registry,
+            permissions=self.kernel.permissions,
+            publish=self.events.append,
+            limits=lambda record: Limits(**{"wall_seconds": 20.0} | self.limits),
+            settings=lambda record: {},
+            tier=self.tier,  # type: ignore[arg-type]
+            seconds=20,
+            serve=brokers.serve,
+            ended=brokers.ended,
+        )
+        self.supervisor._open()
+        if self.as_root and self.tier == "B":  # the worker is another user, who must get through to its scratch
+            for path in (self.supervisor._scratch.root, *Path(self.supervisor._scratch.root).parents):
+                if path != self.shop.root and Path(path).is_relative_to(self.base):
+                    os.chmod(path, 0o711)
+        host = self.host
+        host.permissions = os.path.join(self.kernel.paths.data, "permissions.sqlite")
+        host.settings = os.path.join(self.kernel.paths.config, "config.toml")
+        os.makedirs(os.path.dirname(host.settings), exist_ok=True)
+        Path(host.settings).touch()
+        permissions = (
+            f"file_write:{host.workspace}",
+            f"file_read:{host.workspace}",
+            f"network:localhost:{host.granted}",
+        )
+        package = self.plugin("hostile", permissions=permissions)
+        for name in MODULES:
+            source = HERE if (HERE / f"{name}.py").exists() else KERNEL_TESTS
+            shutil.copy(source / f"{name}.py", package)
+        self.plugin("other", "def act(arguments):\n    open('mine', 'a').close()\n    return os.getpid()")
+        self.call("other")
+        worker = self.supervisor.running("other")
+        assert worker is not None
+        host.other_scratch, host.other_pid = worker.policy.scratch, worker.pid
+
+    def _other_process(self) -> None:
+        self.host.other_scratch, self.host.other_pid = f"{self.base}/other", self.host.victim
+        os.mkdir(self.host.other_scratch)
+        Path(self.host.other_scratch, "mine").touch()
+
+    def _shown_to_a_worker_of_root(self) -> None:
+        if self.as_root and self.tier == "B":
+            shown = {self.base: 0o711, self.host.workspace: 0o777, f"{self.base}/shop": 0o711}
+            for path, mode in {**shown, self.host.plugin: 0o755, str(self.shop.home): 0o711}.items():
+                os.chmod(path, mode)
+
+    def plugin(self, name: str, body: str = "", *, permissions: tuple[str, ...] = ()) -> Path:
+        """Lays out a plugin with one tool, granted what it asks for; `body` may define its own `act`."""
+        from proxima.permissions import Permission
+
+        entry = {"name": name, "class": f"{self.shop.package(name)}.Act", "description": "Does harm"}
+        package = self.shop.lay_out(name, type="tool", entry_points={"tools": [entry]}, permissions=list(permissions))
+        (package / "__init__.py").write_text(HOSTILE.replace("BODY", body).replace("NAME", name))
+        if self.as_root and self.tier == "B":
+            for path in (package, *package.parent.glob("*")):
+                os.chmod(path, 0o755)
+        self.kernel.registry.__dict__.pop("records", None)
+        self.kernel.permissions.declare(name, "1.0", permissions)
+        for text in permissions:
+            self.kernel.permissions.grants.grant(name, Permission.parse(text))
+        return package  # type: ignore[no-any-return]
+
+    def tool(self, name: str) -> Any:
+        from proxima.sandbox.proxies import stand_in
+
+        self.supervisor._seat(name).crashes.clear()  # else it would be quarantined
+        (tool,) = stand_in(lambda: self.supervisor.worker(self.kernel.registry.get(name))).proxima_tools()  # type: ignore[attr-defined]
+        return tool
+
+    def call(self, name: str, **arguments: Any) -> str:
+        return str(self.tool(name).call(arguments).text)
+
+    def end(self, name: str) -> None:
+        self.supervisor.restart(name)
+
+    def told(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self.host).items() if name != "import_paths"}
+
+    def close(self) -> None:
+        if self.tier is not None:
+            self.supervisor.close()
+            self.kernel.close()
+        os.kill(self.host.victim, signal.SIGKILL)
+        os.waitpid(self.host.victim, 0)
+
+
+def outcome(error: BaseException) -> dict[str, Any]:
+    found = {"error": f"{type(error).__name__}: {error}"[:400], "errno": getattr(error, "errno", None)}
+    return found | {"type": type(error).__name__}
+
+
+def in_a_worker(arena: Arena, row: corpus.Row) -> dict[str, Any]:
+    arena.limits = {"wall_seconds": 1.5} if row.side == "wire" else {}
+    fds = len(os.listdir("/proc/self/fd"))
+    try:
+        tool = arena.tool("hostile")
+        worker = arena.supervisor.running("hostile")
+        said = tool.call({"module": row.module, "attempt": row.attempt, "host": arena.told()}).text
+        if row.side == "wire" and said == "x":  # its forged answer was as good as its own; what came after it counts
+            deadline = time.monotonic() + 2
+            while worker.alive and time.monotonic() < deadline:
+                time.sleep(0.01)
+            raise worker.finish()
+        answer = json.loads(said)
+    except Exception as error:  # noqa: BLE001 - whatever an attempt meets is its outcome
+        answer = outcome(error)
+        answer["plugin"] = getattr(error, "plugin", None)
+    arena.end("hostile")
+    if row.side == "wire":
+        arena.call("other")  # the kernel goes on, and so does the other plugin
+        deadline = time.monotonic() + 2
+        while len(os.listdir("/proc/self/fd")) > fds and time.monotonic() < deadline:
+            time.sleep(0.01)
+        answer["fds"] = len(os.listdir("/proc/self/fd")) - fds
+    return answer  # type: ignore[no-any-return]
+
+
+def unlocked(function: Any, argument: Any, *, seconds: float = 20) -> dict[str, Any]:
+    """Calls it in a child of this process, which holds nothing back but for the bounds on a bomb."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+            answer = {"ok": repr(function(argument))[:300]}
+        except BaseException as error:  # noqa: BLE001 - whatever an attempt meets is its outcome
+            answer = outcome(error)
+        os.write(writing, json.dumps(answer).encode())
+        os._exit(0)
+    os.close(writing)
+    if not select.select([reading], [], [], seconds)[0]:
+        os.kill(child, signal.SIGKILL)
+    data = os.read(reading, 1 << 16)
+    os.close(reading)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    return json.loads(data) if data else {"status": status}  # type: ignore[no-any-return]
+
+
+def control(arena: Arena, row: corpus.Row) -> dict[str, Any]:
+    module = importlib.import_module(row.module)
+    os.chdir(arena.host.scratch)
+    if row.side == "inside":
+        return unlocked(getattr(module, row.attempt), arena.host)
+    return unlocked(getattr(importlib.import_module("attempts_kernel"), row.control), arena)
+
+
+def from_the_kernel(arena: Arena, row: corpus.Row) -> dict[str, Any]:
+    arena.limits = {}
+    try:
+        return {"ok": repr(getattr(importlib.import_module(row.module), row.attempt)(arena))[:300]}
+    except Exception as error:  # noqa: BLE001 - whatever an attempt meets is its outcome
+        return outcome(error)
+
+
+def main() -> None:
+    spec = json.loads(sys.argv[1])
+    if os.geteuid() == 0 and (spec["uid"] or spec["tier"] == "B"):
+        locked_child.open_up()
+    if spec["uid"]:
+        locked_child.become(spec["uid"])
+    base = tempfile.mkdtemp(dir="/tmp", prefix="proxima-escape-")
+    found: dict[str, Any] = {}
+    arena = None
+    try:
+        arena = Arena(base, spec["tier"])
+        for row in corpus.ROWS:
+            if spec.get("rows") and row.id not in spec["rows"]:
+                continue
+            began = time.monotonic()
+            arena.lay_bait()
+            if spec["tier"] is None:
+                if row.has_control:
+                    found[row.id] = control(arena, row)
+            elif row.side == "kernel":
+                found[row.id] = from_the_kernel(arena, row)
+            else:
+                found[row.id] = in_a_worker(arena, row)
+            found.setdefault(row.id, {})["seconds"] = round(time.monotonic() - began, 3)
+    finally:
+        if arena is not None:
+            arena.close()
+        os.chdir("/")
+        shutil.rmtree(base, ignore_errors=True)
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
