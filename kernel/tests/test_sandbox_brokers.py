@@ -5,12 +5,13 @@ import json
 import sys
 import textwrap
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from proxima.contracts.circuit import Circuit
-from proxima.contracts.execution import RunOptions
+from proxima.contracts.execution import ComparedRun, Comparison, Execution, RunOptions
 from proxima.contracts.operations import Op
 from proxima.contracts.records import RecordSummary, ResultStore, RunRecord, new_run_id
 from proxima.contracts.result import CircuitInfo, ErrorBound, RunResult
@@ -100,7 +101,7 @@ def test_stored_results_can_be_read_and_nothing_else(brokered, shelf):
     code = """
         import json
         from proxima.contracts.records import ResultStore
-        from proxima.contracts.execution import Execution
+        from proxima.contracts.service import Service
         store = services.require(ResultStore)
         rows = store.list()
         (qsim,) = store.list(backend="qsim", limit=10**9)
@@ -113,7 +114,7 @@ def test_stored_results_can_be_read_and_nothing_else(brokered, shelf):
                 refused.append(type(error).__name__)
         print(json.dumps([
             [row.backend for row in rows], got.circuit.name, float(abs(got.result.statevector**2).sum()), refused,
-            services.get(Execution)
+            services.get(Service)
         ]))
     """
     assert json.loads(brokered.run(code)) == [["aer", "qsim"], "bell", 1.0, ["PermissionDeniedError"] * 2, None]
@@ -121,7 +122,57 @@ def test_stored_results_can_be_read_and_nothing_else(brokered, shelf):
     assert max(shelf.limits) == MAX_LISTED
 
 
+class Engine:
+    """An execution service that flips a coin for each shot with the seed it is given."""
+
+    def __init__(self):
+        self.options = []
+
+    def load(self, source, *, data=None):
+        return Circuit.builder(1, 1, name=data.decode()).append(Op.H, (0,)).build()
+
+    def run(self, circuit, options, *, cancel=None, progress=None):
+        self.options.append(options)
+        progress(0.5, "half way")
+        ones = int(np.random.default_rng(options.seed).binomial(options.shots, 0.5))
+        return replace(
+            record("qsim", None).result, statevector=None, shots=options.shots,
+            counts={"0": options.shots - ones, "1": ones},
+        )  # fmt: skip
+
+    def compare(self, circuit, backends, options, *, cancel=None, progress=None):
+        result = self.run(circuit, options, cancel=cancel, progress=progress)
+        return Comparison(tuple(ComparedRun(name, result) for name in backends), "agree", "both are one")
+
+
+RUNS = """
+    from proxima.contracts.execution import Execution, RunOptions
+    execution = services.require(Execution)
+    circuit = execution.load("coin.qasm", data=b"coin")
+    told = []
+    result = execution.run(circuit, RunOptions(shots=100, seed=3), progress=lambda *step: told.append(step))
+    comparison = execution.compare(circuit, ["aer", "qsim"], RunOptions(shots=10))
+    print(circuit.name, sum(result.counts.values()), told, comparison.verdict, len(comparison.runs))
+    try:
+        execution.run(circuit, RunOptions(shots=0))
+    except Exception as error:
+        print(type(error).__name__)
+"""
+
+
+def test_circuits_are_run_by_the_kernel_and_not_stored(brokered):
+    engine = Engine()
+    brokered.kernel.services.offer(Execution, "engine", lambda: engine)
+    brokered.grant("execute_circuits")
+    assert brokered.run(RUNS).splitlines() == ["coin 100 [(0.5, 'half way')] agree 2", "UsageError"]
+    assert [options.store for options in engine.options] == [False, False]
+
+
 REQUESTS = {
+    "execute_circuits": """
+        from proxima.contracts.execution import Execution
+        services.require(Execution).load("coin.qasm", data=b"coin")
+    """,
     "database": """
         from proxima.contracts.records import ResultStore
         services.require(ResultStore).list()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.execution import Comparison, Execution, RunOptions
 from proxima.contracts.llm import ChatChunk, ChatMessage
 from proxima.contracts.records import RecordSummary, ResultStore, RunRecord
+from proxima.contracts.result import RunResult
 from proxima.contracts.tool import ToolDefinition
 from proxima.errors import CancelledError, NotFoundError, ProximaError, StorageError, UsageError
 from proxima.permissions import Permission
@@ -26,6 +30,9 @@ MAX_CHUNKS = 100_000
 _METHODS: dict[str, Any] = {
     "network.connect": tuple[str, int, float | None],
     "files.open": tuple[str, str],
+    "execution.load": tuple[str, bytes],
+    "execution.run": tuple[Circuit, RunOptions],
+    "execution.compare": tuple[Circuit, tuple[str, ...], RunOptions],
     "results.list": tuple[int, str | None],
     "results.get": tuple[str],
     "llm.models": tuple[str],
@@ -80,6 +87,23 @@ class Brokers:
         except OSError as error:
             raise StorageError(f"cannot open {path}: {error.strerror}") from None
 
+    def _execution_load(self, plugin: str, call: Call, source: str, data: bytes) -> Circuit:
+        return self._execution(plugin, "load").load(source, data=data)
+
+    def _execution_run(self, plugin: str, call: Call, circuit: Circuit, options: RunOptions) -> RunResult:
+        execution = self._execution(plugin, "run")
+        return execution.run(circuit, _unstored(options), cancel=call.cancel, progress=call.progress)
+
+    def _execution_compare(
+        self, plugin: str, call: Call, circuit: Circuit, backends: tuple[str, ...], options: RunOptions
+    ) -> Comparison:
+        execution = self._execution(plugin, "compare")
+        return execution.compare(circuit, backends, _unstored(options), cancel=call.cancel, progress=call.progress)
+
+    def _execution(self, plugin: str, what: str) -> Execution:
+        self._kernel.permissions.use(plugin, "execute_circuits", target=what)
+        return self._kernel.services.require(Execution)
+
     def _results_list(self, plugin: str, call: Call, limit: int, backend: str | None) -> tuple[RecordSummary, ...]:
         self._kernel.permissions.use(plugin, "database", target="list")
         store = self._kernel.services.require(ResultStore)
@@ -120,6 +144,12 @@ class Brokers:
     def _secrets_get(self, plugin: str, call: Call, name: str) -> str:
         self._kernel.permissions.use(plugin, f"secrets:{name}", target=name)
         return read_secret(name)
+
+
+def _unstored(options: RunOptions) -> RunOptions:
+    """What a plugin runs on the way to its own answer is not the user's to keep; checked, for it comes from outside."""
+    options.check()
+    return replace(options, store=False)
 
 
 def read_secret(name: str) -> str:

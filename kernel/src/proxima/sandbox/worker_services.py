@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar, cast
 
+from proxima.contracts.backend import CancelToken
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.execution import Comparison, Execution, Progress, RunOptions
 from proxima.contracts.llm import ChatChunk, ChatMessage
 from proxima.contracts.records import RecordSummary, ResultStore, RunRecord
+from proxima.contracts.result import RunResult
 from proxima.contracts.tool import ToolDefinition
-from proxima.errors import NotFoundError, PermissionDeniedError
+from proxima.errors import NotFoundError, PermissionDeniedError, UsageError
 from proxima.sandbox import worker_files, worker_network
 from proxima.sandbox.policy import SandboxPolicy
 from proxima.sandbox.rpc import Peer
@@ -25,6 +29,51 @@ def install(peer: Peer, policy: SandboxPolicy) -> None:
 
     worker_network.install(ask)
     worker_files.install(ask, own=(policy.scratch, *policy.read, *policy.write, *policy.import_paths))
+
+
+class RemoteExecution(Execution):
+    """Runs circuits on the user's backends; needs the permission `execute_circuits`. Nothing of it is stored."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+
+    def load(self, source: str, *, data: bytes | None = None) -> Circuit:
+        """See `Execution.load`; a file is read here, under the plugin's own permissions."""
+        if data is None:
+            try:
+                with open(source, "rb") as file:
+                    data = file.read()
+            except (FileNotFoundError, IsADirectoryError) as error:
+                raise UsageError(f"{source}: {error.strerror}") from error
+        return cast(Circuit, self._peer.call("execution.load", (source, data), returns=Circuit))
+
+    def run(
+        self,
+        circuit: Circuit,
+        options: RunOptions,
+        *,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+    ) -> RunResult:
+        """See `Execution.run`."""
+        answer = self._peer.call(
+            "execution.run", (circuit, options), returns=RunResult, cancel=cancel, progress=progress
+        )
+        return cast(RunResult, answer)
+
+    def compare(
+        self,
+        circuit: Circuit,
+        backends: Sequence[str],
+        options: RunOptions,
+        *,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+    ) -> Comparison:
+        """See `Execution.compare`."""
+        arguments = (circuit, tuple(backends), options)
+        answer = self._peer.call("execution.compare", arguments, returns=Comparison, cancel=cancel, progress=progress)
+        return cast(Comparison, answer)
 
 
 class RemoteResults(ResultStore):
@@ -90,7 +139,12 @@ class WorkerServices:
 
     def get(self, contract: type[T]) -> T | None:
         """The service, or None where it is not one that a worker can reach."""
-        return cast(T, RemoteResults(self._peer)) if contract is ResultStore else None
+        found: object = None
+        if contract is Execution:
+            found = RemoteExecution(self._peer)
+        elif contract is ResultStore:
+            found = RemoteResults(self._peer)
+        return cast(T | None, found)
 
     def require(self, contract: type[T]) -> T:
         """The service.
