@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from proxima.errors import ManifestError, SettingsError
+from proxima.errors import SettingsError
 from proxima.nearest import did_you_mean
 from proxima.paths import Paths
 from proxima.storage import storage_error
@@ -259,21 +259,12 @@ def _names(values: Mapping[str, object], prefix: str = "") -> Iterator[str]:
 
 
 def _check(key: str, value: object, fragment: Mapping[str, object], source: str) -> None:
-    import json
+    from proxima.schema import mistake
 
-    import jsonschema
-    import referencing
-    import referencing.exceptions
+    wrong = mistake(value, fragment, f"the config_schema of {key}")
+    if wrong is not None:
+        import json
 
-    try:
-        jsonschema.Draft202012Validator.check_schema(dict(fragment))
-        # An empty registry: without one, a `$ref` in a manifest would have jsonschema fetch that address.
-        validator = jsonschema.Draft202012Validator(dict(fragment), registry=referencing.Registry())
-        error = jsonschema.exceptions.best_match(validator.iter_errors(value))
-    except (jsonschema.SchemaError, referencing.exceptions.Unresolvable) as broken:
-        raise ManifestError(f"the config_schema of {key} is not a JSON Schema: {broken}") from broken
-    if error is not None:
         expected = {name: each for name, each in fragment.items() if name not in ("default", "description", "title")}
-        path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
         hint = f"Expected {json.dumps(expected, default=str)}."
-        raise SettingsError(f"{source}: {key}{path}: {error.message}", hint=hint)
+        raise SettingsError(f"{source}: {key}{wrong.path}: {wrong.message}", hint=hint)
