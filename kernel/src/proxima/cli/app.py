@@ -34,7 +34,6 @@ BUILTIN = {
     "completion": "print the script that completes proxima's commands in a shell",
     "doctor": "say what works on this machine, what does not, and what to do about it",
     "plugin": "list, inspect, enable and disable plugins, and what they may do",
-    "use": "use what plugins contribute: tools, algorithms, pictures, source code, views, agents",
 }
 """The kernel's own commands; each is a module of this package with ``configure`` and ``run``."""
 

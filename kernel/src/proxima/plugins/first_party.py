@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-IDS = frozenset({"backend-cirq", "backend-qiskit-aer", "backend-qsim", "execution", "format-openqasm", "results"})
+IDS = frozenset(
+    {"backend-cirq", "backend-qiskit-aer", "backend-qsim", "execution", "format-openqasm", "results", "use"}
+)
 
 
 def is_first_party(plugin_id: str, distribution: str) -> bool:

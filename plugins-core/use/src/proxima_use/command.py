@@ -10,14 +10,16 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxima.cli.output import ProgressLine, clean, print_json, table, wrap
 from proxima.errors import NotFoundError, UsageError
-from proxima.kernel import Kernel
 from proxima.nearest import did_you_mean
 from proxima.schema import mistake
 from proxima.settings import from_text
+
+if TYPE_CHECKING:
+    from proxima.kernel import Kernel
 
 EPILOG = """\
 examples:
@@ -41,47 +43,54 @@ KINDS = {
 """A kind as it is written, to the kind of contribution and what is done with it."""
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
-    """Adds a subcommand per kind."""
-    parser.epilog = EPILOG
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    kinds = parser.add_subparsers(dest="kind", metavar="KIND")
-    for kind, (_, summary) in KINDS.items():
-        one = kinds.add_parser(kind, help=summary, description=summary)
-        one.add_argument("name", nargs="?", help="which one; without it, they are listed")
-        # A flag given before the subcommand must not be lost to the subparser's own default.
-        one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
-        match kind:
-            case "tool":
-                one.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="arguments by the tool's schema")
-                one.add_argument("--args", metavar="JSON", help="all arguments as one JSON object")
-                one.add_argument("--schema", action="store_true", help="print what the tool takes")
-            case "algorithm":
-                one.add_argument("file", nargs="?", metavar="FILE", help="a circuit file")
-                one.add_argument("-p", "--param", action="append", default=[], metavar="KEY=VALUE")
-            case "visualization":
-                one.add_argument("file", nargs="?", metavar="FILE", help="a circuit file, or the id of a stored run")
-                one.add_argument("-o", "--output", metavar="FILE", help="its ending says the format, e.g. bell.svg")
-                one.add_argument("--result", action="store_true", help="run the circuit, and draw the result")
-                one.add_argument("-p", "--param", action="append", default=[], metavar="KEY=VALUE")
-            case "codegen":
-                one.add_argument("file", nargs="?", metavar="FILE", help="a circuit file")
-            case "view":
-                one.add_argument("action", nargs="?", metavar="ACTION", help="one of the view's actions")
-                one.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="the values of its form")
-            case "agent":
-                one.add_argument("goal", nargs="?", metavar="GOAL", help="what it shall reach, in words")
-            case "llm":
-                one.add_argument("prompt", nargs="?", metavar="PROMPT", help="without it, the models are listed")
-                one.add_argument("--model", help="default: the provider's first")
+class UseCommand:
+    """``proxima use``."""
 
+    name = "use"
+    summary = "Use what plugins contribute: tools, algorithms, pictures, source code, views, agents"
 
-def run(args: argparse.Namespace, kernel: Kernel) -> int:
-    """Uses it, or lists what there is."""
-    if args.kind is None or args.name is None:
-        return _list(kernel, args.kind, args.json)
-    used = kernel.get(KINDS[args.kind][0], args.name)
-    return _USES[args.kind](args, kernel, used)
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Adds a subcommand per kind."""
+        parser.epilog = EPILOG
+        parser.add_argument("--json", action="store_true", help="print JSON")
+        kinds = parser.add_subparsers(dest="kind", metavar="KIND")
+        for kind, (_, summary) in KINDS.items():
+            one = kinds.add_parser(kind, help=summary, description=summary)
+            one.add_argument("name", nargs="?", help="which one; without it, they are listed")
+            # A flag given before the subcommand must not be lost to the subparser's own default.
+            one.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+            match kind:
+                case "tool":
+                    one.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="arguments by the tool's schema")
+                    one.add_argument("--args", metavar="JSON", help="all arguments as one JSON object")
+                    one.add_argument("--schema", action="store_true", help="print what the tool takes")
+                case "algorithm":
+                    one.add_argument("file", nargs="?", metavar="FILE", help="a circuit file")
+                    one.add_argument("-p", "--param", action="append", default=[], metavar="KEY=VALUE")
+                case "visualization":
+                    one.add_argument(
+                        "file", nargs="?", metavar="FILE", help="a circuit file, or the id of a stored run"
+                    )
+                    one.add_argument("-o", "--output", metavar="FILE", help="its ending says the format, e.g. bell.svg")
+                    one.add_argument("--result", action="store_true", help="run the circuit, and draw the result")
+                    one.add_argument("-p", "--param", action="append", default=[], metavar="KEY=VALUE")
+                case "codegen":
+                    one.add_argument("file", nargs="?", metavar="FILE", help="a circuit file")
+                case "view":
+                    one.add_argument("action", nargs="?", metavar="ACTION", help="one of the view's actions")
+                    one.add_argument("arguments", nargs="*", metavar="KEY=VALUE", help="the values of its form")
+                case "agent":
+                    one.add_argument("goal", nargs="?", metavar="GOAL", help="what it shall reach, in words")
+                case "llm":
+                    one.add_argument("prompt", nargs="?", metavar="PROMPT", help="without it, the models are listed")
+                    one.add_argument("--model", help="default: the provider's first")
+
+    def run(self, args: argparse.Namespace, kernel: Kernel) -> int:
+        """Uses it, or lists what there is."""
+        if args.kind is None or args.name is None:
+            return _list(kernel, args.kind, args.json)
+        used = kernel.get(KINDS[args.kind][0], args.name)
+        return _USES[args.kind](args, kernel, used)
 
 
 def _list(kernel: Kernel, kind: str | None, as_json: bool) -> int:
@@ -159,6 +168,7 @@ def _visualization(args: argparse.Namespace, kernel: Kernel, visualization: Any)
         hint = f"end the file's name in one of: {', '.join(f'.{each}' for each in visualization.formats)}"
         raise UsageError(f"{args.name} does not draw {picture_format or 'files without an ending'}", hint=hint)
     picture = visualization.render(_subject(source, args.result, kernel), picture_format, _pairs(args.param))
+    kernel.permissions.use("use", f"file_write:{os.path.abspath(output)}", target=output)
     write_atomic(output, picture)
     if args.json:
         print_json({"file": os.path.abspath(output), "bytes": len(picture)})
