@@ -1,10 +1,11 @@
-"""``proxima plugin``: list, info, enable, disable, permissions."""
+"""``proxima plugin``: list, info, enable, disable, and what has a module of its own."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
+from proxima.cli import bisect
 from proxima.cli import permissions as plugin_permissions
 from proxima.cli.output import clean, print_json, table
 from proxima.cli.plugin_list import row_of, show
@@ -18,6 +19,8 @@ examples:
   proxima plugin info backend-qsim
   proxima plugin disable backend-cirq
 """
+
+_MODULES = {"bisect": bisect, "permissions": plugin_permissions}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,8 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 "--long", action="store_true", help="with description and, where it cannot run, the reason"
             )
         one.add_argument("--json", action="store_true", help="print JSON")
-    summary = plugin_permissions.SUMMARY
-    plugin_permissions.configure(commands.add_parser("permissions", help=summary, description=summary))
+    for name, module in _MODULES.items():
+        module.configure(commands.add_parser(name, help=module.SUMMARY, description=module.SUMMARY))
 
 
 def run(args: argparse.Namespace, kernel: Kernel) -> int:
@@ -49,8 +52,9 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
             return _list(args, kernel)
         case "info":
             return _info(args, kernel)
-        case "permissions":
-            return plugin_permissions.run(args, kernel)
+        case action if action in _MODULES:
+            code: int = _MODULES[action].run(args, kernel)
+            return code
     record = kernel.registry.set_enabled(args.name, args.action == "enable")
     if args.json:
         print_json(_as_dict(kernel, record))
