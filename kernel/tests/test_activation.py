@@ -286,9 +286,12 @@ def test_a_third_party_plugin_is_denied_what_nobody_granted(workshop):
 def test_a_first_party_plugin_has_what_it_declares_and_no_more(workshop):
     workshop.lay_out("results", distribution="proxima-results", permissions=["subprocess"])
     workshop.lay_out("execution", distribution="not-ours", permissions=["subprocess"])
+    workshop.lay_out("milk", distribution="proxima-milk", permissions=["subprocess"])
     with workshop.kernel() as kernel:
         kernel.permissions.use("results", "subprocess")
         with pytest.raises(PermissionDeniedError, match="its manifest does not declare it"):
             kernel.permissions.use("results", "gpu")
-        with pytest.raises(PermissionDeniedError, match="execution was denied subprocess"):
+        with pytest.raises(PermissionDeniedError, match="milk was denied subprocess"):
+            kernel.permissions.use("milk", "subprocess")
+        with pytest.raises(PermissionDeniedError, match="does not declare"):
             kernel.permissions.use("execution", "subprocess")

@@ -69,7 +69,7 @@ def test_json_has_every_field(used):
     assert row["scope"] == "always"
     assert abs(row["time"] - time.time()) < 100
     assert set(row) == {
-        *("time", "plugin", "version", "permission", "target", "outcome", "scope", "process_id", "run_id"),
+        *("time", "plugin", "version", "permission", "target", "outcome", "scope", "process_id", "run_id", "count"),
     }
 
 
@@ -78,6 +78,29 @@ def test_what_a_plugin_wrote_into_the_record_is_shown_and_not_performed(used):
     assert done.returncode == 0
     assert all(line.isprintable() for line in done.stdout.splitlines())
     assert "\\x1b[2Jowned" in done.stdout
+
+
+def test_what_came_too_fast_is_one_row_that_says_how_many(workshop):
+    workshop.lay_out("tea")
+    with workshop.kernel() as kernel:
+        for number in range(1000):
+            with pytest.raises(PermissionDeniedError):
+                kernel.permissions.use("tea", "network:evil.example", target=f"evil.example:{number}")
+    counted, *single = workshop.json("audit", "--limit", "1000")
+    assert {row["count"] for row in single} == {1}
+    assert counted["count"] + len(single) == 1000
+    line = workshop.proxima("audit", "--limit", "1", env={"COLUMNS": "120"}).stdout.splitlines()[2]
+    assert line.endswith(f"evil.example:999 and {counted['count'] - 1} more like it")
+
+
+def test_time_plugin_and_outcome_are_never_cut_at_80_columns(workshop):
+    workshop.lay_out("a-plugin-with-a-long-name")
+    with workshop.kernel() as kernel, pytest.raises(PermissionDeniedError):
+        kernel.permissions.use("a-plugin-with-a-long-name", "file_read:/srv/" + "x" * 90, target="/srv/" + "x" * 90)
+    _, _, row = workshop.proxima("audit", env={"COLUMNS": "80"}).stdout.splitlines()
+    assert len(row) <= 80
+    assert datetime.fromisoformat(row[:19]).year >= 2026
+    assert row[19:].split()[:2] == ["a-plugin-with-a-long-name", "blocked"]
 
 
 def test_nothing_found_is_said(workshop):

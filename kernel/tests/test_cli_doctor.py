@@ -69,12 +69,17 @@ def test_broken_and_incompatible_plugins_are_findings(workshop):
     assert workshop.main("doctor")[0] == 1
 
 
-def test_a_hidden_distribution_is_a_finding(workshop):
+def test_distributions_that_claim_one_name_are_a_finding(workshop):
     workshop.lay_out("tea")
     workshop.lay_out("tea", distribution="zzz")
-    found = findings(workshop)["tea"]
-    assert (found["status"], found["detail"]) == ("warning", "zzz is hidden: tea claims the same plugin name")
-    assert "pip uninstall zzz" in found["hint"]
+    workshop.lay_out("execution", distribution="thief")  # the real one is installed beside the tests
+    found = findings(workshop)
+    both = f"two distributions claim this name: tea 1.0 in {workshop.site} and zzz 1.0 in {workshop.site}"
+    assert (found["tea"]["status"], found["tea"]["detail"]) == ("error", f"broken: {both}")
+    assert "pip uninstall NAME" in found["tea"]["hint"]
+    assert found["execution"]["status"] == "error"
+    assert "thief 1.0 in" in found["execution"]["detail"]
+    assert "pip uninstall NAME" in found["execution"]["hint"]
 
 
 def test_settings_that_are_no_toml_and_a_directory_that_cannot_be_made_are_findings(workshop):

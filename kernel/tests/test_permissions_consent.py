@@ -6,10 +6,11 @@ import time
 import pytest
 
 from proxima.permissions import ConsentRequest, DenyAll, Permission, TerminalConsent
-from proxima.permissions.consent import HOW_TO_GRANT, shown
+from proxima.permissions.consent import how_to_grant, shown
 
 pty = pytest.importorskip("pty")
 
+GRANT = "`proxima plugin permissions advanced-vqe grant network:github.com`"
 REQUEST = ConsentRequest(
     "advanced-vqe",
     "1.2.0",
@@ -89,7 +90,7 @@ def test_an_unclear_answer_is_asked_again_and_yes_is_unclear(terminal):
 
 def test_three_unclear_answers_deny(terminal):
     assert terminal.ask("y\n", "yes\n", "what?\n") == "deny"
-    assert HOW_TO_GRANT in terminal.out.getvalue()
+    assert GRANT in terminal.out.getvalue()
 
 
 def test_the_end_of_input_denies(terminal):
@@ -103,7 +104,7 @@ def test_no_answer_in_time_denies_and_says_how_to_grant():
     assert terminal.consent.ask(REQUEST) == "deny"
     assert 0.1 <= time.monotonic() - start < 5
     assert "no answer in 0.1 s" in terminal.out.getvalue()
-    assert HOW_TO_GRANT in terminal.out.getvalue()
+    assert GRANT in terminal.out.getvalue()
     terminal.close()
 
 
@@ -124,7 +125,7 @@ def test_without_a_terminal_it_denies_and_says_how_to_grant():
     out = io.StringIO()
     assert TerminalConsent(io.StringIO("always\n"), out).ask(REQUEST) == "deny"
     assert "no terminal to ask on" in out.getvalue()
-    assert HOW_TO_GRANT in out.getvalue()
+    assert GRANT in out.getvalue()
 
 
 def test_a_pipe_is_no_terminal():
@@ -154,3 +155,11 @@ def test_a_plugin_cannot_draw_on_the_terminal(terminal):
 
 def test_deny_all_denies():
     assert DenyAll().ask(REQUEST) == "deny"
+
+
+def test_the_command_that_grants_can_be_typed_as_it_stands():
+    path = Permission("file_read", "/srv/my data;rm")
+    assert how_to_grant("tea", path, ask=False) == (
+        "To allow it: `proxima plugin permissions tea grant 'file_read:/srv/my data;rm'`."
+    )
+    assert "answer the question" in how_to_grant("tea", path)

@@ -1,10 +1,14 @@
 import multiprocessing
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from proxima.errors import UsageError
 from proxima.paths import Paths
-from proxima.permissions import AuditLog, Grants, Permission, open_permissions
+from proxima.permissions import AuditLog, Grants, Permission, Source, open_permissions
+from proxima.permissions.grants import MIGRATIONS
+from proxima.storage import open_database
 
 parse = Permission.parse
 DECLARED = ("network", "file_read:/srv/data", "execute_circuits")
@@ -163,3 +167,35 @@ def test_two_processes_at_once_lose_no_decision(tmp_path, database):
     assert len([each for each in stored if each.permission.kind == "network"]) == 50
     assert len([each for each in stored if each.permission.kind == "execute_circuits"]) == 1
     assert len(AuditLog(database).search(limit=1000)) == 150
+
+
+def test_a_grant_is_for_the_distribution_that_had_the_id_then(database):
+    grants = make(database, source=Source("tea", "environment"))
+    grants.grant("plug", parse("network"))
+    grants.grant("plug", parse("execute_circuits"), scope="session")
+    assert outcome(grants, "network") == "granted"
+    for source in (Source("thief", "environment"), Source("tea", "store"), Source()):
+        grants.declare("plug", "1.0", map(parse, DECLARED), source=source)
+        assert outcome(grants, "network") == outcome(grants, "execute_circuits") == "undecided"
+        assert grants.reset("plug") == []
+    grants.declare("plug", "1.0", map(parse, DECLARED), source=Source("tea", "environment"))
+    assert outcome(grants, "network") == "granted"
+
+
+def test_of_decisions_from_before_they_named_a_distribution_the_denials_alone_hold(tmp_path):
+    path = tmp_path / "data" / "permissions.sqlite"
+    open_database(str(path), MIGRATIONS[:1], application="proxima-permissions").close()
+    with closing(sqlite3.connect(path)) as old, old:
+        old.executemany(
+            "INSERT INTO grants VALUES ('plug', ?, ?)", [("network", "granted"), ("execute_circuits", "denied")]
+        )
+        old.execute("INSERT INTO audit VALUES (1, 5.0, 'plug', '1', 'network', 'x', 'granted', 'always', 7, NULL)")
+    database = open_permissions(Paths.under(str(tmp_path)))
+    grants = make(database, source=Source("tea", "environment"), first_party=True)
+    assert outcome(make(database, source=Source("tea", "environment")), "network") == "undecided"
+    assert outcome(grants, "execute_circuits") == "denied"
+    (row,) = AuditLog(database).search()
+    assert (row.time, row.permission, row.target, row.process_id, row.count) == (5.0, "network", "x", 7, 1)
+    grants.grant("plug", parse("execute_circuits"))
+    assert outcome(grants, "execute_circuits") == "granted"
+    database.close()

@@ -128,9 +128,9 @@ def test_the_quick_list_sees_only_the_first_line_of_a_manifest(workshop):
 def test_safe_mode_leaves_third_party_plugins_out(workshop):
     workshop.lay_out("tea")
     workshop.lay_out("results", distribution="proxima-results")
-    workshop.lay_out("execution", distribution="somebody-else")
+    workshop.lay_out("milk", distribution="proxima-milk")
     states = {record.id: record.state for record in registry(workshop, safe_mode=True).records.values()}
-    assert states == {"tea": "installed", "results": "enabled", "execution": "installed"}
+    assert states == {"tea": "installed", "results": "enabled", "milk": "installed"}
     out = workshop.main("--safe-mode", "plugin", "list")[1]
     assert [line.split()[2] for line in out.splitlines() if line.startswith("tea ")] == ["installed"]
     code, _, err = workshop.main("--safe-mode", "tea")
@@ -244,3 +244,47 @@ def test_two_processes_that_turn_plugins_off_do_not_lose_each_others_answers(wor
         process.join(60)
     assert [process.exitcode for process in both] == [0, 0]
     assert {"plugin-1", "plugin-2"} <= PluginState(Paths.under(str(workshop.home))).disabled()
+
+
+def test_of_two_distributions_that_claim_one_name_neither_runs_until_one_is_removed(workshop):
+    workshop.lay_out("tea")
+    thief = workshop.lay_out("tea", distribution="thief", site=workshop.root / "later")
+    path = [str(workshop.site), str(thief.parent)]
+    contested = PluginRegistry(PluginState(Paths.under(str(workshop.home))), path=path)
+    error = contested.get("tea").error()
+    assert isinstance(error, PluginBrokenError)
+    assert f"tea 1.0 in {workshop.site} and thief 1.0 in {thief.parent}" in str(error)
+    assert "pip uninstall NAME" in error.hint
+    assert contested.contributions == {}
+    assert contested.set_enabled("tea", True).state == "broken"
+    assert registry(workshop).get("tea").state == "enabled"
+
+
+def test_a_contested_name_is_shown_and_its_command_is_refused(workshop):
+    workshop.lay_out("tea")
+    workshop.lay_out("tea", distribution="thief")
+    said = f"two distributions claim this name: tea 1.0 in {workshop.site} and thief 1.0 in {workshop.site}"
+    for words in (["plugin", "list"], ["--set", "a.b=1", "plugin", "list"]):
+        lines = workshop.proxima(*words).stdout.splitlines()
+        assert sum(line.split()[:3] == ["tea", "1.0", "broken"] for line in lines) == 1
+        assert lines[-1] == f"tea: {said}"
+    (row,) = [row for row in workshop.json("plugin", "list") if row["name"] == "tea"]
+    assert row["reason"] == said
+    for words in (["tea"], ["plugin", "permissions", "tea"]):
+        code, _, err = workshop.main(*words)
+        assert code == 3
+        assert said in err
+        assert "hint: uninstall the one that should not be there" in err
+    assert workshop.imported() == []
+
+
+def test_another_distribution_that_takes_a_name_over_is_asked_for_its_permissions_again(workshop):
+    workshop.lay_out("tea", permissions=["gpu"])
+    assert workshop.main("plugin", "permissions", "tea", "grant", "gpu")[0] == 0
+    info = workshop.site / "tea-1.0.dist-info"
+    info.rename(workshop.site / "thief-1.0.dist-info")
+    (permission,) = workshop.json("plugin", "permissions", "tea")["permissions"]
+    assert permission["state"] == "undecided"
+    (workshop.site / "thief-1.0.dist-info").rename(info)
+    (permission,) = workshop.json("plugin", "permissions", "tea")["permissions"]
+    assert permission["state"] == "granted"

@@ -12,7 +12,7 @@ from proxima.plugins.scan import entry_points, manifest_path, read_header, read_
 
 
 def found(site, *more):
-    return {plugin.id: plugin for plugin in scan([str(site), *map(str, more)]) if not plugin.shadowed_by}
+    return {plugin.id: plugin for plugin in scan([str(site), *map(str, more)]) if not plugin.contested}
 
 
 def test_finds_a_plugin_built_as_a_wheel_and_installed(workshop):
@@ -58,21 +58,33 @@ def test_a_distribution_earlier_on_the_path_hides_one_of_its_name(workshop):
     assert [p.version for p in scan([str(later), str(workshop.site)])] == ["1.0"]
 
 
-def test_of_two_distributions_with_one_id_the_first_on_the_path_has_it(workshop):
+def test_of_two_distributions_with_one_id_neither_has_it(workshop):
     later = workshop.root / "later"
     workshop.lay_out("tea", distribution="pot")
     workshop.lay_out("tea", distribution="kettle", site=later)
-    both = scan([str(workshop.site), str(later)])
-    assert [(p.distribution, p.shadowed_by) for p in both] == [("pot", ""), ("kettle", "pot")]
+    for path in ([str(workshop.site), str(later)], [str(later), str(workshop.site)]):
+        both = {p.distribution: p.contested for p in scan(path)}
+        assert set(both) == {"pot", "kettle"}
+        assert len(set(both.values())) == 1
+        assert all(f"{each} 1.0 in {site}" in both["pot"] for each, site in (("pot", workshop.site), ("kettle", later)))
 
 
-def test_a_distribution_of_the_plugins_own_name_goes_before_others(workshop):
-    workshop.lay_out("tea", distribution="aaa")
-    workshop.lay_out("tea", distribution="proxima-tea")
-    assert [(p.distribution, p.shadowed_by) for p in scan([str(workshop.site)])] == [
-        ("proxima-tea", ""),
-        ("aaa", "proxima-tea"),
+def test_a_first_party_plugins_name_is_its_own_distributions_alone(workshop):
+    workshop.lay_out("results", distribution="aaa")
+    workshop.lay_out("results", distribution="zzz")
+    why = f"only proxima-results may have this name, and {{}} 1.0 in {workshop.site} claims it"
+    assert [p.contested for p in scan([str(workshop.site)])] == [why.format("aaa"), why.format("zzz")]
+    workshop.lay_out("results", distribution="proxima-results")
+    assert [(p.distribution, p.contested) for p in scan([str(workshop.site)])] == [
+        ("proxima-results", ""),
+        ("aaa", why.format("aaa")),
+        ("zzz", why.format("zzz")),
     ]
+
+
+def test_one_distribution_that_lists_a_plugin_twice_contests_nothing(workshop):
+    workshop.lay_out("tea", points="[proxima.plugins]\ntea = plug_tea:plugin\ntea = plug_tea:other\n")
+    assert [p.contested for p in scan([str(workshop.site)])] == [""]
 
 
 def test_a_missing_directory_a_file_and_an_archive_on_the_path_hold_nothing(tmp_path):

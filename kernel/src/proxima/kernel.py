@@ -101,7 +101,7 @@ class Kernel:
     @cached_property
     def permissions(self) -> Permissions:
         """What plugins may do; first-party plugins have what they declare."""
-        from proxima.permissions import Permissions
+        from proxima.permissions import Permissions, Source
 
         permissions = Permissions.open(
             self.paths,
@@ -111,9 +111,14 @@ class Kernel:
             on_recovered=lambda backup: self.warn(f"the permissions database was damaged; it was kept as {backup}"),
         )
         for record in self.registry.records.values():
-            if record.manifest and record.error() is None:
+            # Of a plugin that is turned off too: what it may do can be settled before it runs.
+            if record.manifest and record.found and not record.found.contested:
                 permissions.declare(
-                    record.id, record.version, record.manifest.permissions, first_party=record.first_party
+                    record.id,
+                    record.version,
+                    record.manifest.permissions,
+                    source=Source(record.found.distribution, record.found.origin),
+                    first_party=record.first_party,
                 )
         return permissions
 

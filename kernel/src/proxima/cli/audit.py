@@ -7,10 +7,14 @@ import re
 import time
 from dataclasses import asdict
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from proxima.cli.output import print_json, table
 from proxima.errors import UsageError
 from proxima.kernel import Kernel
+
+if TYPE_CHECKING:
+    from proxima.permissions import AuditRecord
 
 EPILOG = """\
 examples:
@@ -57,11 +61,11 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
                 record.outcome,
                 record.permission,
                 record.scope or "",
-                record.target or "",
+                _acts(record),
             )
             for record in records
         ]
-        print(table(("TIME", "PLUGIN", "OUTCOME", "PERMISSION", "SCOPE", "TARGET"), rows))
+        print(table(("TIME", "PLUGIN", "OUTCOME", "PERMISSION", "SCOPE", "TARGET"), rows, whole=3))
     else:
         print("Nothing was recorded that matches.")
     return 0
@@ -92,6 +96,14 @@ def _canonical(text: str) -> str:
         return str(Permission.parse(text))
     except UsageError:
         return text
+
+
+def _acts(record: AuditRecord) -> str:
+    """What it was for, and how many more of its kind the row stands for."""
+    target = record.target or ""
+    if record.outcome == "removed":
+        return f"{record.count} of {target}"
+    return target if record.count == 1 else f"{target} and {record.count - 1} more like it".lstrip()
 
 
 def _local(seconds: float) -> str:

@@ -6,7 +6,6 @@ import argparse
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -16,7 +15,7 @@ from proxima.cli.output import clean, format_bytes, print_json
 from proxima.errors import ProximaError
 from proxima.kernel import Kernel
 from proxima.plugins.compatibility import KERNEL_API
-from proxima.plugins.registry import State
+from proxima.plugins.registry import REMOVE_ONE, State
 from proxima.plugins.scan import scan
 
 EPILOG = """\
@@ -102,12 +101,10 @@ def _plugins(kernel: Kernel) -> Iterator[Finding]:
         if record.state in (State.BROKEN, State.INCOMPATIBLE):
             error = record.error()
             yield Finding(record.id, "error", f"{record.state}: {record.reason}", (error.hint or "") if error else "")
-    for found in scan():
-        if found.shadowed_by:
-            detail = f"{found.distribution} is hidden: {found.shadowed_by} claims the same plugin name"
-            yield Finding(
-                found.id, "warning", detail, f"uninstall one: `{sys.executable} -m pip uninstall {found.distribution}`"
-            )
+    for found in scan(kernel.registry.path):
+        record = kernel.registry.records[found.id]
+        if found.contested and record.state is not State.BROKEN:  # a first-party plugin runs all the same
+            yield Finding(found.id, "error", found.contested, REMOVE_ONE)
 
 
 def _backends(kernel: Kernel) -> Iterator[Finding]:

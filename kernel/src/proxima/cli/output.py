@@ -69,14 +69,18 @@ def _three_digits(number: float) -> str:
     return f"{number:.0f}" if "e" in text else text
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]], width: int | None = None) -> str:
-    """Rows under headers, columns of numbers to the right; the widest columns are cut until a row fits the width."""
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], width: int | None = None, *, whole: int = 0) -> str:
+    """Rows under headers, columns of numbers to the right; the widest columns are cut until a row fits the width.
+
+    The first ``whole`` columns are cut only where that is not enough.
+    """
     width = width or terminal_width()
     cells = [[clean(cell) for cell in row] for row in rows]
     sizes = [max(map(len, column)) for column in zip(headers, *cells, strict=True)]
     right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(headers))]
     while sum(sizes) + 2 * (len(sizes) - 1) > width and max(sizes) > 4:
-        sizes[sizes.index(max(sizes))] -= 1
+        first = whole if max(sizes[whole:], default=0) > 4 else 0
+        sizes[sizes.index(max(sizes[first:]), first)] -= 1
     lines = []
     for row in ([clean(h) for h in headers], ["-" * size for size in sizes], *cells):
         fitted = (_cut(cell, size) for cell, size in zip(row, sizes, strict=True))

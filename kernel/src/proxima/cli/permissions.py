@@ -36,11 +36,8 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
 
     record = kernel.registry.get(args.name)
     grants = kernel.permissions.grants
-    if record.manifest is not None:
-        # Of a plugin that is turned off too: nothing of it runs, and what it may do can be settled before it does.
-        kernel.permissions.declare(
-            record.id, record.version, record.manifest.permissions, first_party=record.first_party
-        )
+    if record.found and record.found.contested and (error := record.error()):
+        raise error
     if args.change in ("grant", "revoke") and args.permission is None:
         raise UsageError(f"{args.change} what?", hint="name a permission, such as network:example.org")
     permission = None if args.permission is None else Permission.parse(args.permission)

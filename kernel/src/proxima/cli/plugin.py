@@ -74,7 +74,8 @@ def _list(args: argparse.Namespace, kernel: Kernel) -> int:
         ]
         print(table(("NAME", "VERSION", "STATE", "CONTRIBUTES", "RUNS", "ABOUT"), rows))
     else:
-        show([row_of(record) for record in records])
+        contested = [f"{r.id}: {r.found.contested}" for r in records if r.found and r.found.contested]
+        show([row_of(record) for record in records], contested)
     return 0
 
 

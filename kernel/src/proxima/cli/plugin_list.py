@@ -29,16 +29,21 @@ def main() -> int:
     only = None if named is None else [name.strip() for name in named.split(",")]
     reasons: dict[str, str] = {}
     rows: list[Row] = []
+    contested: list[str] = []
+    seen = ""
     gone = disabled | quarantined
     for plugin in scan():
-        if plugin.shadowed_by:
+        if plugin.contested:
+            contested.append(f"{plugin.id}: {plugin.contested}")
+        if plugin.id == seen:
             continue
+        seen = plugin.id
         gone.discard(plugin.id)
         # Most lie beside their metadata: one look there is cheaper than to ask first where it is.
         header = read_header(f"{plugin.base}/{plugin.package}/{MANIFEST_NAME}")
         if header is None and (path := manifest_path(plugin)):
             header = read_header(path)
-        if header is None or plugin.id in quarantined:
+        if header is None or plugin.id in quarantined or plugin.contested:
             rows.append(_judged(plugin, state, only, plugin.id in disabled, plugin.id in quarantined))
             continue
         fits, kinds = header
@@ -51,17 +56,18 @@ def main() -> int:
         else:
             word = "enabled" if only is None or plugin.id in only else "installed"
         rows.append((plugin.id, plugin.version, word, kinds))
-    return show([*rows, *((name, "", "uninstalled", "") for name in sorted(gone))])
+    return show([*rows, *((name, "", "uninstalled", "") for name in sorted(gone))], contested)
 
 
-def show(rows: Sequence[Row]) -> int:
-    """Prints the rows; where there are none, how to get plugins."""
+def show(rows: Sequence[Row], contested: Sequence[str]) -> int:
+    """Prints the rows, then which names are contested; where there are no rows, how to get plugins."""
     if not rows:
         print("No plugins are installed. Install some beside the kernel, for example: pip install proxima-quantum")
         return 0
     rows = [("NAME", "VERSION", "STATE", "CONTRIBUTES"), *rows]
     widths = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:<{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
+    lines += dict.fromkeys(contested)
     print("\n".join([line if line.isprintable() else ascii(line)[1:-1] for line in lines]))
     return 0
 

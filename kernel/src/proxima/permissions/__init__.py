@@ -4,7 +4,7 @@ from proxima.permissions.audit import AuditLog, AuditRecord
 from proxima.permissions.consent import Consent, ConsentAnswer, ConsentRequest, DenyAll, TerminalConsent
 from proxima.permissions.facade import Permissions
 from proxima.permissions.grammar import KINDS, Permission
-from proxima.permissions.grants import Decision, Grants, open_permissions
+from proxima.permissions.grants import Decision, Grants, Source, open_permissions
 
 __all__ = [
     "KINDS",
@@ -18,6 +18,7 @@ __all__ = [
     "Grants",
     "Permission",
     "Permissions",
+    "Source",
     "TerminalConsent",
     "open_permissions",
 ]

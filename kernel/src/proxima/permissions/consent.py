@@ -16,7 +16,6 @@ TIMEOUT_SECONDS = 300.0
 MAX_SHOWN = 500
 MAX_TRIES = 3
 
-HOW_TO_GRANT = "To allow it, run this again in a terminal and answer once, session or always."
 
 _ANSWERS: tuple[ConsentAnswer, ...] = ("once", "session", "always", "deny")
 
@@ -78,7 +77,7 @@ class TerminalConsent:
             self._write(f"  risk    {permission.risk}\n")
             answer, why = self._answer()
             if why:
-                self._write(f"\nDenied: {why}. {HOW_TO_GRANT}\n")
+                self._write(f"\nDenied: {why}. {how_to_grant(request.plugin, permission)}\n")
             return answer
 
     def _answer(self) -> tuple[ConsentAnswer, str]:
@@ -108,6 +107,20 @@ class TerminalConsent:
     def _write(self, text: str) -> None:
         self._out.write(text)
         self._out.flush()
+
+
+def how_to_grant(plugin: str, permission: Permission, *, ask: bool = True) -> str:
+    """What the user can do about a denial.
+
+    Args:
+        plugin: Its id.
+        permission: What it was denied.
+        ask: Whether the question would come again in a terminal; it does not where the user has denied it for good.
+    """
+    import shlex
+
+    how = f"To allow it: `proxima plugin permissions {plugin} grant {shown(shlex.quote(str(permission)))}`"
+    return f"{how}, or run this again in a terminal and answer the question." if ask else f"{how}."
 
 
 def shown(text: str) -> str:

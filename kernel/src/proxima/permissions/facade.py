@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 
-from proxima.errors import PermissionDeniedError, UsageError
+from proxima.errors import PermissionDeniedError, StorageError, UsageError
 from proxima.events import Event, PermissionUsed
 from proxima.paths import Paths
 from proxima.permissions.audit import AuditLog
-from proxima.permissions.consent import HOW_TO_GRANT, Consent, ConsentRequest, DenyAll
+from proxima.permissions.consent import Consent, ConsentRequest, DenyAll, how_to_grant
 from proxima.permissions.grammar import Permission
-from proxima.permissions.grants import Decision, Grants, open_permissions
+from proxima.permissions.grants import NO_DISTRIBUTION, Decision, Grants, Source, open_permissions
 from proxima.storage import Database
+
+MAX_DENIALS = 20
+"""So many questions of one plugin answered with no in a session, and the user is not asked about it any more."""
 
 
 class Permissions:
@@ -30,6 +35,7 @@ class Permissions:
         self._consent = consent
         self._publish = publish
         self._asking = threading.Lock()
+        self._denials: Counter[str] = Counter()
         self.audit = AuditLog(database)
         self.grants = Grants(database, self.audit, workspace=workspace)
 
@@ -55,11 +61,21 @@ class Permissions:
         return cls(open_permissions(paths, on_recovered=on_recovered), consent or DenyAll(), workspace, publish)
 
     def close(self) -> None:
-        """Close the database."""
+        """Write what was only counted so far, and close the database."""
+        try:
+            self.audit.settle()
+        except StorageError as error:
+            logging.getLogger("proxima").warning("what plugins used last could not be recorded: %s", error)
         self._database.close()
 
     def declare(
-        self, plugin_id: str, version: str, permissions: Iterable[str], *, first_party: bool = False
+        self,
+        plugin_id: str,
+        version: str,
+        permissions: Iterable[str],
+        *,
+        source: Source = NO_DISTRIBUTION,
+        first_party: bool = False,
     ) -> list[UsageError]:
         """Say what a plugin's manifest declares; see `Grants.declare`.
 
@@ -74,7 +90,7 @@ class Permissions:
                 declared.append(Permission.parse(text))
             except UsageError as error:
                 refused.append(error)
-        self.grants.declare(plugin_id, version, declared, first_party=first_party)
+        self.grants.declare(plugin_id, version, declared, source=source, first_party=first_party)
         return refused
 
     def use(
@@ -116,7 +132,8 @@ class Permissions:
                 denial = PermissionDeniedError(message, hint=hint, plugin=plugin_id)
             elif not decision.granted:
                 message = f"{plugin_id} was denied {asked}{on}: {asked.describe()}"
-                denial = PermissionDeniedError(message, hint=HOW_TO_GRANT, plugin=plugin_id)
+                hint = how_to_grant(plugin_id, asked, ask=scope != "always")
+                denial = PermissionDeniedError(message, hint=hint, plugin=plugin_id)
         self._record(plugin_id, str(asked or permission), "blocked" if denial else "used", target, scope, run_id)
         if denial:
             raise denial
@@ -144,6 +161,8 @@ class Permissions:
             decision = self.grants.check(plugin, asked)
             if decision.outcome != "undecided":
                 return decision
+            if self._denials[plugin] >= MAX_DENIALS:
+                return Decision("denied", asked, "session")
             answer = self._consent.ask(request)
             if answer == "once":
                 # Not put among the grants, where another thread's use could take it up.
@@ -151,6 +170,7 @@ class Permissions:
                 return Decision("granted", asked, "once")
             if answer == "deny":
                 # Remembered for the session, so that a plugin cannot wear the user down by asking again.
+                self._denials[plugin] += 1
                 self.grants.deny(plugin, asked, scope="session")
             else:
                 self.grants.grant(plugin, asked, scope=answer)

@@ -24,7 +24,26 @@ CREATE TABLE grants (
 ) WITHOUT ROWID;
 """
     + audit.SCHEMA,
+    # Grants from before they were bound to a distribution could be anybody's: they are asked for again. A denial
+    # that is bound to none holds for all.
+    """
+ALTER TABLE grants RENAME TO grants_1;
+CREATE TABLE grants (
+    plugin TEXT NOT NULL,
+    distribution TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    permission TEXT NOT NULL,
+    outcome TEXT NOT NULL CHECK (outcome IN ('granted', 'denied')),
+    PRIMARY KEY (plugin, distribution, origin, permission)
+) WITHOUT ROWID;
+INSERT INTO grants SELECT plugin, '', '', permission, outcome FROM grants_1 WHERE outcome = 'denied';
+DROP TABLE grants_1;
+"""
+    + audit.COUNTS,
 )
+
+_ITS_OWN = "(plugin = :plugin AND distribution = :distribution AND origin = :origin)"
+_UNBOUND = "(plugin = :plugin AND distribution = '' AND origin = '')"
 
 
 def open_permissions(paths: Paths, *, on_recovered: Callable[[str], None] | None = None) -> Database:
@@ -58,14 +77,31 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Where a plugin comes from; what was granted to it holds for no other that takes its id.
+
+    Attributes:
+        distribution: The distribution's normalised name; empty for what is in none, such as an MCP server.
+        origin: How it was installed, as `FoundPlugin.origin`.
+    """
+
+    distribution: str = ""
+    origin: str = ""
+
+
+NO_DISTRIBUTION = Source()
+
+
+@dataclass(frozen=True, slots=True)
 class _Declared:
     version: str = ""
     permissions: tuple[Permission, ...] = ()
+    source: Source = NO_DISTRIBUTION
     first_party: bool = False
 
 
 class Grants:
-    """Decisions per plugin and permission.
+    """Decisions per plugin, as it comes from its `Source`, and permission.
 
     A denial wins over a grant, whichever is wider; a later decision takes the place of earlier ones that it
     contradicts. Other processes see what is decided for `always` at once.
@@ -85,21 +121,30 @@ class Grants:
         self._lock = threading.RLock()
 
     def declare(
-        self, plugin: str, version: str, permissions: Iterable[Permission], *, first_party: bool = False
+        self,
+        plugin: str,
+        version: str,
+        permissions: Iterable[Permission],
+        *,
+        source: Source = NO_DISTRIBUTION,
+        first_party: bool = False,
     ) -> None:
         """Say what a plugin's manifest declares: all it may ever be granted.
 
         A `first_party` plugin comes with Proxima: what it declares is granted until the user denies it.
         """
-        self._declared[plugin] = _Declared(version, tuple(permissions), first_party)
+        with self._lock:
+            if self._of(plugin).source != source:
+                self._session.pop(plugin, None)
+            self._declared[plugin] = _Declared(version, tuple(permissions), source, first_party)
 
     def version(self, plugin: str) -> str:
         """The declared version of a plugin, or empty."""
-        return self._declared.get(plugin, _Declared()).version
+        return self._of(plugin).version
 
     def check(self, plugin: str, permission: Permission) -> Decision:
         """What holds for a permission now."""
-        declared = self._declared.get(plugin, _Declared())
+        declared = self._of(plugin)
         if not self._covered(permission, declared.permissions):
             return Decision("undeclared", permission)
         relevant = [each for each in self.decisions(plugin) if self._covers(each.permission, permission)]
@@ -111,8 +156,9 @@ class Grants:
 
     def decisions(self, plugin: str) -> list[Decision]:
         """All decisions about a plugin: those in the database, then those of this session."""
+        query = f"SELECT outcome, permission FROM grants WHERE {_ITS_OWN} OR ({_UNBOUND} AND outcome = 'denied')"
         with self._lock, self._database.transaction(write=False) as database:
-            rows = database.execute("SELECT outcome, permission FROM grants WHERE plugin = ?", (plugin,)).fetchall()
+            rows = database.execute(query, self._key(plugin)).fetchall()
             stored = [Decision(outcome, Permission.stored(text), "always") for outcome, text in rows]
             return stored + self._session.get(plugin, [])
 
@@ -122,7 +168,7 @@ class Grants:
         Raises:
             UsageError: the plugin's manifest does not declare it.
         """
-        declared = self._declared.get(plugin, _Declared()).permissions
+        declared = self._of(plugin).permissions
         if not self._covered(permission, declared):
             raise UsageError(
                 f"{plugin} does not declare the permission {permission}, so it cannot be granted",
@@ -166,18 +212,31 @@ class Grants:
                 if each.outcome != decision.outcome and (lifted or self._covers(permission, each.permission)):
                     self._forget(plugin, each)
             if decision.scope == "always":
-                row = (plugin, str(permission), decision.outcome)
-                database.execute("INSERT OR REPLACE INTO grants (plugin, permission, outcome) VALUES (?, ?, ?)", row)
+                row = self._key(plugin) | {"permission": str(permission), "outcome": decision.outcome}
+                database.execute(
+                    "INSERT OR REPLACE INTO grants (plugin, distribution, origin, permission, outcome) "
+                    "VALUES (:plugin, :distribution, :origin, :permission, :outcome)",
+                    row,
+                )
             self._log.record(plugin, str(permission), recorded, version=self.version(plugin), scope=decision.scope)
             if decision.scope == "session":
                 self._session.setdefault(plugin, []).append(decision)
 
     def _forget(self, plugin: str, decision: Decision) -> None:
         if decision.scope == "always":
-            row = (plugin, str(decision.permission))
-            self._database.execute("DELETE FROM grants WHERE plugin = ? AND permission = ?", row)
+            row = self._key(plugin) | {"permission": str(decision.permission)}
+            self._database.execute(
+                f"DELETE FROM grants WHERE ({_ITS_OWN} OR {_UNBOUND}) AND permission = :permission", row
+            )
         else:
             self._session[plugin].remove(decision)
+
+    def _of(self, plugin: str) -> _Declared:
+        return self._declared.get(plugin, _Declared())
+
+    def _key(self, plugin: str) -> dict[str, str]:
+        source = self._of(plugin).source
+        return {"plugin": plugin, "distribution": source.distribution, "origin": source.origin}
 
     def _covers(self, granted: Permission, asked: Permission) -> bool:
         return granted.covers(asked, workspace=self._workspace)

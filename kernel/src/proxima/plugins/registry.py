@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,6 +25,8 @@ from proxima.plugins.first_party import is_first_party
 from proxima.plugins.manifest import Contribution, Manifest, read_manifest
 from proxima.plugins.scan import FoundPlugin, manifest_path, read_header, scan
 from proxima.plugins.state import PluginState
+
+REMOVE_ONE = f"uninstall the one that should not be there: `{sys.executable} -m pip uninstall NAME`"
 
 
 class State(StrEnum):
@@ -83,6 +86,9 @@ class PluginRecord:
             case State.INCOMPATIBLE:
                 hint = f"install a version of {self.id} made for this kernel"
                 return PluginIncompatibleError(f"plugin {self.id} {self.reason}", hint=hint, plugin=self.id)
+            case State.BROKEN if self.found and self.found.contested:
+                message = f"plugin {self.id} is not run: {self.found.contested}"
+                return PluginBrokenError(message, hint=REMOVE_ONE, plugin=self.id)
             case State.BROKEN:
                 hint = f"see `proxima plugin info {self.id}`; once it is mended: `proxima plugin enable {self.id}`"
                 return PluginBrokenError(f"plugin {self.id} is broken: {self.reason}", hint=hint, plugin=self.id)
@@ -110,7 +116,9 @@ class PluginRegistry:
     def records(self) -> dict[str, PluginRecord]:
         """Every plugin by id, in order of id."""
         disabled, quarantined = self.state.disabled(), self.state.quarantined()
-        found = {p.id: p for p in scan(self.path) if not p.shadowed_by}
+        found: dict[str, FoundPlugin] = {}
+        for plugin in scan(self.path):
+            found.setdefault(plugin.id, plugin)
         records = {
             plugin_id: self.judge(found[plugin_id], plugin_id in disabled, plugin_id in quarantined)
             for plugin_id in sorted(found)
@@ -216,7 +224,9 @@ class PluginRegistry:
             record.state = State.INCOMPATIBLE if reason else State.BROKEN
             record.reason = reason or str(error)
             return record
-        if disabled:
+        if found.contested:
+            record.state, record.reason = State.BROKEN, found.contested
+        elif disabled:
             record.state, record.reason = State.DISABLED, "turned off"
         elif quarantined and (failure := self.state.quarantine_of(found.id)) and failure[0] == fingerprint(found):
             record.state = State.BROKEN

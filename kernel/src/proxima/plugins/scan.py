@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 import sys
 
+from proxima.plugins.first_party import IDS as FIRST_PARTY
+from proxima.plugins.first_party import is_first_party
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,10 +35,10 @@ class FoundPlugin:
         version: The distribution's version.
         base: The ``sys.path`` entry that holds its metadata.
         origin: ``environment``: put there by the user with pip or uv.
-        shadowed_by: The distribution that has the same id and goes before this one, else empty.
+        contested: Why it may not have its id, and so does not run; else empty.
     """
 
-    __slots__ = ("base", "distribution", "id", "origin", "shadowed_by", "target", "version")
+    __slots__ = ("base", "contested", "distribution", "id", "origin", "target", "version")
 
     def __init__(self, name: str, target: str, distribution: str, version: str, base: str) -> None:
         self.id = name
@@ -44,7 +47,7 @@ class FoundPlugin:
         self.version = version
         self.base = base
         self.origin = "environment"
-        self.shadowed_by = ""
+        self.contested = ""
 
     @property
     def module(self) -> str:
@@ -106,9 +109,10 @@ def entry_points(text: str) -> list[tuple[str, str]]:
 
 
 def scan(path: Iterable[str] | None = None) -> list[FoundPlugin]:
-    """Every plugin on the path, sorted by id.
+    """Every plugin on the path, sorted by id; of one id the one that may have it first.
 
-    Where two distributions claim an id, ``proxima-ID`` has it, else the first on the path.
+    Where two distributions claim an id neither has it, for what the user granted or trusted was meant for one of them.
+    A first-party plugin's id is its own distribution's alone.
 
     Args:
         path: Directories to look in; ``sys.path`` by default.
@@ -130,15 +134,22 @@ def scan(path: Iterable[str] | None = None) -> list[FoundPlugin]:
             if distribution in seen_distributions:
                 continue
             seen_distributions.add(distribution)
-            found.extend(FoundPlugin(n, v, distribution, version, base) for n, v in entry_points(text))
-    found.sort(key=lambda plugin: (plugin.id, plugin.distribution != f"proxima-{plugin.id}"))
-    owner: FoundPlugin | None = None
+            found.extend(FoundPlugin(n, v, distribution, version, base) for n, v in dict(entry_points(text)).items())
+    found.sort(key=lambda plugin: (plugin.id, not is_first_party(plugin.id, plugin.distribution)))
+    before: FoundPlugin | None = None
     for plugin in found:
-        if owner and owner.id == plugin.id:
-            plugin.shadowed_by = owner.distribution
-        else:
-            owner = plugin
+        if plugin.id in FIRST_PARTY:
+            if not is_first_party(plugin.id, plugin.distribution):
+                plugin.contested = f"only proxima-{plugin.id} may have this name, and {_place(plugin)} claims it"
+        elif before and before.id == plugin.id:
+            plugin.contested = f"two distributions claim this name: {_place(before)} and {_place(plugin)}"
+            before.contested = before.contested or plugin.contested
+        before = plugin
     return found
+
+
+def _place(plugin: FoundPlugin) -> str:
+    return f"{plugin.distribution} {plugin.version} in {plugin.base}"
 
 
 def manifest_path(plugin: FoundPlugin) -> str | None:

@@ -61,8 +61,12 @@ class Brokers:
             peer.serve(method, self._answering(plugin, method), takes=takes)
 
     def ended(self, plugin: str) -> None:
-        """End what a worker left open."""
+        """End what a worker left open, and write down what it did that was only counted."""
         self._network.close(plugin)
+        try:
+            self._kernel.permissions.audit.settle()
+        except StorageError as error:
+            self._kernel.warn(f"what {plugin} used last could not be recorded: {error}")
 
     def revoked(self, plugin: str, permission: Permission) -> None:
         """End what the plugin has open under a permission that was taken back."""
