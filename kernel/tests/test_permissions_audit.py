@@ -9,7 +9,7 @@ import pytest
 from proxima.errors import StorageError
 from proxima.paths import Paths
 from proxima.permissions import AuditLog, audit, open_permissions
-from proxima.permissions.audit import MAX_TEXT, AuditRecord
+from proxima.permissions.audit import MAX_TEXT, REMOVED, AuditRecord
 from proxima.permissions.ration import BURST, COUNTED_SECONDS, MAX_KINDS, PER_SECOND, Ration
 
 
@@ -136,8 +136,8 @@ def test_the_first_of_each_kind_then_a_few_a_second_then_a_count():
     assert [each.target for each in written] == [str(number) for number in range(BURST)]
     assert ration.take(row("network:b.example"), 0.0) == [row("network:b.example")]
     assert ration.take(row("network:b.example:80"), 0.0) == []
-    assert ration.take(row("file_read:/home/ann/.ssh/id"), 0.0) == [row("file_read:/home/ann/.ssh/id")]
-    assert ration.take(row("file_read:/home/ann/.ssh/key"), 0.0) == []
+    assert ration.take(row("file_read:/srv/ann/.ssh/id"), 0.0) == [row("file_read:/srv/ann/.ssh/id")]
+    assert ration.take(row("file_read:/srv/ann/.ssh/key"), 0.0) == []
     (other,) = ration.take(row("network:a.example", plugin="other"), 0.0)
     assert other.plugin == "other"
     (used,) = ration.take(row("network:a.example", outcome="used"), 0.0)
@@ -146,7 +146,7 @@ def test_the_first_of_each_kind_then_a_few_a_second_then_a_count():
     assert [each.target for each in ration.take(row("network:a.example", "later"), later)] == ["later"]
     assert ration.take(row("network:a.example", "last"), later) == []
     left = {each.permission: (each.count, each.target) for each in ration.rest()}
-    assert left == {"network:a.example": (1000 - BURST + 2, "last"), "file_read:/home/ann/.ssh/key": (1, None)}
+    assert left == {"network:a.example": (1000 - BURST + 2, "last"), "file_read:/srv/ann/.ssh/key": (1, None)}
     assert ration.rest() == []
 
 
@@ -163,10 +163,7 @@ def test_a_plugin_that_makes_up_kinds_is_counted_all_the_same():
     ration = Ration()
     written = [each for number in range(10_000) for each in ration.take(row(f"file_read:/{number}"), 0.0)]
     assert len(written) == MAX_KINDS
-    written = [each for number in range(10_000) for each in ration.take(row(f"a{number}.run"), 0.0)]
-    assert written == []
-    assert sum(each.count for each in ration.rest()) == 20_000 - MAX_KINDS
-    assert not ration.rest()
+    assert sum(each.count for each in ration.rest()) == 10_000 - MAX_KINDS
 
 
 def test_a_count_that_cannot_be_written_is_not_lost(database, log):
@@ -192,11 +189,10 @@ def test_the_log_is_bounded_and_a_noisy_plugin_pays_for_it(log, database, monkey
     assert len(rows) <= 2000 + 256 + 4
     assert [each.outcome for each in rows[::-1]][:4] == ["used", "granted", "denied", "revoked"]
     assert rows[0].target == "5999"
-    removed = [each for each in rows if each.outcome == "removed"]
-    assert {each.plugin for each in removed} == {"noisy"}
-    kept = [int(each.target) for each in rows if each.outcome == "blocked"][::-1]
+    (removed,) = [each for each in rows if each.permission == REMOVED]
+    kept = [int(each.target) for each in rows if each.outcome == "blocked" and each != removed][::-1]
     assert kept == list(range(kept[0], 6000))
-    assert sum(each.count for each in removed) == kept[0]
+    assert (removed.plugin, removed.outcome, removed.count) == ("noisy", "blocked", kept[0])
 
 
 @pytest.mark.parametrize("outcome", ["granted", "denied", "revoked"])

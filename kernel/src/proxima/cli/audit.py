@@ -101,8 +101,6 @@ def _canonical(text: str) -> str:
 def _acts(record: AuditRecord) -> str:
     """What it was for, and how many more of its kind the row stands for."""
     target = record.target or ""
-    if record.outcome == "removed":
-        return f"{record.count} of {target}"
     return target if record.count == 1 else f"{target} and {record.count - 1} more like it".lstrip()
 
 

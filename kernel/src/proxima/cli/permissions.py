@@ -8,6 +8,7 @@ from typing import Any
 from proxima.cli.output import clean, print_json, table
 from proxima.errors import UsageError
 from proxima.kernel import Kernel
+from proxima.plugins.registry import PluginRecord
 
 SUMMARY = "what a plugin may do; grant, revoke or reset a permission"
 
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
         grants.grant(record.id, permission)
     elif permission is not None:
         grants.revoke(record.id, permission)
-    shown = _rows(kernel, record.id, record.manifest.permissions if record.manifest else ())
+    shown = rows_of(kernel, record)
     if args.json:
         print_json({"plugin": record.id, "permissions": shown})
     elif shown:
@@ -58,26 +59,26 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
     return 0
 
 
-def _rows(kernel: Kernel, plugin: str, declared: tuple[str, ...]) -> list[dict[str, Any]]:
+def rows_of(kernel: Kernel, record: PluginRecord) -> list[dict[str, Any]]:
     """What the manifest declares and what holds for each, then decisions about something narrower."""
     from proxima.permissions import Permission
 
     grants = kernel.permissions.grants
     rows: dict[str, dict[str, Any]] = {}
-    for text in declared:
+    for text in record.manifest.permissions if record.manifest else ():
         try:
             permission = Permission.parse(text)
         except UsageError as error:
             rows[text] = _row(text, "refused", "", str(error), declared=True)
             continue
-        decision = grants.check(plugin, permission)
+        decision = grants.check(record.id, permission)
         rows[str(permission)] = _row(
             str(permission), decision.outcome, permission.risk, permission.describe(), declared=True
         )
-    for decision in grants.decisions(plugin):
+    for decision in grants.decisions(record.id):
         permission = decision.permission
         if str(permission) not in rows:
-            state = decision.outcome if grants.check(plugin, permission).outcome != "undeclared" else "not declared"
+            state = decision.outcome if grants.check(record.id, permission).outcome != "undeclared" else "not declared"
             rows[str(permission)] = _row(str(permission), state, permission.risk, permission.describe(), declared=False)
     return list(rows.values())
 

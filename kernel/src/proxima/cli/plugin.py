@@ -9,7 +9,6 @@ from proxima.cli import bisect
 from proxima.cli import permissions as plugin_permissions
 from proxima.cli.output import clean, print_json, table
 from proxima.cli.plugin_list import row_of, show
-from proxima.errors import UsageError
 from proxima.kernel import Kernel
 from proxima.plugins.registry import PluginRecord
 
@@ -124,19 +123,6 @@ def _as_dict(kernel: Kernel, record: PluginRecord) -> dict[str, Any]:
             {"kind": c.kind, "name": c.name, "class": c.target, "description": c.description}
             for c in (manifest.contributions if manifest else ())
         ],
-        "permissions": [_permission(kernel, record, text) for text in (manifest.permissions if manifest else ())],
+        "permissions": plugin_permissions.rows_of(kernel, record),
         "traceback": record.traceback,
     }
-
-
-def _permission(kernel: Kernel, record: PluginRecord, text: str) -> dict[str, str]:
-    from proxima.permissions import Permission
-
-    try:
-        permission = Permission.parse(text)
-    except UsageError as error:
-        return {"permission": text, "state": "refused", "meaning": str(error)}
-    if record.error() is not None:
-        return {"permission": text, "state": "not in use", "meaning": permission.describe()}
-    decision = kernel.permissions.grants.check(record.id, permission)
-    return {"permission": text, "state": decision.outcome, "meaning": permission.describe()}

@@ -38,38 +38,17 @@ BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 """
 
 _COLUMNS = "time, plugin, version, permission, target, outcome, scope, process_id, run_id"
-_PASSING = "(outcome IN ('used', 'blocked', 'removed') OR (outcome = 'denied' AND scope <> 'always'))"
+_OLD_PASSING = "(OLD.outcome IN ('used', 'blocked') OR (OLD.outcome = 'denied' AND OLD.scope IS 'session'))"
+_PASSING = _OLD_PASSING.replace("OLD.", "")
 _NEWEST = 100
 
 # What passes may be removed, but not the newest rows, and never a decision that holds for good.
 COUNTS = f"""
 DROP TRIGGER audit_keeps_rows;
-DROP TRIGGER audit_keeps_values;
-DROP TRIGGER audit_keeps_ids;
-ALTER TABLE audit RENAME TO audit_1;
-CREATE TABLE audit (
-    id INTEGER PRIMARY KEY,
-    time REAL NOT NULL,
-    plugin TEXT NOT NULL,
-    version TEXT NOT NULL,
-    permission TEXT NOT NULL,
-    target TEXT,
-    outcome TEXT NOT NULL CHECK (outcome IN ('granted', 'denied', 'revoked', 'used', 'blocked', 'removed')),
-    scope TEXT CHECK (scope IN ('once', 'session', 'always')),
-    process_id INTEGER NOT NULL,
-    run_id TEXT,
-    count INTEGER NOT NULL DEFAULT 1 CHECK (count > 0)
-);
-INSERT INTO audit (id, {_COLUMNS}) SELECT id, {_COLUMNS} FROM audit_1;
-DROP TABLE audit_1;
+ALTER TABLE audit ADD COLUMN count INTEGER NOT NULL DEFAULT 1;
 CREATE TRIGGER audit_keeps_rows BEFORE DELETE ON audit
-WHEN OLD.outcome IN ('granted', 'revoked') OR (OLD.outcome = 'denied' AND OLD.scope IS 'always')
-    OR OLD.id > (SELECT max(id) FROM audit) - {_NEWEST}
+WHEN NOT {_OLD_PASSING} OR OLD.id > (SELECT max(id) FROM audit) - {_NEWEST}
 BEGIN SELECT RAISE(ABORT, 'the audit log is append-only: decisions and its newest rows stay'); END;
-CREATE TRIGGER audit_keeps_values BEFORE UPDATE ON audit
-BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
-CREATE TRIGGER audit_keeps_ids BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
-BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 """
 
 MAX_TEXT = 256
@@ -79,9 +58,10 @@ MAX_ROWS = 20_000
 """Of uses and denials, in the whole log: some 5 MB. What is above that is removed at every `_CHECKED_EVERY`th row."""
 
 _CHECKED_EVERY = 256
+REMOVED = "*"
+"""The permission of a row that stands for those of a plugin that were removed."""
 
-OUTCOMES = ("granted", "denied", "revoked", "used", "blocked", "removed")
-_RATIONED = ("used", "blocked")
+OUTCOMES = ("granted", "denied", "revoked", "used", "blocked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +72,7 @@ class AuditRecord:
         time: Seconds since the epoch.
         version: The plugin's version then, or empty.
         target: What it was used on; from a plugin, so neutralise terminal escapes where it is shown.
-        outcome: The decisions `granted`, `denied`, `revoked` (a decision taken back); the uses `used` and `blocked`;
-            `removed`: of so many older uses and denials the rows were removed.
+        outcome: The decisions `granted`, `denied`, `revoked` (a decision taken back); the uses `used` and `blocked`.
         scope: `once`, `session` or `always`, where one applies.
         count: How many times; above 1, the row is the last of so many that have no row of their own.
     """
@@ -137,7 +116,7 @@ class AuditLog:
         row = AuditRecord(
             time.time(), plugin, version, _storable(permission), target, outcome, scope, os.getpid(), run_id
         )
-        self._write(self._ration.take(row, time.monotonic()) if outcome in _RATIONED else [row])
+        self._write(self._ration.take(row, time.monotonic()) if outcome in ("used", "blocked") else [row])
 
     def settle(self) -> None:
         """Write what was only counted so far.
@@ -211,10 +190,12 @@ def _rotate(database: Database) -> None:
         its = f"FROM audit WHERE plugin = :plugin AND {_PASSING}"
         oldest = f"{its} AND id <= (SELECT id {its} ORDER BY id DESC LIMIT 1 OFFSET :share)"
         values = {"plugin": plugin, "share": share}
-        (acts,) = database.execute(f"SELECT sum(count) {oldest}", values).fetchone()
+        removed = database.execute(f"SELECT outcome, sum(count) {oldest} GROUP BY outcome", values).fetchall()
         database.execute(f"DELETE {oldest}", values)
-        said = "its oldest uses and denials, to keep the log small"
-        _insert(database, AuditRecord(time.time(), plugin, "", "audit", said, "removed", None, os.getpid(), None, acts))
+        for outcome, acts in removed:
+            scope, said = "session" if outcome == "denied" else None, "the oldest, removed"
+            row = AuditRecord(time.time(), plugin, "", REMOVED, said, outcome, scope, os.getpid(), None, acts)
+            _insert(database, row)
 
 
 def _storable(text: str) -> str:

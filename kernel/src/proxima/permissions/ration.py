@@ -17,7 +17,6 @@ MAX_KINDS = 64
 COUNTED_SECONDS = 5.0
 """How long a count waits for more of its kind before it is written."""
 
-_MAX_COUNTS = 32
 _PREFIX_PARTS, _MAX_PREFIX = 4, 120
 
 
@@ -68,7 +67,7 @@ class Ration:
     def leave_out(self, row: AuditRecord, now: float) -> None:
         """Count a row among those of its plugin, outcome and permission; the last one stands for them all."""
         with self._lock:
-            key = self._key(row)
+            key = row.plugin, row.outcome, row.permission.partition(":")[0]
             since, before = self._counted.get(key, (now, None))
             self._counted[key] = since, replace(row, count=row.count + (before.count if before else 0))
 
@@ -78,10 +77,6 @@ class Ration:
             rows = [row for _, row in self._counted.values()]
             self._counted.clear()
             return rows
-
-    def _key(self, row: AuditRecord) -> tuple[str, str, str]:
-        key = (row.plugin, row.outcome, row.permission.partition(":")[0])
-        return key if key in self._counted or len(self._counted) < _MAX_COUNTS else (row.plugin, row.outcome, "")
 
 
 def kind_of(row: AuditRecord) -> str:
