@@ -162,3 +162,23 @@ def test_the_first_line_that_the_compiler_writes_is_what_the_whole_manifest_says
     manifest = read_manifest(path)
     assert read_header(path) == (manifest.fits, "commands")
     assert compiled_text(check_manifest(workshop.manifest("tea", **ranges), source="x")).splitlines()[0].endswith(",")
+
+
+def test_how_a_plugin_would_run_is_shown_and_where_it_cannot_why(workshop, monkeypatch):
+    from proxima.sandbox.probe import probe
+
+    monkeypatch.delenv("PROXIMA_SETTING__ISOLATION__DEFAULT")
+    monkeypatch.setenv("PROXIMA_SETTING__ISOLATION__ALLOW_TIER_C", "true")
+    monkeypatch.setenv("COLUMNS", "300")
+    tier = probe().tier
+    tool = {"name": "sugar", "class": "plug_sugar.Act", "description": "Sweetens"}
+    workshop.lay_out("tea")
+    workshop.lay_out("sugar", type="tool", entry_points={"tools": [tool]})
+    rows = {row["name"]: (row["isolation"], row["tier"]) for row in workshop.json("plugin", "list")}
+    why = "plugin tea contributes commands, which cannot run in a worker"
+    assert rows["tea"] == (f"not at all: {why}", None)
+    assert rows["sugar"] == (f"worker, tier {tier}", tier)
+    assert rows["execution"] == ("in-process", None)
+    lines = {line.split()[0]: line for line in workshop.main("plugin", "list", "--long")[1].splitlines()}
+    assert lines["tea"].split("not at all")[1].strip() == why
+    assert f"  worker, tier {tier}  " in lines["sugar"]

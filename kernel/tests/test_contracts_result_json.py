@@ -37,6 +37,7 @@ def full(precision: str = "double", **fields) -> RunResult:
         "versions": {"engine": "1"},
         "id": "abc",
         "notes": ("A note.",),
+        "tier": "B",
         "circuit": CircuitInfo("bell", 2, 2, 4, 3, "ff"),
         "selection": Selection("x", "why", (Candidate("x", True, "r", 0.1, 8, "m"), Candidate("y", False, "no"))),
     }
@@ -68,8 +69,10 @@ def test_an_absent_part_stays_absent():
     bare = RunResult(backend="x", method="m", precision="single", shots=None, seed=0)
     data = result_to_dict(bare)
     assert (data["counts"], data["results"], data["circuit"], data["selection"]) == (None, {}, None, None)
+    del data["tier"]  # as in records from before there was one
     back = result_from_dict(data)
     assert back.statevector is None
+    assert back.tier is None
     assert back.counts is None
 
 
@@ -92,7 +95,10 @@ def test_damaged_data_is_refused_and_never_crashes(field, value):
         assert isinstance(result_from_dict(data), RunResult)
 
 
-@pytest.mark.parametrize("data", [{}, {"results": {}}, {**result_to_dict(full()), "precision": "half"}])
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"results": {}}, {**result_to_dict(full()), "precision": "half"}, {**result_to_dict(full()), "tier": "Z"}],
+)
 def test_what_is_no_result_is_refused(data):
     with pytest.raises(UsageError, match="not a stored result"):
         result_from_dict(data)

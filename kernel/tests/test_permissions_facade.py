@@ -6,7 +6,7 @@ import pytest
 from proxima.errors import PermissionDeniedError, StorageError
 from proxima.events import EventBus, PermissionUsed
 from proxima.paths import Paths
-from proxima.permissions import Permission, Permissions
+from proxima.permissions import Permissions
 from proxima.permissions.facade import MAX_DENIALS
 
 DECLARED = ("network", "file_read", "execute_circuits", "terminal.run:git *")
@@ -88,7 +88,7 @@ def test_deny_names_the_permission_and_how_to_grant_it_and_does_not_ask_again(ma
     for _ in range(2):
         with pytest.raises(PermissionDeniedError, match=r"plug was denied network:a\.example on x") as caught:
             permissions.use("plug", "network:a.example", target="x")
-        assert "`proxima plugin permissions plug grant network:a.example`, or run this again" in caught.value.hint
+        assert caught.value.hint == "To allow it: `proxima plugin permissions plug grant network:a.example`."
         assert caught.value.plugin == "plug"
         assert caught.value.exit_code == 4
     assert len(user.requests) == 1
@@ -190,15 +190,6 @@ def test_a_damaged_database_grants_nothing_and_is_kept(make, paths, tmp_path):
     with pytest.raises(PermissionDeniedError):
         again.use("plug", "network:a.example")
     assert len(user.requests) == 1
-
-
-def test_what_was_revoked_is_not_asked_about_so_the_hint_names_the_command_alone(make):
-    permissions, user = make()
-    permissions.grants.revoke("plug", Permission.parse("network"))
-    with pytest.raises(PermissionDeniedError) as caught:
-        permissions.use("plug", "network:a.example")
-    assert caught.value.hint == "To allow it: `proxima plugin permissions plug grant network:a.example`."
-    assert user.requests == []
 
 
 def test_a_plugin_cannot_wear_the_user_down_with_ever_new_questions(make):

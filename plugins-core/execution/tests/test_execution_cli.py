@@ -33,7 +33,7 @@ def test_run_prints_the_promised_object(bell_file, capsys):
     assert code == 0
     assert list(data) == [
         "id", "circuit", "backend", "method", "selection", "shots", "seed", "precision", "counts", "results",
-        "error_bound", "timings", "peak_rss_bytes", "versions", "notes",
+        "error_bound", "timings", "peak_rss_bytes", "versions", "notes", "tier",
     ]  # fmt: skip
     assert set(data["circuit"]) == {"name", "num_qubits", "num_clbits", "num_operations", "depth", "hash"}
     assert set(data["selection"]) == {"chosen", "reason", "candidates"}

@@ -67,10 +67,11 @@ def _list(args: argparse.Namespace, kernel: Kernel) -> int:
     if args.json:
         print_json([_as_dict(kernel, record) for record in records])
     elif args.long:
-        rows = [
-            (*row_of(r), kernel.isolation.place(r), r.reason or (r.manifest.description if r.manifest else ""))
-            for r in records
-        ]
+        rows = []
+        for record in records:
+            place, _, why = kernel.isolation.place(record).partition(": ")
+            about = record.reason or why or (record.manifest.description if record.manifest else "")
+            rows.append((*row_of(record), place, about))
         print(table(("NAME", "VERSION", "STATE", "CONTRIBUTES", "RUNS", "ABOUT"), rows))
     else:
         contested = [f"{r.id}: {r.found.contested}" for r in records if r.found and r.found.contested]
@@ -118,6 +119,7 @@ def _as_dict(kernel: Kernel, record: PluginRecord) -> dict[str, Any]:
         "location": found.base if found else "",
         "first_party": record.first_party,
         "isolation": kernel.isolation.place(record),
+        "tier": kernel.isolation.tier(record),
         "fits": manifest.fits if manifest else "",
         "contributions": [
             {"kind": c.kind, "name": c.name, "class": c.target, "description": c.description}

@@ -101,6 +101,7 @@ class RunResult:
         id: The record's id once it is stored, else empty.
         notes: What the user should know, in sentences.
         circuit, selection: What was run, and why there; filled in by the execution service.
+        tier: The isolation tier of the worker that the backend ran in, filled in by the kernel; ``None``: in-process.
     """
 
     backend: str
@@ -122,6 +123,7 @@ class RunResult:
     notes: tuple[str, ...] = ()
     circuit: CircuitInfo | None = None
     selection: Selection | None = None
+    tier: Literal["A", "B", "C"] | None = None
 
     def _repr_html_(self) -> str:
         """A histogram of the counts, for notebooks."""

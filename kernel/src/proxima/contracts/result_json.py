@@ -58,6 +58,7 @@ def result_to_dict(result: RunResult) -> dict[str, Any]:
         "peak_rss_bytes": result.peak_rss_bytes,
         "versions": dict(result.versions),
         "notes": list(result.notes),
+        "tier": result.tier,
     }
 
 
@@ -99,8 +100,8 @@ def result_from_dict(data: Mapping[str, Any]) -> RunResult:
     try:
         results = data["results"]
         complex_type = np.complex64 if data["precision"] == "single" else np.complex128
-        if data["precision"] not in ("single", "double"):
-            raise ValueError(f"precision {data['precision']!r}")
+        if data["precision"] not in ("single", "double") or data.get("tier") not in (None, "A", "B", "C"):
+            raise ValueError(f"precision {data['precision']!r}, tier {data.get('tier')!r}")
         samples = results.get("samples")
         bound, circuit, selection = data["error_bound"], data["circuit"], data["selection"]
         return RunResult(
@@ -121,6 +122,7 @@ def result_from_dict(data: Mapping[str, Any]) -> RunResult:
             versions=dict(data["versions"]),
             id=str(data["id"]),
             notes=tuple(data["notes"]),
+            tier=data.get("tier"),
             circuit=None if circuit is None else CircuitInfo(**circuit),
             selection=None
             if selection is None

@@ -109,18 +109,11 @@ class TerminalConsent:
         self._out.flush()
 
 
-def how_to_grant(plugin: str, permission: Permission, *, ask: bool = True) -> str:
-    """What the user can do about a denial.
-
-    Args:
-        plugin: Its id.
-        permission: What it was denied.
-        ask: Whether the question would come again in a terminal; it does not where the user has denied it for good.
-    """
+def how_to_grant(plugin: str, permission: Permission) -> str:
+    """The command that lifts a denial, as a sentence."""
     import shlex
 
-    how = f"To allow it: `proxima plugin permissions {plugin} grant {shown(shlex.quote(str(permission)))}`"
-    return f"{how}, or run this again in a terminal and answer the question." if ask else f"{how}."
+    return f"To allow it: `proxima plugin permissions {plugin} grant {shown(shlex.quote(str(permission)))}`."
 
 
 def shown(text: str) -> str:

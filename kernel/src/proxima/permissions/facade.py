@@ -132,8 +132,7 @@ class Permissions:
                 denial = PermissionDeniedError(message, hint=hint, plugin=plugin_id)
             elif not decision.granted:
                 message = f"{plugin_id} was denied {asked}{on}: {asked.describe()}"
-                hint = how_to_grant(plugin_id, asked, ask=scope != "always")
-                denial = PermissionDeniedError(message, hint=hint, plugin=plugin_id)
+                denial = PermissionDeniedError(message, hint=how_to_grant(plugin_id, asked), plugin=plugin_id)
         self._record(plugin_id, str(asked or permission), "blocked" if denial else "used", target, scope, run_id)
         if denial:
             raise denial

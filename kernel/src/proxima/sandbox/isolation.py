@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from proxima.permissions import Permissions
     from proxima.plugins.registry import PluginRecord, PluginRegistry
     from proxima.sandbox.brokers import Brokers
-    from proxima.sandbox.policy import Limits
+    from proxima.sandbox.errors import SandboxError
+    from proxima.sandbox.policy import Limits, Tier
     from proxima.sandbox.probe import HostSupport
     from proxima.sandbox.supervisor import Supervisor
     from proxima.settings import Settings
@@ -128,10 +129,17 @@ class Isolation:
             ended=brokers.ended,
         )
 
+    def tier(self, record: PluginRecord) -> Tier | None:
+        """The tier of the worker that the plugin runs in, or would; ``None`` for one that runs in-process or not."""
+        worker = place_of(record, self._settings) == "worker"
+        return self.host.tier if worker and self._refusal(record) is None else None
+
     def place(self, record: PluginRecord) -> str:
-        """Where the plugin runs, in words: ``in-process``, or ``worker, tier A``."""
-        place = place_of(record, self._settings)
-        return f"worker, tier {self.host.tier}" if place == "worker" else place
+        """Where the plugin runs, in words: ``in-process``, ``worker, tier A``, or ``not at all: `` and why."""
+        if place_of(record, self._settings) == "in-process":
+            return "in-process"
+        refusal = self._refusal(record)
+        return f"not at all: {refusal}" if refusal else f"worker, tier {self.host.tier}"
 
     def plugin(self, record: PluginRecord) -> object:
         """The plugin object of a sandboxed plugin, whose worker is started.
@@ -140,26 +148,32 @@ class Isolation:
             SandboxError: It contributes what can only run in-process, or this host enforces too little.
             PluginError: Its worker could not be started.
         """
-        from proxima.sandbox.errors import SandboxError
-        from proxima.sandbox.interfaces import INTERFACES
         from proxima.sandbox.proxies import stand_in
 
-        assert record.manifest is not None
-        outside = sorted({c.kind for c in record.manifest.contributions} - set(INTERFACES))
+        if refusal := self._refusal(record):
+            raise refusal
+        return stand_in(lambda: self.supervisor.worker(record))
+
+    def _refusal(self, record: PluginRecord) -> SandboxError | None:
+        """Why the plugin cannot run in a worker."""
+        from proxima.sandbox.errors import SandboxError
+        from proxima.sandbox.interfaces import INTERFACES
+
+        outside = sorted({c.kind for c in record.manifest.contributions} - set(INTERFACES)) if record.manifest else ()
         if outside:
-            raise SandboxError(
+            return SandboxError(
                 f"plugin {record.id} contributes {', '.join(outside).replace('_', ' ')}, which cannot run in a worker",
                 hint=f'if you trust it as you trust Proxima itself, set isolation.{record.id} = "in-process"',
                 plugin=record.id,
             )
         if self.host.tier == "C" and _said(self._settings, "isolation", "allow_tier_c") is not True:
-            raise SandboxError(
+            return SandboxError(
                 f"plugin {record.id} is not started: this host cannot hold it to its permissions "
                 f"({'; '.join(self.host.reasons)})",
                 hint="`proxima doctor` says what to do; isolation.allow_tier_c = true starts it without protection",
                 plugin=record.id,
             )
-        return stand_in(lambda: self.supervisor.worker(record))
+        return None
 
     def close(self) -> None:
         """Ends every worker."""

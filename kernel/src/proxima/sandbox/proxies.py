@@ -98,7 +98,7 @@ class BackendProxy(Proxy, Backend):
         return self._kept(handle.worker, request, "bind", {"plan": handle.number, "request": request})
 
     def run(self, plan: Plan, context: RunContext) -> RunResult:
-        """See `Backend.run`; the result tells the isolation tier in its notes."""
+        """See `Backend.run`; the result tells the worker's isolation tier."""
         context.check()
         handle = self._handle(plan)
         if not handle.worker.alive:
@@ -125,7 +125,7 @@ class BackendProxy(Proxy, Backend):
             # A bug in the plugin, whose process lives on: for the caller the engine failed.
             raise RunError(error.message, hint=error.hint, plugin=error.plugin) from error
         _check_result(result, plan.request, worker)
-        return replace(result, notes=(*result.notes, f"ran in a worker at isolation tier {worker.tier}"))
+        return replace(result, tier=worker.tier)  # whatever it says itself
 
     def _handle(self, plan: Plan) -> PlanHandle:
         if not isinstance(plan.native, PlanHandle):

@@ -124,6 +124,7 @@ def _show(record: RunRecord, as_json: bool) -> int:
         ("circuit", f"{record.circuit.name or record.source or 'circuit'}, {record.circuit.num_qubits} qubits"),
         ("source", record.source),
         ("backend", f"{result.backend} ({result.method}, {result.precision} precision)"),
+        ("ran", f"in a worker at tier {result.tier}" if result.tier else ""),
         ("why", result.selection.reason if result.selection else ""),
         ("noise", str(record.options.noise or "")),
         ("shots", "" if result.shots is None else result.shots),

@@ -86,7 +86,8 @@ def _show(circuit: Circuit, result: RunResult) -> None:
     name = circuit.name or "circuit"
     shots = f", {result.shots} shots" if result.shots else ""
     print(wrap(f"{name}: {circuit.num_qubits} qubits, {len(circuit)} operations, depth {circuit.depth}"))
-    print(wrap(f"{result.backend} ({result.method}, {result.precision} precision{shots}, seed {result.seed})"))
+    worker = f", in a worker at tier {result.tier}" if result.tier else ""
+    print(wrap(f"{result.backend} ({result.method}, {result.precision} precision{shots}, seed {result.seed}){worker}"))
     if result.selection is not None and result.selection.reason:
         print(wrap(f"chosen: {result.selection.reason}"))
     for note in result.notes:
