@@ -89,7 +89,7 @@ FAULTS: dict[str, tuple[str, type[ProximaError], str]] = {
     "makes_a_32_bit_system_call": (
         (
             "import mmap\n"
-            "    page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)\n"
+            "    page = mmap.mmap(-1, 4096, flags=0x22, prot=7)\n"
             "    page.write(bytes.fromhex('b814000000cd80c3'))  # getpid by int 0x80\n"
             "    ctypes.CFUNCTYPE(ctypes.c_long)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()"
         ),

@@ -39,7 +39,7 @@ _CLONE_NEW = 0x7E020080  # namespaces
 _MSG_FASTOPEN = 0x20000000
 _O_ACCMODE, _O_CREAT, _O_TRUNC, _O_TMPFILE = 0o3, 0o100, 0o1000, 0o20000000
 _S_ISUID, _S_ISGID = 0o4000, 0o2000
-_MAP_HUGETLB = 0x40000
+_MAP_TYPE, _MAP_PRIVATE, _MAP_ANONYMOUS, _MAP_HUGETLB = 0xF, 2, 0x20, 0x40000
 
 _FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032, 1033, 1034)  # no F_SETOWN, F_SETSIG, F_SETLEASE, F_NOTIFY
 _IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451, 0x5460)  # TCGETS TIOCGWINSZ FIONREAD FIONBIO FIONCLEX FIOCLEX
@@ -84,7 +84,11 @@ def _template(machine: str, subprocess: bool, any_ioctl: bool) -> bytes:
         "get_robust_list": [[Check(0, (0,))]],
         "open": _opening(1),
         "openat": _opening(2),
-        "mmap": [[Check(3, (0,), _MAP_HUGETLB)]],
+        # Shared memory stays while one page of it is mapped, and RLIMIT_AS counts what is mapped.
+        "mmap": [
+            [Check(3, (0,), _MAP_HUGETLB | _MAP_ANONYMOUS)],
+            [Check(3, (_MAP_PRIVATE,), _MAP_HUGETLB | _MAP_TYPE)],
+        ],
         "pipe2": [[Check(1, (0,), 0o200)]],  # not O_NOTIFICATION_PIPE
         "renameat2": [[Check(4, (0, 1, 2))]],  # not RENAME_WHITEOUT, which makes a device node
         "fcntl": [[Check(1, _FCNTL)]],

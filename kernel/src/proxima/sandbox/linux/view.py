@@ -28,7 +28,8 @@ _CERTIFICATES = (
     "/usr/share/ca-certificates",
 )
 _PROGRAMS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/libexec", "/usr/share", "/usr/local/bin")
-_DEVICES = ("/dev/null", "/dev/full", "/dev/zero", "/dev/random", "/dev/urandom")
+# Not /dev/zero: mapping it shares memory that no limit counts.
+_DEVICES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
 _GPU_DEVICES = ("/dev/nvidia*", "/dev/dri", "/dev/kfd")
 _GPU_FACTS = ("/proc/driver/nvidia", "/sys/class/drm", "/sys/class/kfd", "/sys/bus/pci")
 
