@@ -56,7 +56,9 @@ def ask(machine: str, name: str, *arguments: int, subprocess: bool = False) -> i
 @pytest.mark.parametrize(
     ("name", "allowed", "refused"),
     [
-        ("clone", [(0x3D0F00,), (0x10000,)], [(17,), (0,), (0x10010000,), (0x20010000,), (0x7E010000,), (0x4011,)]),
+        ("clone", [(0x3D0F00,), (0x10400,)],
+         [(17,), (0x10000,), (0,), (0x10010400,), (0x20010400,), (0x7E010400,), (0x4011,)]),
+        ("close_range", [(3, 9, 0), (3, 9, 4)], [(3, 9, 2), (3, 9, 6)]),
         ("kill", [(PID, 9)], [(0, 9), (-1, 9), (-PID, 9), (1, 9), (PID + 1, 0)]),
         ("tgkill", [(PID, PID, 6)], [(1, 1, 6)]),
         ("prlimit64", [(0, 7), (PID, 7)], [(1, 7), (-1, 7)]),

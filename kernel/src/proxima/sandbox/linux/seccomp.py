@@ -15,7 +15,7 @@ from proxima.sandbox.linux.bpf import ALLOW, Check, assemble, error
 from proxima.sandbox.linux.syscalls import AUDIT_ARCH, COMMON_LAST, call, numbers
 
 _PLAIN = """
-read write close lseek readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 dup dup2 dup3 pipe close_range
+read write close lseek readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 dup dup2 dup3 pipe
 fstat stat lstat newfstatat statx access faccessat faccessat2 readlink readlinkat statfs fstatfs getcwd chdir fchdir
 getdents getdents64 mkdir mkdirat rmdir unlink unlinkat rename renameat umask
 ftruncate fallocate fadvise64 fsync fdatasync flock sendfile copy_file_range
@@ -34,7 +34,8 @@ recvfrom recvmsg shutdown getsockname getpeername
 _PROCESSES = "execve fork vfork wait4 waitid kill tgkill tkill setpgid getpgid setsid getsid"
 _ABSENT = "clone3 io_uring_setup io_uring_enter io_uring_register"
 
-_CLONE_THREAD = 0x00010000
+_CLONE_THREAD = 0x00010400  # with CLONE_FILES: each table of descriptors has a limit of its own
+_CLOSE_RANGE_UNSHARE = 2
 _CLONE_NEW = 0x7E020080  # namespaces
 _MSG_FASTOPEN = 0x20000000
 _O_ACCMODE, _O_CREAT, _O_TRUNC, _O_TMPFILE = 0o3, 0o100, 0o1000, 0o20000000
@@ -77,6 +78,7 @@ def _template(machine: str, subprocess: bool, any_ioctl: bool) -> bytes:
     threads = Check(0, (0 if subprocess else _CLONE_THREAD,), (0 if subprocess else _CLONE_THREAD) | _CLONE_NEW)
     checks = {
         "clone": [[threads]],
+        "close_range": [[Check(2, (0,), _CLOSE_RANGE_UNSHARE)]],
         "kill": [[own]],
         "tgkill": [[own]],
         "prlimit64": [[self_]],
