@@ -126,6 +126,7 @@ def test_program_for_a_process_names_no_other(pid: int) -> None:
 def test_calls_libc_replaces_and_calls_unknown_are_absent(machine: str) -> None:
     for name in ("clone3", "io_uring_setup", "io_uring_enter", "io_uring_register"):
         assert ask(machine, name) == ENOSYS
+    assert ask(machine, "fallocate") == error(errno.EOPNOTSUPP)
     program = seccomp.program(machine, PID)
     assert {decide(program, machine, number) for number in range(COMMON_LAST + 1, 600)} == {ENOSYS}
 

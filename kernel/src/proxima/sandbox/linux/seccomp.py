@@ -18,7 +18,7 @@ _PLAIN = """
 read write close lseek readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 dup dup2 dup3 pipe
 fstat stat lstat newfstatat statx access faccessat faccessat2 readlink readlinkat statfs fstatfs getcwd chdir fchdir
 getdents getdents64 mkdir mkdirat rmdir unlink unlinkat rename renameat umask
-ftruncate fallocate fadvise64 fsync fdatasync flock sendfile copy_file_range
+ftruncate fadvise64 fsync fdatasync flock sendfile copy_file_range
 munmap mremap brk mprotect madvise msync mincore mlock munlock
 rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigsuspend rt_sigtimedwait sigaltstack pause restart_syscall
 poll ppoll select pselect6 epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2
@@ -74,6 +74,7 @@ def _template(machine: str, subprocess: bool, any_ioctl: bool) -> bytes:
     plain = _PLAIN.split() + (_PROCESSES.split() if subprocess else []) + (["ioctl"] if any_ioctl else [])
     verdicts = {table[name]: ALLOW for name in plain if name in table}
     verdicts.update((table[name], error(errno.ENOSYS)) for name in _ABSENT.split())
+    verdicts[table["fallocate"]] = error(errno.EOPNOTSUPP)  # it takes a disk at once, beyond RLIMIT_FSIZE too
     own, self_ = Check(0, (_PID,)), Check(0, (0, _PID))
     threads = Check(0, (0 if subprocess else _CLONE_THREAD,), (0 if subprocess else _CLONE_THREAD) | _CLONE_NEW)
     checks = {
