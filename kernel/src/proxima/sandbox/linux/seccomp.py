@@ -37,7 +37,7 @@ _ABSENT = "clone3 io_uring_setup io_uring_enter io_uring_register"
 _CLONE_THREAD = 0x00010400  # with CLONE_FILES: each table of descriptors has a limit of its own
 _CLOSE_RANGE_UNSHARE = 2
 _CLONE_NEW = 0x7E020080  # namespaces
-_MSG_FASTOPEN = 0x20000000
+_MSG_OOB, _MSG_FASTOPEN = 1, 0x20000000
 _O_ACCMODE, _O_CREAT, _O_TRUNC, _O_TMPFILE = 0o3, 0o100, 0o1000, 0o20000000
 _S_ISUID, _S_ISGID = 0o4000, 0o2000
 _MAP_TYPE, _MAP_PRIVATE, _MAP_ANONYMOUS, _MAP_HUGETLB = 0xF, 2, 0x20, 0x40000
@@ -99,8 +99,8 @@ def _template(machine: str, subprocess: bool, any_ioctl: bool) -> bytes:
         "prctl": [[Check(0, _PRCTL)]],
         # A unix datagram socket could be sent to any name; a stream can only be written to its other end.
         "socketpair": [[Check(0, (1,)), Check(1, (1,), 0xF)]],
-        "sendto": [[Check(3, (0,), _MSG_FASTOPEN), Check(4, (0,)), Check(4, (0,), high=True)]],
-        "sendmsg": [[Check(2, (0,), _MSG_FASTOPEN)]],
+        "sendto": [[Check(3, (0,), _MSG_OOB | _MSG_FASTOPEN), Check(4, (0,)), Check(4, (0,), high=True)]],
+        "sendmsg": [[Check(2, (0,), _MSG_OOB | _MSG_FASTOPEN)]],
         "setsockopt": [
             [Check(1, (_SOL_SOCKET,)), Check(2, _SOCKET_SET)],
             [Check(1, (_IPPROTO_TCP,)), Check(2, _TCP_OPTIONS)],
