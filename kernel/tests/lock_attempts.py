@@ -283,8 +283,6 @@ def r28_open_600_files(host: Any) -> None:
 
 
 def r28_raise_a_limit(host: Any) -> None:
-    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] > 256:
-        return
     resource.setrlimit(resource.RLIMIT_NOFILE, (1000, 1000))
 
 
