@@ -7,6 +7,7 @@ Prints JSON: row -> {"ok": what it got} or {"error": .., "errno": .., "type": ..
 
 from __future__ import annotations
 
+import compileall
 import importlib
 import importlib.util
 import json
@@ -29,7 +30,7 @@ sys.path[:0] = [str(HERE), str(KERNEL_TESTS)]
 import corpus  # noqa: E402
 import locked_child  # noqa: E402
 
-MODULES = ("lock_attempts", "attempts_paths", "attempts_calls", "attempts_channel")
+MODULES = [HERE / "conversation.py", *HERE.glob("attempts_*.py"), KERNEL_TESTS / "lock_attempts.py"]
 
 HOSTILE = """
 import ctypes, importlib, json, os, sys, threading, time, types
@@ -39,11 +40,11 @@ from proxima.hookspecs import hookimpl
 def act(arguments):
     host = types.SimpleNamespace(**arguments["host"])
     host.scratch, host.locked = os.getcwd(), True
-    module = importlib.import_module(__name__ + "." + arguments["module"])
+    module = importlib.import_module(arguments["module"])
     try:
         answer = {"ok": repr(getattr(module, arguments["attempt"])(host))[:300]}
     except BaseException as error:
-        answer = {"error": f"{type(error).__name__}: {error}"[:300], "errno": getattr(error, "errno", None),
+        answer = {"error": f"{type(error).__name__}: {error}"[:4000], "errno": getattr(error, "errno", None),
                   "type": type(error).__name__}
     return json.dumps(answer)
 
@@ -80,7 +81,7 @@ class Arena:
 
     def __init__(self, base: str, tier: str | None) -> None:
         self.base, self.tier = base, tier
-        self.as_root = os.geteuid() == 0
+        self._strangers = os.geteuid() == 0 and tier == "B"
         self.host, self._kept = locked_child.set_up(base, [])
         self.root = Path(base)
         self.limits: dict[str, Any] = {}
@@ -92,9 +93,16 @@ class Arena:
         host.settings = f"{base}/proxima/config.toml"
         os.symlink("/somewhere/private", f"{host.home}/link")
         os.environ["PROXIMA_SECRET_ESCAPE"] = "secret"
+        os.set_inheritable(host.open_secret, True)
+        os.mkfifo(f"{host.workspace}/pipe")
         granted = socket.create_server(("127.0.0.1", 0), backlog=64)
-        host.granted = granted.getsockname()[1]
-        self._kept.append(granted)
+        silent = socket.create_server(("127.0.0.1", 0), backlog=0)
+        host.granted, host.silent = granted.getsockname()[1], silent.getsockname()[1]
+        waiting = [socket.socket() for _ in range(3)]  # more than it takes, so that whoever comes next waits
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", host.silent))
+        self._kept += [granted, silent, *waiting]
         os.mkdir(f"{base}/cwd")
         os.chdir(f"{base}/cwd")
         spec = importlib.util.spec_from_file_location("kernel_conftest", KERNEL_TESTS / "conftest.py")
@@ -109,10 +117,11 @@ class Arena:
         for name, text in (("data", "x"), ("module.py", "ANSWER = 42\n")):
             (self.shop.site / name).write_text(text)
         self.shop.home.mkdir()
-        self._shown_to_a_worker_of_root()
+        self._show_to_strangers()
         if tier is not None:
             self._open()
         else:
+            importlib.import_module("proxima.sandbox.rpc")  # once, for all the children
             for path in (host.permissions, host.settings):
                 os.makedirs(os.path.dirname(path), exist_ok=True)
                 Path(path).write_text("x")
@@ -122,7 +131,9 @@ class Arena:
         """What an attempt before may have taken."""
         for path in (self.host.bait, f"{self.host.workspace}/file", f"{self.host.plugin}/data"):
             Path(path).write_text("bait")
-            os.chmod(path, 0o644 if path.endswith("data") else 0o600)
+        if self._strangers:
+            for path in (self.host.key, self.host.spare_key, self.host.bait, f"{self.host.workspace}/file"):
+                os.chmod(path, 0o666)
 
     def _open(self) -> None:
         from proxima.sandbox.brokers import Brokers
@@ -145,7 +156,7 @@ class Arena:
             ended=brokers.ended,
         )
         self.supervisor._open()
-        if self.as_root and self.tier == "B":  # the worker is another user, who must get through to its scratch
+        if self._strangers:  # who must get through to their scratch
             for path in (self.supervisor._scratch.root, *Path(self.supervisor._scratch.root).parents):
                 if path != self.shop.root and Path(path).is_relative_to(self.base):
                     os.chmod(path, 0o711)
@@ -158,11 +169,13 @@ class Arena:
             f"file_write:{host.workspace}",
             f"file_read:{host.workspace}",
             f"network:localhost:{host.granted}",
+            f"network:localhost:{host.silent}",
         )
-        package = self.plugin("hostile", permissions=permissions)
-        for name in MODULES:
-            source = HERE if (HERE / f"{name}.py").exists() else KERNEL_TESTS
-            shutil.copy(source / f"{name}.py", package)
+        self.plugin("hostile", permissions=permissions)
+        for module in MODULES:
+            shutil.copy(module, self.shop.site)
+        compileall.compile_dir(self.shop.site, quiet=2)
+        self.let_everybody_read(self.shop.site)
         self.plugin("other", "def act(arguments):\n    open('mine', 'a').close()\n    return os.getpid()")
         self.call("other")
         worker = self.supervisor.running("other")
@@ -174,11 +187,13 @@ class Arena:
         os.mkdir(self.host.other_scratch)
         Path(self.host.other_scratch, "mine").touch()
 
-    def _shown_to_a_worker_of_root(self) -> None:
-        if self.as_root and self.tier == "B":
-            shown = {self.base: 0o711, self.host.workspace: 0o777, f"{self.base}/shop": 0o711}
-            for path, mode in {**shown, self.host.plugin: 0o755, str(self.shop.home): 0o711}.items():
-                os.chmod(path, mode)
+    def _show_to_strangers(self) -> None:
+        """A worker of root is another user at tier B: were it not for the lock, it could get at everything here."""
+        if self._strangers:
+            for path in (self.base, f"{self.base}/shop", str(self.shop.home), self.host.plugin):
+                os.chmod(path, 0o755)
+            for path in (self.host.home, self.host.workspace):
+                os.chmod(path, 0o777)
 
     def plugin(self, name: str, body: str = "", *, permissions: tuple[str, ...] = ()) -> Path:
         """Lays out a plugin with one tool, granted what it asks for; `body` may define its own `act`."""
@@ -186,15 +201,31 @@ class Arena:
 
         entry = {"name": name, "class": f"{self.shop.package(name)}.Act", "description": "Does harm"}
         package = self.shop.lay_out(name, type="tool", entry_points={"tools": [entry]}, permissions=list(permissions))
-        (package / "__init__.py").write_text(HOSTILE.replace("BODY", body).replace("NAME", name))
-        if self.as_root and self.tier == "B":
-            for path in (package, *package.parent.glob("*")):
-                os.chmod(path, 0o755)
-        self.kernel.registry.__dict__.pop("records", None)
+        (package / "__init__.py").write_text(self.code(name, body))
+        self.let_everybody_read(package)
+        self.look_again()
         self.kernel.permissions.declare(name, "1.0", permissions)
         for text in permissions:
             self.kernel.permissions.grants.grant(name, Permission.parse(text))
         return package  # type: ignore[no-any-return]
+
+    @staticmethod
+    def code(name: str, body: str) -> str:
+        return HOSTILE.replace("BODY", body).replace("NAME", name)
+
+    @staticmethod
+    def let_everybody_read(package: Path) -> None:
+        """A worker of root is another user at tier B."""
+        for path in (package, *package.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+    @staticmethod
+    def remove(path: Path) -> None:
+        shutil.rmtree(path)
+
+    def look_again(self) -> None:
+        """The registry reads what is installed once."""
+        self.kernel.registry.__dict__.pop("records", None)
 
     def tool(self, name: str) -> Any:
         from proxima.sandbox.proxies import stand_in
@@ -221,12 +252,12 @@ class Arena:
 
 
 def outcome(error: BaseException) -> dict[str, Any]:
-    found = {"error": f"{type(error).__name__}: {error}"[:400], "errno": getattr(error, "errno", None)}
+    found = {"error": f"{type(error).__name__}: {error}"[:4000], "errno": getattr(error, "errno", None)}
     return found | {"type": type(error).__name__}
 
 
 def in_a_worker(arena: Arena, row: corpus.Row) -> dict[str, Any]:
-    arena.limits = {"wall_seconds": 1.5} if row.side == "wire" else {}
+    arena.limits = {"wall_seconds": row.seconds}
     fds = len(os.listdir("/proc/self/fd"))
     try:
         tool = arena.tool("hostile")
@@ -277,7 +308,8 @@ def control(arena: Arena, row: corpus.Row) -> dict[str, Any]:
     os.chdir(arena.host.scratch)
     if row.side == "inside":
         return unlocked(getattr(module, row.attempt), arena.host)
-    return unlocked(getattr(importlib.import_module("attempts_kernel"), row.control), arena)
+    controls = importlib.import_module("naive_readers") if row.side == "wire" else module
+    return unlocked(getattr(controls, row.control), arena)
 
 
 def from_the_kernel(arena: Arena, row: corpus.Row) -> dict[str, Any]:
@@ -305,7 +337,7 @@ def main() -> None:
             began = time.monotonic()
             arena.lay_bait()
             if spec["tier"] is None:
-                if row.has_control:
+                if not row.no_control:
                     found[row.id] = control(arena, row)
             elif row.side == "kernel":
                 found[row.id] = from_the_kernel(arena, row)

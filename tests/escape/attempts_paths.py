@@ -103,8 +103,9 @@ def exchange_with_outside(host: Any) -> None:
 
 
 def link_by_descriptor(host: Any) -> None:
-    named = os.open(host.key, os.O_PATH)
-    call("linkat", AT_FDCWD, f"/proc/self/fd/{named}".encode(), AT_FDCWD, f"{host.home}/linked".encode(), 0x400)
+    """Put a file of the host's under a name of one's own, by a descriptor that may be had of it."""
+    named = os.open(f"{host.plugin}/data", os.O_PATH)
+    call("linkat", AT_FDCWD, f"/proc/self/fd/{named}".encode(), AT_FDCWD, f"{host.workspace}/linked".encode(), 0x400)
 
 
 def change_times_by_descriptor(host: Any) -> None:
@@ -227,7 +228,7 @@ def write_scratch_of_another(host: Any) -> None:
 
 
 def write_by_mapping(host: Any) -> None:
-    """Map a file of the plugin's own code for writing, by a descriptor opened for reading."""
+    """Write to a file of the plugin's own code where no call to write is seen."""
     descriptor = os.open(f"{host.plugin}/data", os.O_RDWR)
     with mmap.mmap(descriptor, 1) as memory:
         memory[0] = 121

@@ -2,49 +2,38 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import platform
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from corpus import OUTSIDE, ROWS
+from row import Row
 
 from proxima.sandbox.probe import HostSupport, probe
 
-HERE = Path(__file__).parent
+ARENA = Path(__file__).with_name("arena.py")
 ORDINARY = 65533
+SECONDS = 250
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64", reason="the lock has only run on Linux on x86_64"
 )
 
-
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"escape_{name}", HERE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+AS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
+USERS = [0, ORDINARY] if AS_ROOT else [0]  # 0: stays whoever runs the tests
+Place = tuple[str | None, int]  # the tier, None for the controls, and the user
 
 
-corpus = _load("corpus")
-USERS = [0, ORDINARY] if sys.platform == "linux" and os.geteuid() == 0 else [0]  # 0: stays whoever runs the tests
-REFUSED = {"EPERM", "ENOENT", "EBADF", "EAGAIN", "ENOMEM", "EACCES", "EINVAL", "EXDEV", "EMFILE", "EFBIG", "EROFS",
-           "ENOSYS", "ESRCH", "ETOOMANYREFS", "ENOTDIR"}  # fmt: skip
-TYPED = {"PermissionDeniedError", "KeyError", "UsageError", "NotFoundError", "ProtocolError",
-         "ResourceError"}  # fmt: skip
-
-
-RAN: dict[tuple[str | None, int], dict[str, Any]] = {}
+def name_of(uid: int) -> str:
+    return "ordinary" if uid else "root" if AS_ROOT else "self"
 
 
 @cache
@@ -52,97 +41,129 @@ def host() -> HostSupport:
     return probe()
 
 
-@cache
-def arena(tier: str | None, uid: int) -> dict[str, Any]:
-    """What came of every row; one process, with its own kernel, for each tier and user."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("PROXIMA_", "COV_"))}
-    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, str(HERE / "arena.py"), json.dumps({"tier": tier, "uid": uid})],
-        capture_output=True,
-        text=True,
-        env=environment,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    found: dict[str, Any] = json.loads(done.stdout)
-    RAN[tier, uid] = found
-    return found
+def why_not(row: Row, tier: str | None, uid: int) -> str:
+    """Why a row is not tried there."""
+    root = AS_ROOT and not uid
+    if row.not_root and root:
+        return row.not_root
+    if tier is None:
+        return row.no_control or ("an ordinary user cannot do this anyway" if row.root_control and not root else "")
+    if tier == "B" and row.only_a:
+        return "it needs a permission that tier B never grants"
+    # Tests run by root put Python within every user's reach themselves, without which root's tier B does not work.
+    if tier < host().tier and not (tier == "B" and AS_ROOT):
+        return f"this host gives tier {host().tier}: {'; '.join(host().reasons)}"
+    return ""
 
 
-def name_of(uid: int) -> str:
-    return "ordinary" if uid else "root" if os.geteuid() == 0 else "self"
+class Arenas:
+    """Every tier and user that the chosen tests ask about, each a process with a kernel of its own, several at once."""
+
+    def __init__(self, wanted: dict[Place, list[Row]]) -> None:
+        self._pool = ThreadPoolExecutor(os.cpu_count())
+        self._running = {place: self._pool.submit(self._run, place, rows) for place, rows in wanted.items()}
+
+    def answer(self, row: Row, tier: str | None, uid: int) -> dict[str, Any]:
+        answer: dict[str, Any] = self._running[tier, uid].result()[row.id]
+        return answer
+
+    def came(self) -> Iterator[tuple[Place, dict[str, Any]]]:
+        """What came of those that ran."""
+        for place, run in self._running.items():
+            if run.done() and not run.cancelled() and run.exception() is None:
+                yield place, run.result()
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    @staticmethod
+    def _run(place: Place, rows: list[Row]) -> dict[str, Any]:
+        tier, uid = place
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("PROXIMA_", "COV_"))}
+        environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [sys.executable, str(ARENA), json.dumps({"tier": tier, "uid": uid, "rows": [row.id for row in rows]})],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=SECONDS,
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
 
 
-def is_stopped(row: Any, tier: str, answer: dict[str, Any]) -> bool:
-    """Whether it failed for the reason that it should, not because the attempt is broken."""
-    import errno
-
-    if row.side == "kernel":
-        return answer.get("type") == "Stopped"
-    if row.side == "wire":
-        return answer.get("type") in row.expected and answer["plugin"] == "hostile" and answer["fds"] <= 0
-    if "kills" in row.decides:
-        return answer.get("type") == "CrashedError" and "system call that no plugin may make" in answer["error"]
-    if answer.get("errno") is not None:
-        return errno.errorcode.get(answer["errno"]) in REFUSED
-    return answer.get("type") in TYPED or "not allowed to raise" in answer.get("error", "")
+@pytest.fixture(scope="module")
+def arenas(request: pytest.FixtureRequest) -> Iterator[Arenas]:
+    wanted: dict[Place, list[Row]] = {}
+    for item in request.session.items:
+        if isinstance(item, pytest.Function) and "arenas" in item.fixturenames:
+            row, tier, uid = (item.callspec.params.get(name) for name in ("row", "tier", "uid"))
+            if not why_not(row, tier, uid):
+                wanted.setdefault((tier, uid), []).append(row)
+    made = Arenas(wanted)
+    request.config.pluginmanager.register(Summary(made))
+    yield made
+    made.close()
 
 
 USER = pytest.mark.parametrize("uid", USERS, ids=name_of)
-
-
-def require(tier: str) -> None:
-    # Tests run by root put Python within every user's reach themselves, without which root's tier B does not work.
-    if tier < host().tier and not (tier == "B" and os.geteuid() == 0):
-        pytest.skip(f"this host gives tier {host().tier}: {'; '.join(host().reasons)}")
-
-
-@USER
-@pytest.mark.parametrize("row", corpus.ROWS, ids=lambda row: row.id)
-def test_control_escapes_where_nothing_holds_it(row: Any, uid: int) -> None:
-    if not row.has_control:
-        pytest.skip(row.no_control)
-    if row.root_control and (uid or os.geteuid()):
-        pytest.skip("an ordinary user cannot do this anyway")
-    answer = arena(None, uid)[row.id]
-    assert "ok" in answer, answer
+ROW = pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
 
 
 @USER
 @pytest.mark.parametrize("tier", ["A", "B"])
-@pytest.mark.parametrize("row", corpus.ROWS, ids=lambda row: row.id)
-def test_row_does_not_escape(row: Any, tier: str, uid: int) -> None:
-    require(tier)
-    if tier == "B" and row.only_a:
-        pytest.skip("it needs a permission that tier B never grants")
-    answer = arena(tier, uid)[row.id]
-    if row.unpromised or (tier == "B" and row.beyond_b):
-        # So that the list stays true: it does succeed, unless the file modes of root's files hide them too.
-        assert "ok" in answer or (not uid and os.geteuid() == 0 and answer["errno"] == 13), answer
-        return
-    assert "ok" not in answer, answer
-    assert is_stopped(row, tier, answer), answer
+@ROW
+def test_row_does_not_escape(row: Row, tier: str, uid: int, arenas: Arenas) -> None:
+    if reason := why_not(row, tier, uid):
+        pytest.skip(reason)
+    answer = arenas.answer(row, tier, uid)
+    if row.promised(tier):
+        assert row.stopped(tier, answer), answer
+    else:  # so that the list stays true
+        assert "ok" in answer, answer
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _summary(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    lines = [f"{len(corpus.ROWS)} rows, {sum(row.has_control for row in corpus.ROWS)} with a control"]
-    rows = {row.id: row for row in corpus.ROWS}
-    for (tier, uid), found in sorted(RAN.items(), key=str):
-        out = [name for name, each in found.items() if "ok" in each]
-        if tier is None:
-            lines.append(f"controls as {name_of(uid)}: {len(out)} escaped")
-            continue
-        beyond = [name for name in out if rows[name].unpromised or (tier == "B" and rows[name].beyond_b)]
-        lines.append(
-            f"tier {tier} as {name_of(uid)}: {len(out) - len(beyond)} escaped of {len(found)}, "
-            f"and {len(beyond)} that it does not promise to stop"
-        )
-    lines += [f"not tried: {what}: {why}" for what, why in corpus.OUTSIDE.items()]
-    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    with request.config.pluginmanager.get_plugin("capturemanager").global_and_fixture_disabled():
-        reporter.write_line("")
-        for line in lines:
-            reporter.write_line(line)
+@USER
+@ROW
+def test_control_escapes_where_nothing_holds_it(row: Row, uid: int, arenas: Arenas) -> None:
+    if reason := why_not(row, None, uid):
+        pytest.skip(reason)
+    answer = arenas.answer(row, None, uid)
+    assert "ok" in answer, answer
+
+
+def test_the_corpus_is_what_it_seems() -> None:
+    """Each row has a name of its own, and a control or a reason why there is none."""
+    assert len({row.id for row in ROWS}) == len(ROWS)
+    assert len({(row.module, row.attempt) for row in ROWS}) == len(ROWS)
+    for row in ROWS:
+        assert row.side == "inside" or bool(row.control) != bool(row.no_control), row.id
+
+
+class Summary:
+    """Ends pytest's report with the sums over tiers and users, and the rows that got out."""
+
+    def __init__(self, arenas: Arenas) -> None:
+        self._arenas = arenas
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        terminalreporter.section("the escape corpus")
+        controls = sum(not row.no_control for row in ROWS)
+        terminalreporter.write_line(f"{len(ROWS)} rows, {controls} with a control")
+        rows = {row.id: row for row in ROWS}
+        for (tier, uid), found in self._arenas.came():
+            out = [rows[name] for name, answer in found.items() if "ok" in answer]
+            if tier is None:
+                terminalreporter.write_line(f"controls as {name_of(uid)}: {len(out)} of {len(found)} escaped")
+                continue
+            escaped = [row.id for row in out if row.promised(tier)]
+            stopped = sum(rows[name].stopped(tier, answer) for name, answer in found.items())
+            terminalreporter.write_line(
+                f"tier {tier} as {name_of(uid)}: {len(found)} tried, {stopped} stopped, "
+                f"{len(out) - len(escaped)} got out that it does not promise to stop, {len(escaped)} escaped"
+            )
+            for name in escaped:
+                terminalreporter.write_line(f"  escaped: {name}: {found[name]['ok']}")
+        for what, why in OUTSIDE.items():
+            terminalreporter.write_line(f"not tried: {what}: {why}")

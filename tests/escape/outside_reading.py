@@ -1,0 +1,183 @@
+"""What the kernel reads: manifests, settings, permissions, files that change meanwhile. Judged outside the worker."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from outside import Stopped, through, tried
+
+
+def manifest_that_is_no_file(arena: Any) -> list[str]:
+    """A manifest that is a pipe, a link to a secret, endless, or nested without end."""
+    names = ("pipe", "link", "endless", "nested")
+    for name in names:
+        path = arena.plugin(name) / "proxima-plugin.json"
+        path.unlink()
+        if name == "pipe":
+            os.mkfifo(path)
+        elif name == "link":
+            path.symlink_to(arena.host.key)
+        elif name == "endless":
+            path.symlink_to("/dev/zero")
+        else:
+            path.write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    arena.look_again()
+    began = time.monotonic()
+    problems = []
+    for name in names:
+        record = arena.kernel.registry.get(name)
+        error = str(record.error() or "")
+        if not error or "secret" in error:
+            problems.append(f"{name}: {record.state} {error}")
+    if time.monotonic() - began > 5:
+        problems.append("it took too long")
+    if problems:
+        return problems
+    raise Stopped("each is a broken plugin, and nothing was shown")
+
+
+def control_manifest_that_is_no_file(arena: Any) -> str:
+    """Who follows the link and quotes what it cannot parse shows the secret."""
+    path = Path(arena.host.workspace) / "manifest"
+    path.symlink_to(arena.host.key)
+    try:
+        shown = str(json.loads(path.read_text()))
+    except json.JSONDecodeError as error:
+        shown = f"{error}: {error.doc}"
+    return through("secret" in shown, shown)
+
+
+def settings_of_a_workspace(arena: Any) -> str:
+    """A worker may write the workspace; settings that it leaves there must not free it from the sandbox."""
+    from proxima.kernel import Kernel
+    from proxima.sandbox.isolation import place_of
+
+    os.chdir(arena.host.workspace)
+    text = '[isolation]\ndefault = "in-process"\nhostile = "in-process"\nallow_tier_c = true\n'
+    Path("proxima.toml").write_text(text)
+    before = os.environ.pop("PROXIMA_SETTING__ISOLATION__DEFAULT", None)
+    try:
+        with Kernel(paths=arena.kernel.paths) as kernel:
+            kernel.registry.path = [arena.host.plugin]
+            place = place_of(kernel.registry.get("hostile"), kernel.isolation._settings)
+    finally:
+        if before is not None:
+            os.environ["PROXIMA_SETTING__ISOLATION__DEFAULT"] = before
+        Path("proxima.toml").unlink()
+        os.chdir(f"{arena.base}/cwd")
+    if place != "worker":
+        return str(place)
+    raise Stopped("a workspace's settings say nothing about isolation")
+
+
+def grants_that_are_too_broad(arena: Any) -> list[str]:
+    link, good = f"{arena.host.workspace}/to-data", f"{arena.host.workspace}/data"
+    os.symlink(arena.kernel.paths.data, link)
+    os.mkdir(good)
+    try:
+        tried(_shown(arena, f"file_read:{good}"), "not even a good grant is compiled")
+        return _too_broad(arena, link)
+    finally:
+        os.unlink(link)
+        os.rmdir(good)
+
+
+def _too_broad(arena: Any, link: str) -> list[str]:
+    paths = arena.kernel.paths
+    texts = (
+        "file_read:/", "file_read:/etc", "file_write:/tmp", "file_read:/proc/1", "file_read:/home", "file_read:/root",
+        f"file_read:{paths.data}", f"file_write:{link}", f"file_write:{paths.config}",
+        f"file_read:{os.path.dirname(paths.data)}", f"file_write:{arena.host.plugin}",
+        f"file_write:{sys.prefix}", "file_read:/run", "file_read:/dev", f"file_write:{arena.host.workspace}/../proxima",
+        f"file_read:{os.path.expanduser('~')}", f"file_read:{os.path.expanduser('~/.ssh')}",
+    )  # fmt: skip
+    if through := [text for text in texts if _shown(arena, text)]:
+        return through
+    raise Stopped("each was refused")
+
+
+def _shown(arena: Any, text: str) -> bool:
+    """Whether a policy with this grant shows a worker its path."""
+    from proxima.errors import UsageError
+    from proxima.permissions import Permission
+    from proxima.sandbox.policy import Limits, compile_policy
+
+    try:
+        policy = compile_policy(
+            "x", [Permission.parse(text)], import_paths=[arena.host.plugin], scratch=arena.host.scratch,
+            workspace=arena.host.workspace, paths=arena.kernel.paths, limits=Limits(), tier=arena.tier, threads=1,
+        )  # fmt: skip
+    except UsageError:
+        return False
+    return os.path.realpath(text.partition(":")[2]) in policy.read + policy.write
+
+
+def control_grants_that_are_too_broad(arena: Any) -> list[str]:
+    return os.listdir("/etc")
+
+
+def file_swapped_for_a_link(arena: Any) -> str:
+    """A file in the workspace becomes a link to a secret again and again while the kernel opens it for the plugin."""
+    from proxima.errors import ProximaError
+    from proxima.sandbox.filebroker import FileBroker
+
+    broker = FileBroker(arena.kernel.permissions)
+    path = f"{arena.host.workspace}/swapped"
+    refused = opened = 0
+    why = ""
+    with Swapping(path, arena.host.key):
+        end = time.monotonic() + 10
+        while min(opened, refused) < 300 and time.monotonic() < end:
+            try:
+                descriptor = broker.open("hostile", path)
+            except (ProximaError, OSError) as error:
+                refused, why = refused + 1, str(error)
+                continue
+            opened += 1
+            with os.fdopen(descriptor) as file:
+                if (got := file.read()) != "harmless":
+                    return got
+    tried(min(opened, refused) >= 100, f"{opened} opened, {refused} refused: {why}")
+    raise Stopped(f"{opened} opened, {refused} refused, never the secret")
+
+
+def control_file_swapped_for_a_link(arena: Any) -> str:
+    path = f"{arena.host.workspace}/swapped"
+    with Swapping(path, arena.host.key):
+        end = time.monotonic() + 15
+        while time.monotonic() < end:
+            try:
+                if os.path.realpath(path) == path and (got := Path(path).read_text()) != "harmless":
+                    return got
+            except OSError:
+                continue
+    raise Stopped("the race was never won")
+
+
+class Swapping:
+    """A process that makes a path a file, then a link, then a file again, without end."""
+
+    def __init__(self, path: str, target: str) -> None:
+        words = (
+            "import os, sys\npath, target = sys.argv[1:]\n"
+            "while True:\n"
+            "    open(path + '.f', 'w').write('harmless'); os.replace(path + '.f', path)\n"
+            "    for _ in range(200): os.stat(path)\n"
+            "    os.symlink(target, path + '.l'); os.replace(path + '.l', path)\n"
+        )
+        command = [sys.executable, "-I", "-S", "-c", words, path, target]
+        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while not os.path.lexists(path):
+            time.sleep(0.005)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
