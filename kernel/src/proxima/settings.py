@@ -103,10 +103,10 @@ class Settings:
         if table is _ABSENT:
             return {}
         if not isinstance(table, dict):
-            raise SettingsError(f"{self._source(section)}: {section}: expected a table, found {table!r}")
+            raise SettingsError(f"{self.source(section)}: {section}: expected a table, found {table!r}")
         for key in (f"{section}.{name}" for name in table if name not in schema):
             hint = did_you_mean(key.rpartition(".")[2], schema) or None
-            raise SettingsError(f"{self._source(key)}: {key}: unknown setting", hint=hint)
+            raise SettingsError(f"{self.source(key)}: {key}: unknown setting", hint=hint)
         return {name: self.get(f"{section}.{name}") for name in schema if name in table}
 
     def get(self, key: str) -> object:
@@ -118,9 +118,13 @@ class Settings:
         value, fragment = _find(self._merged, key), self._fragment(key)
         if value is _ABSENT:
             raise SettingsError(f"unknown setting {key}", hint=did_you_mean(key, _names(self._merged)) or None)
-        if fragment and (source := self._source(key)) != "default":  # the manifest's own check holds for its defaults
+        if fragment and (source := self.source(key)) != "default":  # the manifest's own check holds for its defaults
             _check(key, value, fragment, source)
         return value
+
+    def source(self, key: str) -> str:
+        """Which layer a setting comes from: a file, an environment variable, ``flag`` or ``default``; "" for none."""
+        return next((layer.source for layer in reversed(self._layers) if _find(layer.values, key) is not _ABSENT), "")
 
     @cached_property
     def _layers(self) -> list[_Layer]:
@@ -143,9 +147,6 @@ class Settings:
         for layer in self._layers:
             _merge(merged, layer.values)
         return merged
-
-    def _source(self, key: str) -> str:
-        return next(layer.source for layer in reversed(self._layers) if _find(layer.values, key) is not _ABSENT)
 
     def _fragment(self, key: str) -> Mapping[str, object]:
         section, _, name = key.rpartition(".")

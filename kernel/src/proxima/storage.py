@@ -153,7 +153,7 @@ def open_database(
             the file is then left as it was.
     """
     backup = None
-    with _locked(Paths.ensure(os.path.dirname(os.path.abspath(path)))):
+    with locked(Paths.ensure(os.path.dirname(os.path.abspath(path)))):
         try:
             if not _is_sound(path):
                 backup = _move_aside(path)
@@ -179,7 +179,7 @@ def is_corrupt(error: sqlite3.Error) -> bool:
 
 
 @contextmanager
-def _locked(directory: str) -> Iterator[None]:
+def locked(directory: str) -> Iterator[None]:
     """Hold a directory against other processes that ask for it the same way; no lock file is left behind."""
     if os.name != "posix":  # Windows refuses to rename a file that another process holds open
         yield

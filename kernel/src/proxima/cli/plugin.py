@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from proxima.cli import bisect
+from proxima.cli import bisect, config
 from proxima.cli import permissions as plugin_permissions
 from proxima.cli.output import clean, print_json, table
 from proxima.cli.plugin_list import row_of, show
@@ -19,7 +19,7 @@ examples:
   proxima plugin disable backend-cirq
 """
 
-_MODULES = {"bisect": bisect, "permissions": plugin_permissions}
+_MODULES = {"bisect": bisect, "config": config, "permissions": plugin_permissions}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
