@@ -7,14 +7,12 @@ import re
 import time
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from proxima.cli.output import print_json, table
 from proxima.errors import UsageError
 from proxima.kernel import Kernel
-
-if TYPE_CHECKING:
-    from proxima.permissions import AuditRecord
+from proxima.permissions import AuditRecord, Permission
+from proxima.permissions.audit import OUTCOMES
 
 EPILOG = """\
 examples:
@@ -28,8 +26,6 @@ _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
-    from proxima.permissions.audit import OUTCOMES
-
     parser.epilog = EPILOG
     parser.add_argument("--plugin", help="of this plugin")
     parser.add_argument("--permission", help="of this permission, or of all of a kind: network, file_read, ...")
@@ -88,8 +84,6 @@ def since_when(text: str, now: float) -> float:
 
 def _canonical(text: str) -> str:
     """The permission as it is recorded; text that is none is looked for as it is, for what was refused is recorded."""
-    from proxima.permissions import Permission
-
     if text.isidentifier():
         return text
     try:

@@ -154,6 +154,10 @@ class Grants:
             return Decision("granted", permission, "always")
         return Decision("undecided", permission)
 
+    def denies_part(self, plugin: str, permission: Permission) -> bool:
+        """Whether something that the permission covers is denied."""
+        return any(not each.granted and self._covers(permission, each.permission) for each in self.decisions(plugin))
+
     def decisions(self, plugin: str) -> list[Decision]:
         """All decisions about a plugin: those in the database, then those of this session."""
         query = f"SELECT outcome, permission FROM grants WHERE {_ITS_OWN} OR ({_UNBOUND} AND outcome = 'denied')"

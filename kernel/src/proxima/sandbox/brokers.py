@@ -14,7 +14,6 @@ from proxima.contracts.records import RecordSummary, ResultStore, RunRecord
 from proxima.contracts.result import RunResult
 from proxima.contracts.tool import ToolDefinition
 from proxima.errors import CancelledError, NotFoundError, ProximaError, StorageError, UsageError
-from proxima.permissions import Permission
 from proxima.sandbox.filebroker import FileBroker
 from proxima.sandbox.netbroker import NetworkBroker
 from proxima.sandbox.policy import SandboxPolicy
@@ -67,10 +66,6 @@ class Brokers:
             self._kernel.permissions.audit.settle()
         except StorageError as error:
             self._kernel.warn(f"what {plugin} used last could not be recorded: {error}")
-
-    def revoked(self, plugin: str, permission: Permission) -> None:
-        """End what the plugin has open under a permission that was taken back."""
-        self._network.revoke(plugin, permission)
 
     def _answering(self, plugin: str, method: str) -> Callable[[tuple[Any, ...], Call], Any]:
         function = getattr(self, "_" + method.replace(".", "_"))

@@ -16,6 +16,7 @@ from proxima.errors import CancelledError, DeadlineExceededError, PluginBrokenEr
 from proxima.permissions import Permission
 from proxima.sandbox.errors import CrashedError, LimitError, LockError, ProtocolError, SandboxError
 from proxima.sandbox.exits import explain, how_to_raise
+from proxima.sandbox.holding import Holding
 from proxima.sandbox.interfaces import HOOKS, INTERFACES
 from proxima.sandbox.outgoing import CANCEL_GRACE
 from proxima.sandbox.policy import SandboxPolicy, Tier
@@ -58,6 +59,7 @@ class Worker:
         dropped: Numbers of plans that nobody here holds any more; sent along with the next call.
         lock_seconds: How long it took to lock and test itself.
         granted: The permissions it was born with.
+        holding: Whether they still hold.
         inner: The worker itself, where another process waits for it.
     """
 
@@ -69,6 +71,7 @@ class Worker:
     on_end: Callable[[Worker, SandboxError | None], object]
     lock_seconds: float = 0.0
     granted: tuple[Permission, ...] = ()
+    holding: Holding | None = None
     inner: Process | None = None
     offers: tuple[Offer, ...] = ()
     hooks: tuple[str, ...] = ()
@@ -179,11 +182,11 @@ class Worker:
         return _again(self._error)
 
     def stop(self, seconds: float = END_SECONDS, *, why: str = "was stopped") -> None:
-        """Ends it because the kernel wants it so: asks, waits a little, kills."""
+        """Ends it because the kernel wants it so: asks, waits so long, kills; without seconds it is not asked."""
         with self._ending:
             if self._ended:
                 return
-            if "proxima_kernel_closing" in self.hooks and self.peer.failure is None:
+            if seconds > 0 and "proxima_kernel_closing" in self.hooks and self.peer.failure is None:
                 try:
                     arguments = {"hook": "proxima_kernel_closing", "arguments": {}}
                     self.peer.call("tell", arguments, deadline=time.monotonic() + seconds)

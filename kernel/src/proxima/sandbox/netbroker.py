@@ -28,19 +28,18 @@ _LIVE_STATES = (1, 8)  # of TCP_INFO: ESTABLISHED, CLOSE_WAIT
 class _Plugin:
     """What one plugin has open and how fast it asks."""
 
-    open: list[tuple[Permission, socket.socket]] = field(default_factory=list)
+    open: list[socket.socket] = field(default_factory=list)
     asked: deque[float] = field(default_factory=deque)
     pending: int = 0
     resolving: int = 0
     closed: bool = False
-    revocations: int = 0
 
 
 class NetworkBroker:
     """Connects to what a plugin was granted.
 
     A name is resolved once and the address that was checked is the one connected to, so an answer that changes (DNS
-    rebinding) changes nothing. The kernel keeps a duplicate of each socket to end the connection on `revoke`.
+    rebinding) changes nothing. The kernel keeps a duplicate of each socket, to end the connection with the worker.
 
     Args:
         permissions: Asked for each connection.
@@ -87,29 +86,17 @@ class NetworkBroker:
                 raise PermissionDeniedError(f"{plugin} does not run, so nothing connects for it", plugin=plugin)
             self._admit(plugin, state)
             state.pending += 1
-            revocations = state.revocations
         try:
-            connection, permission = self._connect(plugin, state, host, port, seconds, run_id)
+            connection = self._connect(plugin, state, host, port, seconds, run_id)
             with connection, self._lock:
-                if state.closed or state.revocations != revocations:
-                    message = f"{plugin} was stopped, or lost a permission, while it connected to {host}:{port}"
+                if state.closed:
+                    message = f"{plugin} was stopped while it connected to {host}:{port}"
                     raise PermissionDeniedError(message, plugin=plugin)
-                state.open.append((permission, connection.dup()))
+                state.open.append(connection.dup())
                 return connection.detach()
         finally:
             with self._lock:
                 state.pending -= 1
-
-    def revoke(self, plugin: str, permission: Permission | None = None) -> int:
-        """End the plugin's connections that the permission covers, or all; returns how many there were."""
-        with self._lock:
-            state = self._plugins.get(plugin, _Plugin())
-            state.revocations += 1
-            ended = [each for each in state.open if permission is None or permission.covers(each[0])]
-            state.open = [each for each in state.open if each not in ended]
-        for _, connection in ended:
-            _end(connection)
-        return len(ended)
 
     def close(self, plugin: str) -> None:
         """End all the plugin's connections, and those being made for it; at the end of its worker."""
@@ -117,15 +104,15 @@ class NetworkBroker:
             state = self._plugins.pop(plugin, _Plugin())
             state.closed = True
             ended, state.open = state.open, []
-        for _, connection in ended:
+        for connection in ended:
             _end(connection)
 
     def _admit(self, plugin: str, state: _Plugin) -> None:
         now = time.monotonic()
         while state.asked and state.asked[0] < now - 60:
             state.asked.popleft()
-        gone = [connection for _, connection in state.open if not _is_live(connection)]
-        state.open = [each for each in state.open if each[1] not in gone]
+        gone = [each for each in state.open if not _is_live(each)]
+        state.open = [each for each in state.open if each not in gone]
         for connection in gone:
             connection.close()
         if len(state.open) + state.pending >= MAX_OPEN:
@@ -140,7 +127,7 @@ class NetworkBroker:
 
     def _connect(
         self, plugin: str, state: _Plugin, host: str, port: int, seconds: float | None, run_id: str | None
-    ) -> tuple[socket.socket, Permission]:
+    ) -> socket.socket:
         # The grammar refuses what is too long; the record need not hold all of it.
         asked = f"network:{host[: MAX_HOST + 1]}:{port}"
         target = f"{host[: MAX_HOST + 1]}:{port}"
@@ -153,7 +140,7 @@ class NetworkBroker:
         addresses = [each for each in found if may_stand_for(name, public, each)]
         if not addresses:
             self._refuse(plugin, permission, target, found, run_id)
-        return _connect_first(addresses, name, port, deadline), permission
+        return _connect_first(addresses, name, port, deadline)
 
     def _resolve(self, plugin: str, state: _Plugin, host: str, port: int, deadline: float) -> list[Address]:
         """All addresses of a host, in the resolver's order; `getaddrinfo` has no deadline, so a thread waits for it."""

@@ -17,6 +17,7 @@ from proxima.permissions import Permission
 from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import LimitError, LockError, SandboxError
 from proxima.sandbox.exits import explain, how_to_raise
+from proxima.sandbox.holding import Holding
 from proxima.sandbox.host import Worker, confirm
 from proxima.sandbox.imports import environment_paths
 from proxima.sandbox.interfaces import INTERFACES
@@ -93,6 +94,7 @@ class Supervisor:
         self._told_ended = ended
         self._lock = threading.Lock()
         self._seats: dict[str, _Seat] = {}
+        self._watched: set[Worker] = set()
         self._scratch = ScratchSpace(paths)
         self._canary = os.path.join(self._scratch.root, "canary")
         self._output: OutputPump | None = None
@@ -131,9 +133,11 @@ class Supervisor:
         self._open()
         scratch = self._scratch.make(record.id)
         try:
+            holding = Holding(self._permissions.grants, record.id)
             granted = self._granted(record)
             worker = self._locked(self._policy(record, granted, scratch))
-            worker.granted = tuple(granted)
+            worker.granted, worker.holding = tuple(granted), holding
+            self._watched.add(worker)
         except BaseException as error:
             remove_tree(scratch)
             if isinstance(error, LockError):
@@ -145,19 +149,20 @@ class Supervisor:
             worker.load(record.found.target, kinds, self._settings(record), self._seconds)
             _check_offers(record, worker)
         except BaseException as error:
+            wanted = worker.wanted
             worker.stop()
-            if isinstance(error, ProximaError):
+            if isinstance(error, ProximaError) and not wanted:
                 self._registry.mark_broken(record.id, f"loading it failed: {error}", _trace(error))
             raise
         return worker
 
-    def restart(self, plugin: str, *, why: str = "was stopped") -> None:
+    def restart(self, plugin: str) -> None:
         """Ends the plugin's worker; its next use starts one with what it is granted then."""
         seat = self._seat(plugin)
         with seat.starting:
             worker, seat.worker = seat.worker, None
             if worker is not None:
-                worker.stop(why=why)
+                worker.stop()
 
     def running(self, plugin: str) -> Worker | None:
         """The plugin's worker, if it has one."""
@@ -225,13 +230,17 @@ class Supervisor:
             except UsageError:
                 continue  # refused by the grammar: never granted
             outcome = self._permissions.grants.check(record.id, permission).outcome
-            if permission.kind in _AT_BIRTH and outcome == "undecided":
+            if permission.kind not in _AT_BIRTH:
+                if outcome == "granted" or (permission.kind == "network" and outcome == "undecided"):
+                    granted.append(permission)
+                continue
+            if outcome == "undecided":
                 try:
                     self._permissions.use(record.id, text, reason=f"{record.id} starts")
                 except PermissionDeniedError:
                     continue
-                granted.append(permission)
-            elif outcome == "granted" or (permission.kind == "network" and outcome == "undecided"):
+            # Where a part of it is denied, the broker looks at each file.
+            if outcome in ("undecided", "granted") and not self._permissions.grants.denies_part(record.id, permission):
                 granted.append(permission)
         return granted
 
@@ -301,38 +310,25 @@ class Supervisor:
 
     def _watch_workers(self) -> None:
         """Ends a worker whose scratch directory holds too much, or that was granted more than still holds."""
-        seen = self._decided()
         while not self._closed.wait(_WATCH_SECONDS):
-            with self._lock:
-                workers = [seat.worker for seat in self._seats.values() if seat.worker is not None]
-            changed = seen != (seen := self._decided())
-            for worker in workers:
+            for worker in self._watched.copy():
+                if worker.alive:
+                    self._hold_to_grants(worker)
+                else:
+                    self._watched.discard(worker)
+            for worker in self._watched.copy():
                 if worker.alive:
                     _hold_to_quota(worker)
-                if changed and worker.alive:
-                    self._hold_to_grants(worker)
-
-    def _decided(self) -> tuple[tuple[int, int], ...]:
-        """Changes with every decision about a permission, whichever process makes it."""
-        found = []
-        for suffix in ("", "-wal"):
-            try:
-                status = os.stat(os.path.join(self._paths.data, f"permissions.sqlite{suffix}"))
-            except OSError:
-                continue
-            found.append((status.st_mtime_ns, status.st_size))
-        return tuple(found)
 
     def _hold_to_grants(self, worker: Worker) -> None:
-        plugin = worker.policy.plugin
-        grants = self._permissions.grants
+        """Ends a worker that lost a permission, at once; its connections end with it. The next one has less."""
+        assert worker.holding is not None
         try:
-            taken_back = [each for each in worker.granted if grants.check(plugin, each).outcome == "denied"]
+            taken_back = ", ".join(map(str, worker.holding.taken_back()))
         except StorageError as error:
-            self._publish(ErrorLine(source=plugin, process_id=worker.pid, text=f"permissions cannot be read: {error}"))
-            return
+            taken_back = f"what it was granted: {error}"
         if taken_back:
-            self.restart(plugin, why=f"was stopped: it may no longer use {', '.join(map(str, taken_back))}")
+            worker.stop(0, why=f"was stopped: it may no longer use {taken_back}")
 
     def _zygote_started(self, stderr: int, pid: int) -> None:
         assert self._output is not None
