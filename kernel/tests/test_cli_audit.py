@@ -39,6 +39,9 @@ def test_rows_are_shown_newest_first(used):
     assert lines[0].split() == ["TIME", "PLUGIN", "OUTCOME", "PERMISSION", "SCOPE", "TARGET"]
     assert [line.split()[3] for line in lines[2:]] == ["blocked"] * 3 + ["used"] * 2 + ["granted"] * 2
     assert permissions_of(used)[0] == "subprocess"
+    uses = used.proxima("audit", "--outcome", "used", env={"COLUMNS": "200"}).stdout.splitlines()[2:]
+    assert uses[0].endswith("file_read:/srv/data/x.csv  always")  # the target is what the permission says
+    assert uses[1].endswith("network:example.org        always")
 
 
 def test_rows_are_found_by_plugin_permission_and_outcome(used):

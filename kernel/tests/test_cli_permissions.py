@@ -102,3 +102,16 @@ def test_what_the_manifest_asks_for_and_is_never_granted_is_shown_as_refused(wor
     path = package / "proxima-plugin.json"
     path.write_text(path.read_text().replace("network:example.org", "file_read:/"))
     assert states(workshop) == {"file_read:/": "refused"}
+
+
+def test_what_is_undecided_and_what_is_mistyped_says_what_to_do(workshop):
+    workshop.lay_out("tea", permissions=DECLARED)
+    out = " ".join(workshop.main("plugin", "permissions", "tea")[1].split())
+    assert "`proxima plugin permissions tea grant PERMISSION`" in out
+    for permission in DECLARED:
+        states(workshop, "grant", permission)
+    assert "undecided" not in workshop.main("plugin", "permissions", "tea")[1]
+    for text, hint in (("netwrok:a.example", "did you mean network?"), ("network:https://a.example", "the host alone")):
+        code, _, err = workshop.main("plugin", "permissions", "tea", "grant", text)
+        assert code == 2
+        assert hint in err

@@ -160,5 +160,5 @@ def test_deny_all_denies():
 def test_the_command_that_grants_can_be_typed_as_it_stands():
     path = Permission("file_read", "/srv/my data;rm")
     assert how_to_grant("tea", path) == (
-        "To allow it: `proxima plugin permissions tea grant 'file_read:/srv/my data;rm'`."
+        "to allow it: `proxima plugin permissions tea grant 'file_read:/srv/my data;rm'`."
     )

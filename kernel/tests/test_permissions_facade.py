@@ -88,7 +88,7 @@ def test_deny_names_the_permission_and_how_to_grant_it_and_does_not_ask_again(ma
     for _ in range(2):
         with pytest.raises(PermissionDeniedError, match=r"plug was denied network:a\.example on x") as caught:
             permissions.use("plug", "network:a.example", target="x")
-        assert caught.value.hint == "To allow it: `proxima plugin permissions plug grant network:a.example`."
+        assert caught.value.hint == "to allow it: `proxima plugin permissions plug grant network:a.example`."
         assert caught.value.plugin == "plug"
         assert caught.value.exit_code == 4
     assert len(user.requests) == 1

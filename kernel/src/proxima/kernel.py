@@ -113,13 +113,8 @@ class Kernel:
         for record in self.registry.records.values():
             # Of a plugin that is turned off too: what it may do can be settled before it runs.
             if record.manifest and record.found and not record.found.contested:
-                permissions.declare(
-                    record.id,
-                    record.version,
-                    record.manifest.permissions,
-                    source=Source(record.found.distribution, record.found.origin),
-                    first_party=record.first_party,
-                )
+                asks, source = record.manifest.permissions, Source(record.found.distribution, record.found.origin)
+                permissions.declare(record.id, record.version, asks, source=source, first_party=record.first_party)
         return permissions
 
     @cached_property

@@ -95,6 +95,8 @@ def _canonical(text: str) -> str:
 def _acts(record: AuditRecord) -> str:
     """What it was for, and how many more of its kind the row stands for."""
     target = record.target or ""
+    if target.removesuffix(":443") == record.permission.partition(":")[2]:
+        target = ""  # the permission says it
     return target if record.count == 1 else f"{target} and {record.count - 1} more like it".lstrip()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from proxima.cli.output import clean, print_json, table
+from proxima.cli.output import clean, print_json, table, wrap
 from proxima.errors import UsageError
 from proxima.kernel import Kernel
 from proxima.plugins.registry import PluginRecord
@@ -34,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, kernel: Kernel) -> int:
     """Makes the change, and shows what holds then."""
     from proxima.permissions import Permission
+    from proxima.permissions.consent import how_to_grant
 
     record = kernel.registry.get(args.name)
     grants = kernel.permissions.grants
@@ -54,6 +55,8 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
     elif shown:
         rows = [(row["permission"], row["state"], row["risk"], row["meaning"]) for row in shown]
         print(table(("PERMISSION", "STATE", "RISK", "MEANING"), rows))
+        if any(row["state"] == "undecided" for row in shown):
+            print(wrap(f"undecided: asked in a terminal when used, else denied; {how_to_grant(record.id)}"))
     else:
         print(f"{clean(record.id)} asks for no permissions")
     return 0
@@ -65,23 +68,22 @@ def rows_of(kernel: Kernel, record: PluginRecord) -> list[dict[str, Any]]:
 
     grants = kernel.permissions.grants
     rows: dict[str, dict[str, Any]] = {}
+
+    def add(text: str, state: str, risk: str, meaning: str, declared: bool = True) -> None:
+        rows[text] = {"permission": text, "state": state, "risk": risk, "meaning": meaning, "declared": declared}
+
     for text in record.manifest.permissions if record.manifest else ():
         try:
             permission = Permission.parse(text)
         except UsageError as error:
-            rows[text] = _row(text, "refused", "", str(error), declared=True)
-            continue
-        decision = grants.check(record.id, permission)
-        rows[str(permission)] = _row(
-            str(permission), decision.outcome, permission.risk, permission.describe(), declared=True
-        )
+            add(text, "refused", "", str(error))
+        else:
+            outcome = grants.check(record.id, permission).outcome
+            add(str(permission), outcome, permission.risk, permission.describe())
     for decision in grants.decisions(record.id):
         permission = decision.permission
         if str(permission) not in rows:
-            state = decision.outcome if grants.check(record.id, permission).outcome != "undeclared" else "not declared"
-            rows[str(permission)] = _row(str(permission), state, permission.risk, permission.describe(), declared=False)
+            known = grants.check(record.id, permission).outcome != "undeclared"
+            state = decision.outcome if known else "not declared"
+            add(str(permission), state, permission.risk, permission.describe(), declared=False)
     return list(rows.values())
-
-
-def _row(permission: str, state: str, risk: str, meaning: str, *, declared: bool) -> dict[str, Any]:
-    return {"permission": permission, "state": state, "risk": risk, "meaning": meaning, "declared": declared}

@@ -109,11 +109,11 @@ class TerminalConsent:
         self._out.flush()
 
 
-def how_to_grant(plugin: str, permission: Permission) -> str:
+def how_to_grant(plugin: str, permission: object = "PERMISSION") -> str:
     """The command that lifts a denial, as a sentence."""
     import shlex
 
-    return f"To allow it: `proxima plugin permissions {plugin} grant {shown(shlex.quote(str(permission)))}`."
+    return f"to allow it: `proxima plugin permissions {plugin} grant {shown(shlex.quote(str(permission)))}`."
 
 
 def shown(text: str) -> str:

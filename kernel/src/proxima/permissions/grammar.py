@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 
 from proxima.errors import UsageError
+from proxima.nearest import did_you_mean
 from proxima.paths import Paths, user_home
 
 MAX_LENGTH = 4096
@@ -82,7 +83,8 @@ class Permission:
             return cls(kind)
         if _RULE.fullmatch(kind):
             return cls(kind, re.sub(r"\*+", "*", value))
-        raise _refused(text, "there is no such permission", f"There are {', '.join(sorted(KINDS))}.")
+        near = did_you_mean(kind, KINDS)
+        raise _refused(text, "there is no such permission", near or f"There are {', '.join(sorted(KINDS))}.")
 
     @classmethod
     def stored(cls, text: str) -> Permission:
@@ -198,6 +200,8 @@ def _covers_files(granted: str, asked: str) -> bool:
 
 def _endpoint(text: str, value: str) -> str:
     name, colon, port = value.partition(":")
+    if "/" in value:
+        raise _refused(text, "that is more than a host", "Write the host alone: network:example.org.")
     host, port = _host(text, name), port if colon else "443"
     if not re.fullmatch(r"[1-9][0-9]{0,4}", port, re.ASCII) or int(port) > 65535:
         raise _refused(text, f"{port!r} is not a port", "A port is a number from 1 to 65535.")

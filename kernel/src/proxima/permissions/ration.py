@@ -49,12 +49,7 @@ class Ration:
         self._counted: dict[tuple[str, str, str], tuple[float, AuditRecord]] = {}
 
     def take(self, row: AuditRecord, now: float) -> list[AuditRecord]:
-        """The rows to write now: this one unless it is only counted, before it the counts that have waited enough.
-
-        Args:
-            row: What happened.
-            now: Seconds on a monotonic clock.
-        """
+        """The rows to write at ``now``, in monotonic seconds: counts that have waited enough, and this one or not."""
         with self._lock:
             waited = [key for key, (since, _) in self._counted.items() if since <= now - COUNTED_SECONDS]
             due = [self._counted.pop(key)[1] for key in waited]
