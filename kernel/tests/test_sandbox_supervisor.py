@@ -277,3 +277,21 @@ def test_no_tier_no_start_without_consent(sandbox: Any, monkeypatch: pytest.Monk
                 sandbox.kernel.get("tools", "one")
     assert sandbox.kernel.get("tools", "one").call({}).text == "done"
     assert sandbox.kernel.registry.get("one").isolation == "worker, tier C"
+
+
+def test_a_worker_is_replaced_only_once_what_it_left_is_ended(sandbox: Any) -> None:
+    sandbox.plugin("one", "def act(arguments):\n    os._exit(3) if arguments else None")
+    supervisor = sandbox.start()
+    told: list[str] = []
+
+    def ended(plugin: str) -> None:
+        time.sleep(0.3)
+        told.append("ended")
+
+    supervisor._serve, supervisor._told_ended = lambda peer, policy: told.append("served"), ended
+    worker = sandbox.worker("one")
+    os.kill(worker.pid, 9)
+    while worker.alive:
+        time.sleep(0.001)
+    assert sandbox.worker("one").pid != worker.pid
+    assert told == ["served", "ended", "served"]

@@ -113,6 +113,8 @@ class Supervisor:
         if worker is not None and worker.alive:
             return worker
         with seat.starting:
+            if seat.worker is not None and not seat.worker.alive:
+                seat.worker.finish()  # what it had open is ended under the plugin's name, before the next one opens any
             if error := record.error():
                 raise error
             if seat.worker is None or not seat.worker.alive:
