@@ -56,6 +56,7 @@ class Row:
         unpromised: No tier stops it; the test holds that this is still so.
         only_a: It needs a permission that only tier A grants.
         seconds: How long its call may take.
+        spoils: It leaves its worker changed, so that the next row gets another.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Row:
     only_a: bool = False
     unpromised: bool = False
     seconds: float = 20.0
+    spoils: bool = False
 
     def promised(self, tier: str) -> bool:
         """Whether the tier says that it stops this."""

@@ -81,7 +81,7 @@ CALLS = (
     _descriptor("memory_file"),
     _descriptor("secret_memory"),
     _descriptor("zero_copy_into_a_pipe"),
-    _descriptor("hold_descriptors_in_flight", by("ETOOMANYREFS")),  # RLIMIT_NOFILE
+    _descriptor("hold_descriptors_in_flight", by("ETOOMANYREFS"), spoils=True),  # RLIMIT_NOFILE
     _descriptor("signals_on_readiness"),
     _process("group_of_a_process"),
     _process("session_of_a_process"),

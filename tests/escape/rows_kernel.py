@@ -35,10 +35,10 @@ BROKERS = (
     _ask("aim_a_granted_socket_elsewhere"),
     _ask("call_what_is_not_served", by("NotFoundError: there is no method"), no_control=NO_KERNEL),
     # The seals of a buffer answer EPERM.
-    _buffer("shrink_a_shared_buffer"),
-    _buffer("grow_a_shared_buffer"),
-    _buffer("seal_a_shared_buffer"),
-    _buffer("borrow_all_memory", by("ResourceError: no shared buffer of"), no_control=NO_KERNEL),
+    _buffer("shrink_a_shared_buffer", spoils=True),
+    _buffer("grow_a_shared_buffer", spoils=True),
+    _buffer("seal_a_shared_buffer", spoils=True),
+    _buffer("borrow_all_memory", by("ResourceError: no shared buffer of"), no_control=NO_KERNEL, spoils=True),
 )
 
 

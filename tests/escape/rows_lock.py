@@ -101,7 +101,9 @@ LOCK = (
     _lock("x_leave_the_root", OPENED),
     _lock("x_read_through_own_descriptors", by("ENOENT", ASKED_BY_ANOTHER_NAME.b)),
     _lock("x_file_that_runs_as_its_owner"),
-    _lock("x_thousand_threads", by("EAGAIN: can't start new thread", "")),  # RLIMIT_NPROC in a user namespace
+    _lock(
+        "x_thousand_threads", by("EAGAIN: can't start new thread", ""), spoils=True
+    ),  # RLIMIT_NPROC in a user namespace
     _lock("x_library_from_scratch", by("EPERM", "")),  # noexec mount; own memory may run anyway
     _lock("x_core_dump_settings"),
     _lock("x_ignore_the_parents_death"),
