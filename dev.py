@@ -192,7 +192,8 @@ def manifests() -> int:
 
 def plugin_manifests() -> list[str]:
     """Every plugin.yaml, relative to the root."""
-    return [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("plugins-core/*/plugin.yaml"))]
+    paths = [*ROOT.glob("plugins-core/*/plugin.yaml"), *ROOT.glob("examples/plugins/*/plugin.yaml")]
+    return [str(path.relative_to(ROOT)) for path in sorted(paths)]
 
 
 def docs(*extra: str) -> int:
