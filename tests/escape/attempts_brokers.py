@@ -81,14 +81,19 @@ def ask_for_a_secret(host: Any) -> str:
     return os.environ["PROXIMA_SECRET_ESCAPE"] if kernel is None else kernel.call("secrets.get", ("ESCAPE",))
 
 
-ODD_NAMES = ("*", "", "ESCAPE\0", "ESCAPE ", "escape", "../ESCAPE", "ESCAPE:x", "\nESCAPE", "ÉSCAPE", "ESCAPE" * 999)
+ODD_NAMES = (
+    "*", "", "ESCAPE\0", "ESCAPE ", "escape", "../ESCAPE", "ESCAPE:x", "\nESCAPE", "ÉSCAPE", "ESCAPE" * 999,
+    "MINE\0ESCAPE", "MINE/../ESCAPE", "MINE:ESCAPE", "MINE,ESCAPE", "MINE ESCAPE", "MINE*", "M%",
+)  # fmt: skip
 
 
 def ask_for_a_secret_by_an_odd_name(host: Any) -> list[str]:
-    """Names that a careless lookup would take for an environment variable, a wildcard or another's permission."""
+    """`secrets:MINE` is granted; these are names that careless code would take for that, or for more than that."""
     kernel = peer()
     if kernel is None:
         return [os.environ["PROXIMA_SECRET_ESCAPE"]]
+    if kernel.call("secrets.get", ("MINE",)) != "mine":
+        raise RuntimeError("this tried nothing: not even the granted secret is given")
     asked = {name: partial(kernel.call, "secrets.get", (name,)) for name in ODD_NAMES}
     return every_one(asked, "PermissionDeniedError")
 
@@ -110,13 +115,15 @@ SPELLINGS = (
 
 
 def connect_by_any_spelling(host: Any) -> list[str]:
-    """The host itself, spelt in each way that some parser takes for something else."""
+    """The host itself, spelt as some parser takes for something else; `localhost` is granted, with one port."""
     kernel = peer()
     if kernel is None:  # and nobody's control should ask a cloud for its keys
         tried = {name: partial(_connect, name, host.tcp) for name in SPELLINGS if not name.startswith("169")}
         return every_one(tried, "ConnectionRefusedError", "OSError", "gaierror", "UnicodeError", "UnicodeEncodeError",
                          "ValueError")  # fmt: skip
-    asked = {name: partial(_ask_to_connect, kernel, name, host.tcp) for name in SPELLINGS}
+    ports = {(name, port) for name in SPELLINGS for port in (host.tcp, host.granted)}
+    same = {(name, host.granted) for name in ("localhost", "LOCALHOST")}
+    asked = {f"{name}:{port}": partial(_ask_to_connect, kernel, name, port) for name, port in sorted(ports - same)}
     return every_one(asked, "PermissionDeniedError")
 
 

@@ -79,7 +79,7 @@ class Arena:
         host.bait, host.permissions = f"{host.home}/bait", f"{base}/proxima/permissions.sqlite"
         host.settings = f"{base}/proxima/settings.toml"
         os.symlink("/somewhere/private", f"{host.home}/link")
-        os.environ["PROXIMA_SECRET_ESCAPE"] = "secret"
+        os.environ |= {"PROXIMA_SECRET_ESCAPE": "secret", "PROXIMA_SECRET_MINE": "mine"}
         os.set_inheritable(host.open_secret, True)
         os.mkfifo(f"{host.workspace}/pipe")
         granted = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -157,6 +157,7 @@ class Arena:
             f"file_read:{host.workspace}",
             f"network:localhost:{host.granted}",
             f"network:localhost:{host.silent}",
+            "secrets:MINE",
         )
         self.plugin("hostile", permissions=permissions)
         for module in MODULES:
