@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import _io
+import builtins
 import gc
+import importlib
+import io
 import os
+import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+
+def undress() -> None:
+    """Takes off what a worker lays over Python's functions to ask the kernel, so that the system itself answers."""
+    builtins.open = io.open = _io.open
+    importlib.reload(socket)
 
 
 def peer() -> Any:
@@ -82,7 +93,6 @@ def every_one(
 def pass_descriptors(descriptors: list[int]) -> None:
     """One short message with descriptors."""
     import array
-    import socket
 
     message = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
     socket.socket(fileno=os.dup(raw())).sendmsg([framed(b"\xc0")], message)

@@ -27,6 +27,7 @@ from proxima.hookspecs import hookimpl
 def act(arguments):
     host = types.SimpleNamespace(**arguments["host"])
     host.scratch, host.locked = os.getcwd(), True
+    importlib.import_module("conversation").undress()
     module = importlib.import_module(arguments["module"])
     try:
         answer = {"ok": repr(getattr(module, arguments["attempt"])(host))[:300]}

@@ -31,8 +31,6 @@ UNSEEN = by("ENOENT", "")  # not there at tier A; tier B tells that it is
 CLOSED = by("EACCES")  # Landlock
 READ_ONLY = by("EROFS", "EACCES")  # a read-only mount at tier A, Landlock at tier B
 ASKED = by("PermissionDeniedError: its manifest does not declare it")  # the broker, by the plugin's grants
-# Python's open(), which in a worker asks the broker for what the lock refused.
-OPENED = by("ENOENT", ASKED.b)
 ASKED_BY_ANOTHER_NAME = by("PermissionDeniedError: or the place that it leads to")
 STOPPED = by("Stopped")
 
