@@ -66,7 +66,7 @@ WIRE = (
     _frame("timestamp", "exceeds max_ext_len"),
     _frame("deep", "not msgpack"),
     _frame("text_that_is_not_utf8", "codec can't decode"),
-    _frame("end_in_the_middle", "the channel closed in the middle"),
+    _frame("end_in_the_middle", "ProtocolError: the channel closed in the middle|CrashedError"),
     _frame("message_in_a_message", "not msgpack"),
     _frame("answer_twice", "an answer to call 2, which is not in progress"),
     _frame("answer_for_another_call", "an answer to call 999999, which is not in progress"),
