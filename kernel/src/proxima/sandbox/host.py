@@ -20,6 +20,7 @@ from proxima.sandbox.holding import Holding
 from proxima.sandbox.interfaces import HOOKS, INTERFACES
 from proxima.sandbox.outgoing import CANCEL_GRACE
 from proxima.sandbox.policy import SandboxPolicy, Tier
+from proxima.sandbox.remote_errors import again
 from proxima.sandbox.rpc import Peer
 from proxima.sandbox.scratch import remove_tree
 from proxima.sandbox.spawn import Process, Zygote
@@ -179,7 +180,7 @@ class Worker:
         if not self._finish(reason):
             self._settled.wait(END_SECONDS)
         assert self._error is not None
-        return _again(self._error)
+        return again(self._error)
 
     def stop(self, seconds: float = END_SECONDS, *, why: str = "was stopped") -> None:
         """Ends it because the kernel wants it so: asks, waits so long, kills; without seconds it is not asked."""
@@ -263,14 +264,6 @@ def _offer(data: Any) -> Offer:
         if (kind is str) != (type(value) is str) or any(type(part) is not str for part in parts):
             raise ProtocolError(f"{offer.kind} {offer.name!r}: its {name} is {value!r:.60}")
     return offer
-
-
-def _again(error: SandboxError) -> SandboxError:
-    """The same error for another thread to raise."""
-    made: SandboxError = Exception.__new__(type(error))  # MemoryError's, which comes first for a limit, refuses
-    made.__dict__.update(error.__dict__)
-    made.args = error.args
-    return made
 
 
 def confirm(answer: object, nonce: str, policy: SandboxPolicy) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from typing import Any
+from typing import Any, TypeVar
 
 from proxima import errors
 from proxima.errors import CircuitSyntaxError, PluginBrokenError, ProximaError, RunError
@@ -58,7 +58,7 @@ def from_wire(parts: list[Any], *, plugin: str | None) -> ProximaError:
     if cls is CircuitSyntaxError:
         if place.keys() != _PLACE.keys() or any(type(place[key]) is not kind for key, kind in _PLACE.items()):
             raise ProtocolError("a syntax error without its place")
-        error: ProximaError = CircuitSyntaxError.__new__(CircuitSyntaxError)
+        error: ProximaError = _bare(CircuitSyntaxError)
         ProximaError.__init__(error, message, hint=hint, plugin=plugin)
         for key, value in place.items():
             setattr(error, key, value)
@@ -73,11 +73,23 @@ def from_wire(parts: list[Any], *, plugin: str | None) -> ProximaError:
     return error
 
 
-def again(error: ProximaError) -> ProximaError:
+E = TypeVar("E", bound=ProximaError)
+
+
+def again(error: E) -> E:
     """A new error like this one, for another thread to raise."""
-    cls = type(error)
-    made = cls.__new__(cls)
-    ProximaError.__init__(made, error.message, hint=error.hint, plugin=error.plugin)
+    made = _bare(type(error))
+    made.__dict__.update(error.__dict__)
+    made.args = error.args
+    return made
+
+
+def _bare(cls: type[E]) -> E:
+    """An error whose own `__init__` has not run: further arguments that it asks for are not known here."""
+    base: Any = cls
+    while base.__module__ != "builtins":
+        base = base.__base__  # the one whose layout it has; that alone may make it
+    made: E = base.__new__(cls)
     return made
 
 
