@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import fcntl
 import os
+import signal
 import socket
 import struct
 import threading
@@ -163,8 +164,9 @@ def test_deadline_without_a_message_leaves_the_channel_usable(pair: Pair) -> Non
     assert channel.receive(deadline=time.monotonic() + 5)[0] == "late"
 
 
-@pytest.mark.parametrize("deadline", [None, 0.15])
-def test_a_message_that_comes_byte_by_byte_meets_one_total_deadline(pair: Pair, deadline: float | None) -> None:
+@pytest.fixture
+def dripping(pair: Pair) -> Iterator[Channel]:
+    """A channel on which a message comes byte by byte, for 2.6 seconds."""
     channel, other = pair
     stop = threading.Event()
 
@@ -179,12 +181,59 @@ def test_a_message_that_comes_byte_by_byte_meets_one_total_deadline(pair: Pair, 
 
     thread = threading.Thread(target=drip, daemon=True)
     thread.start()
-    started = time.monotonic()
-    with pytest.raises(ProtocolError, match="not finished in time"):
-        channel.receive(deadline=None if deadline is None else started + deadline)
-    assert time.monotonic() - started < 2
+    yield channel
     stop.set()
     thread.join()
+
+
+@pytest.mark.parametrize("patience", [None, 5.0])
+def test_a_message_that_comes_byte_by_byte_meets_one_total_deadline(dripping: Channel, patience: float | None) -> None:
+    started = time.monotonic()
+    with pytest.raises(ProtocolError, match="not finished in time"):
+        dripping.receive(deadline=None if patience is None else started + patience)
+    assert time.monotonic() - started < 2
+
+
+def test_the_frame_and_not_the_one_who_waits_has_that_deadline(dripping: Channel) -> None:
+    started = time.monotonic()
+
+    def insist() -> None:
+        while time.monotonic() - started < 10:
+            with suppress(DeadlineExceededError):
+                dripping.receive(deadline=time.monotonic() + 0.05)
+
+    with pytest.raises(ProtocolError, match="not finished in time"):
+        insist()
+    assert time.monotonic() - started < 2
+
+
+def test_who_gives_up_waiting_leaves_what_has_come_to_the_next(pair: Pair) -> None:
+    channel, other = pair
+    whole = frame(msgpack.packb("hello"))
+    for part in (whole[:2], whole[2:4], whole[4:6]):
+        other.sendall(part)
+        with pytest.raises(DeadlineExceededError):
+            channel.receive(deadline=time.monotonic() + 0.02)
+    other.sendall(whole[6:] + whole)
+    assert channel.receive()[0] == "hello"
+    assert channel.ready()
+    assert channel.receive(deadline=time.monotonic())[0] == "hello"
+    assert not channel.ready()
+
+
+def test_an_interruption_while_it_waits_loses_nothing(pair: Pair) -> None:
+    channel, other = pair
+    interrupted = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for part in (b"", frame(msgpack.packb("hello"))[:3]):
+            other.sendall(part)
+            signal.setitimer(signal.ITIMER_REAL, 0.03)
+            with pytest.raises(KeyboardInterrupt):
+                channel.receive(deadline=time.monotonic() + 5)
+    finally:
+        signal.signal(signal.SIGALRM, interrupted)
+    other.sendall(frame(msgpack.packb("hello"))[3:])
+    assert channel.receive()[0] == "hello"
 
 
 def test_a_reader_that_stops_meets_a_deadline_in_the_middle(pair: Pair) -> None:

@@ -37,7 +37,18 @@ from proxima.errors import (
 )
 from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import ProtocolError
-from proxima.sandbox.messages import ANSWER, CANCEL, ERROR, FREE, LEASE, MAX_CALLS, PROGRESS, REQUEST
+from proxima.sandbox.messages import (
+    ANSWER,
+    CANCEL,
+    ERROR,
+    FREE,
+    LEASE,
+    MAX_CALLS,
+    MAX_HELD,
+    MAX_REQUEST,
+    PROGRESS,
+    REQUEST,
+)
 from proxima.sandbox.outgoing import CANCEL_GRACE
 from proxima.sandbox.remote_errors import RemoteTraceback
 from proxima.sandbox.rpc import Call, Peer, WithFds
@@ -743,3 +754,95 @@ def test_a_result_crosses_both_ways(both: Both) -> None:
     both.worker.serve("run", lambda arguments, call: arguments)
     got = both.kernel.call("run", result, returns=RunResult)
     np.testing.assert_array_equal(got.statevector, state)
+
+
+def tell(evil: Hostile, number: int, argument: object, *, method: str = "keep", ref: Any = None) -> None:
+    evil.channel.send([REQUEST, number, method, argument, ref])
+
+
+@pytest.mark.parametrize("argument", ["x" * (5 << 20), [[]] * 100_000], ids=["a long text", "many values"])
+def test_a_request_that_takes_too_much_memory_is_refused(evil: Hostile, argument: object) -> None:
+    evil.kernel.serve("keep", lambda arguments, call: call)
+    for number in range(3):
+        tell(evil, number, argument)
+        kind, _, name, said, *_ = evil.hear()
+        assert (kind, name) == (ERROR, "ResourceError")
+        assert "plugin evil" in said
+        assert f"{MAX_REQUEST:,}" in said
+    tell(evil, 3, "a small one", method="ping")
+    assert evil.hear() == [ANSWER, 3, "pong", None, 0]
+
+
+def test_requests_in_progress_take_a_bounded_part_of_the_kernels_memory(evil: Hostile) -> None:
+    release = threading.Event()
+    evil.kernel.serve("keep", lambda arguments, call: release.wait(20))
+    for number in range(MAX_CALLS):
+        tell(evil, number, "x" * (MAX_REQUEST - 1000))
+    tell(evil, MAX_CALLS, "one more", method="ping")
+    assert isinstance(evil.reasons.get(timeout=10), ProtocolError)
+    assert evil.kernel._hearing._held.cost <= MAX_HELD
+    release.set()
+
+
+def test_the_memory_of_a_request_is_free_again_after_its_answer(evil: Hostile) -> None:
+    evil.kernel.serve("keep", lambda arguments, call: len(arguments))
+    for number in range(2 * MAX_HELD // MAX_REQUEST):
+        tell(evil, number, "x" * (3 << 20))
+        assert evil.hear() == [ANSWER, number, 3 << 20, None, 0]
+    deadline = time.monotonic() + 5
+    while evil.kernel._hearing._held.cost and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert evil.kernel._hearing._held.cost == 0
+
+
+def test_an_array_in_a_request_counts_and_its_buffer_comes_back(evil: Hostile) -> None:
+    evil.channel.send([REQUEST, 1, LEASE, 8 << 20, None])
+    index, size, _ = evil.hear()[3]
+    tell(evil, 2, {"$": "array", "d": "|u1", "s": [8 << 20], "o": 0}, ref=[index, size, False])
+    assert evil.hear()[:3] == [ERROR, 2, "ResourceError"]
+    assert evil.pool.lent == 0
+    tell(evil, 3, None, method="ping")
+    assert evil.hear()[:3] == [ANSWER, 3, "pong"]
+
+
+def test_answers_that_wait_take_a_bounded_part_of_the_kernels_memory(evil: Hostile) -> None:
+    """Callers that are busy with what they are told do not fetch their answers."""
+    busy = threading.Event()
+
+    def stay(fraction: float | None, message: str) -> None:
+        busy.wait(30)
+
+    outcomes = [evil.call(progress=stay) for _ in range(9)]
+    numbers = [evil.hear()[1] for _ in outcomes]
+    for number in numbers:
+        evil.channel.send([PROGRESS, number, 0.5, "m"])
+    for number in numbers:
+        evil.channel.send([ANSWER, number, "x" * (40 << 20), None, 0])
+    tell(evil, 1, None, method="ping")
+    assert evil.hear()[:3] == [ANSWER, 1, "pong"]
+    assert 200 << 20 < evil.kernel._hearing._held.cost <= MAX_HELD
+    busy.set()
+    got = [outcome.get(timeout=10) for outcome in outcomes]
+    refused = [each for each in got if isinstance(each, ResourceError)]
+    assert len(refused) == 3
+    assert all("plugin evil" in error.message and error.plugin == "evil" for error in refused)
+    assert all(len(each) == 40 << 20 for each in got if each not in refused)
+    assert evil.kernel._hearing._held.cost == 0
+
+
+def test_an_answer_whose_caller_has_just_given_up_is_let_go(both: Both) -> None:
+    """The callback raises with the answer queued behind what it was told."""
+    both.worker.serve("work", lambda arguments, call: (call.progress(0.5, "m"), STATE)[1])
+
+    def late(fraction: float | None, message: str) -> None:
+        time.sleep(0.1)
+        raise KeyError(message)
+
+    for _ in range(3):
+        with pytest.raises(KeyError):
+            both.kernel.call("work", progress=late)
+    deadline = time.monotonic() + 5
+    while both.pool.lent and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert both.pool.lent == 0
+    assert both.kernel._hearing._held.cost == 0

@@ -26,8 +26,37 @@ MAX_FRAME = 64 << 20
 MAX_OBJECTS = 1 << 20
 """Most values in one frame, at any depth: an empty list is one byte on the wire and eighty in memory."""
 
-_UNCOUNTED = 64 << 10  # a frame this small cannot hold enough objects to hurt
+_VALUE = 64  # bytes that a value takes in memory, about
+_UNCOUNTED = 16 << 10  # a frame this small is taken to hold a value in each byte
 _INT_SIZE = 4
+
+# As plain numbers: to combine members of an enumeration takes longer than the system call.
+_SEND = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+_AT_ONCE = int(socket.MSG_CMSG_CLOEXEC | socket.MSG_DONTWAIT)
+_WAITING = int(socket.MSG_CMSG_CLOEXEC)
+_CUT = int(socket.MSG_CTRUNC)
+
+
+class _Frame:
+    """What has come of a frame so far: four bytes of length, then as many as they say."""
+
+    __slots__ = ("data", "fds", "left", "limit", "whole")
+
+    def __init__(self) -> None:
+        self.data = bytearray(4)
+        self.left = memoryview(self.data)
+        self.whole = False
+        self.limit = math.inf
+        self.fds: list[int] = []
+
+    def body(self) -> None:
+        """Goes on from the length to what follows it."""
+        length = int.from_bytes(self.data, "little")
+        if length > MAX_FRAME:
+            raise ProtocolError(f"a message of {length:,} bytes; at most {MAX_FRAME:,} are allowed")
+        self.data = bytearray(length)
+        self.left = memoryview(self.data)
+        self.whole = True
 
 
 class Channel:
@@ -45,8 +74,14 @@ class Channel:
         self._frame_seconds = frame_seconds
         self._sending = threading.Lock()
         self._stalled = False
+        self._frame = _Frame()
+        self._torn = False  # bytes were taken from the socket that are not in the frame yet
+        self._readable = select.poll()
+        self._readable.register(sock, select.POLLIN)
         self.ended = False
         """Whether the other side closed the channel between two messages."""
+        self.cost = 0
+        """How much memory the last message takes, about: its bytes, and its values as 64 bytes each."""
 
     def fileno(self) -> int:
         """The socket's descriptor, -1 once closed."""
@@ -79,31 +114,38 @@ class Channel:
     def receive(self, *, deadline: float | None = None, max_fds: int = 0) -> tuple[object, list[int]]:
         """Waits for a message.
 
+        Where it gives up waiting, what has come of a message is kept, and the next call goes on from there.
+
         Args:
             deadline: A `time.monotonic` instant by which the whole message must be there; by default it may be long in
-                coming, but once it has started it must end within ``frame_seconds``.
+                coming. Once it has started it must in any case end within ``frame_seconds``.
             max_fds: How many descriptors may come with it. They arrive with close-on-exec set and belong to the caller.
 
         Raises:
-            DeadlineExceededError: No message had started by the deadline. The channel can still be used.
+            DeadlineExceededError: The message was not there by the deadline. The channel can still be used.
             ProtocolError: Anything malformed, too large, too slow or with too many descriptors; the channel's end.
         """
-        fds: list[int] = []
+        frame = self._frame
         try:
-            header = bytearray(4)
-            deadline = self._fill(memoryview(header), 0, deadline, fds, max_fds)
-            (length,) = struct.unpack("<I", header)
-            if length > MAX_FRAME:
-                raise ProtocolError(f"a message of {length:,} bytes; at most {MAX_FRAME:,} are allowed")
-            data = bytearray(length)
-            self._fill(memoryview(data), 4, deadline, fds, 0)
-            return _unpack(data), fds
+            while frame.left or not frame.whole:
+                if frame.left:
+                    self._read(frame, deadline, max_fds)
+                else:
+                    frame.body()
+            message = self._unpack(frame.data)
+            self._frame = _Frame()
+            return message, frame.fds
+        except DeadlineExceededError:
+            raise
         except BaseException as error:
-            for fd in fds:
-                os.close(fd)
-            if not isinstance(error, DeadlineExceededError):
+            if self._torn or isinstance(error, Exception):  # else Ctrl-C interrupted it, and nothing is lost
+                close_all(frame.fds)
                 self.shutdown()
             raise
+
+    def ready(self) -> bool:
+        """Whether `receive` would not wait, or not long."""
+        return bool(self._readable.poll(0))
 
     def shutdown(self) -> None:
         """Ends the conversation both ways: threads that wait in `send` or `receive` fail. May be called twice."""
@@ -127,9 +169,9 @@ class Channel:
         try:
             while parts:
                 try:
-                    sent = self._socket.sendmsg(parts, control, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                    sent = self._socket.sendmsg(parts, control, _SEND)
                 except BlockingIOError:
-                    if self._wait(select.POLLOUT, deadline):
+                    if self._wait_to_write(deadline):
                         continue
                     if started:
                         self._stalled = True
@@ -140,46 +182,68 @@ class Channel:
                     sent -= len(parts.pop(0))
                 if sent:
                     parts[0] = parts[0][sent:]
-        except ProtocolError:
-            self.shutdown()
+        except DeadlineExceededError:
             raise
         except OSError as error:
             self.shutdown()
             raise ProtocolError(f"the channel is closed: {error.strerror}") from None
+        except BaseException as error:
+            if started or isinstance(error, Exception):
+                self.shutdown()
+            raise
 
-    def _fill(self, view: memoryview, before: int, deadline: float | None, fds: list[int], max_fds: int) -> float:
-        """Reads until `view` is full, with ``before`` bytes of the frame read already; returns the frame's deadline.
+    def _read(self, frame: _Frame, deadline: float | None, max_fds: int) -> None:
+        """Reads on in a frame, once.
 
         Descriptors are accepted with the first byte of a frame alone: that is where `send` puts them.
         """
-        got, limit = 0, deadline if before else None
-        while got < len(view):
-            idle = before + got == 0
-            space = socket.CMSG_LEN(max_fds * _INT_SIZE) if idle and max_fds else 0
-            # Without a deadline an idle channel blocks in recvmsg itself: one system call fewer for each message.
-            flags = socket.MSG_CMSG_CLOEXEC | (0 if idle and deadline is None else socket.MSG_DONTWAIT)
-            try:
-                count, ancillary, answer, _ = self._socket.recvmsg_into([view[got:]], space, flags)
-            except BlockingIOError:
-                if self._wait(select.POLLIN, deadline if limit is None else limit):
-                    continue
-                if idle:
-                    raise DeadlineExceededError("no message came before the deadline") from None
-                raise ProtocolError("a message was begun and not finished in time") from None
-            except OSError as error:
-                raise self._end(idle) from error
-            for level, kind, data in ancillary:
-                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
-                    fds.extend(array.array("i", data[: len(data) - len(data) % _INT_SIZE]))
-            if answer & socket.MSG_CTRUNC:
-                raise ProtocolError(f"more file descriptors came than the {max_fds if idle else 0} expected")
-            if count == 0:
-                raise self._end(idle)
-            if limit is None:
-                end = time.monotonic() + self._frame_seconds
-                limit = end if deadline is None else min(deadline, end)
-            got += count
-        return math.inf if limit is None else limit  # None for an empty frame alone, which takes no time
+        first = not frame.whole and len(frame.left) == 4
+        if first and deadline is not None:
+            self._wait_to_read(deadline, math.inf)
+        space = socket.CMSG_LEN(max_fds * _INT_SIZE) if first and max_fds else 0
+        # Without a deadline an idle channel blocks in recvmsg itself: one system call fewer for each message.
+        flags = _WAITING if first and deadline is None else _AT_ONCE
+        self._torn = True
+        try:
+            count, ancillary, answer, _ = self._socket.recvmsg_into([frame.left], space, flags)
+        except BlockingIOError:
+            self._torn = False
+            self._wait_to_read(math.inf if deadline is None else deadline, frame.limit)
+            return
+        except OSError as error:
+            raise self._end(first) from error
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                frame.fds.extend(array.array("i", data[: len(data) - len(data) % _INT_SIZE]))
+        if answer & _CUT:
+            raise ProtocolError(f"more file descriptors came than the {max_fds if first else 0} expected")
+        if count == 0:
+            raise self._end(first)
+        now = time.monotonic()
+        if first:
+            frame.limit = now + self._frame_seconds
+        elif now >= frame.limit:
+            raise _late()
+        frame.left = frame.left[count:]
+        self._torn = False
+
+    def _wait_to_read(self, deadline: float, limit: float) -> None:
+        """Until something can be read.
+
+        Raises:
+            DeadlineExceededError: Not by the deadline.
+            ProtocolError: Not by the limit of the frame that has begun.
+        """
+        until = min(deadline, limit)
+        if until == math.inf:
+            ready = self._readable.poll()
+        else:
+            ready = self._readable.poll(max(math.ceil((until - time.monotonic()) * 1000), 0))
+        if ready:
+            return
+        if time.monotonic() >= limit:
+            raise _late()
+        raise DeadlineExceededError("no message came before the deadline")
 
     def _end(self, idle: bool) -> ProtocolError:
         if self._stalled:
@@ -187,14 +251,22 @@ class Channel:
         self.ended = idle
         return ProtocolError("the channel is closed" if idle else "the channel closed in the middle of a message")
 
-    def _wait(self, event: int, deadline: float | None) -> bool:
-        """Whether the socket became ready before the deadline."""
-        poll = select.poll()
-        poll.register(self._socket, event)
-        if deadline is None:
-            return bool(poll.poll())
+    def _wait_to_write(self, deadline: float) -> bool:
         left = deadline - time.monotonic()
-        return left > 0 and bool(poll.poll(math.ceil(left * 1000)))
+        writable = select.poll()
+        writable.register(self._socket, select.POLLOUT)
+        return left > 0 and bool(writable.poll(math.ceil(left * 1000)))
+
+    def _unpack(self, data: bytearray) -> object:
+        values = _values(data) if len(data) > _UNCOUNTED else len(data)
+        if values > MAX_OBJECTS:
+            raise ProtocolError(f"a message of more than {MAX_OBJECTS:,} values")
+        self.cost = len(data) + _VALUE * values
+        try:
+            # Extension types are refused: the length limit stops all but the empty ones, the hook those.
+            return msgpack.unpackb(data, max_ext_len=0, ext_hook=_refuse_extension)
+        except (ValueError, msgpack.UnpackException, MemoryError, RecursionError) as error:
+            raise ProtocolError(f"a message that is not msgpack: {error or type(error).__name__}") from None
 
 
 def _pack(message: object) -> bytes:
@@ -204,19 +276,9 @@ def _pack(message: object) -> bytes:
         raise UsageError(f"this cannot be sent to another process: {error}") from None
     if len(data) > MAX_FRAME:
         raise ResourceError(f"a message of {len(data):,} bytes cannot be sent; at most {MAX_FRAME:,} are allowed")
-    if len(data) > _UNCOUNTED and _too_many_objects(data):
+    if len(data) > _UNCOUNTED and _values(data) > MAX_OBJECTS:
         raise ResourceError(f"a message of more than {MAX_OBJECTS:,} values cannot be sent")
     return data
-
-
-def _unpack(data: bytearray) -> object:
-    if len(data) > _UNCOUNTED and _too_many_objects(data):
-        raise ProtocolError(f"a message of more than {MAX_OBJECTS:,} values")
-    try:
-        # Extension types are refused: the length limit stops all but the empty ones, the hook those.
-        return msgpack.unpackb(data, max_ext_len=0, ext_hook=_refuse_extension)
-    except (ValueError, msgpack.UnpackException, MemoryError, RecursionError) as error:
-        raise ProtocolError(f"a message that is not msgpack: {error or type(error).__name__}") from None
 
 
 def _refuse_extension(code: int, _: bytes) -> object:
@@ -238,8 +300,8 @@ _FIXED = {
 # fmt: on
 
 
-def _too_many_objects(data: bytes | bytearray) -> bool:
-    """Whether the values in ``data``, counted as its headers promise them, exceed `MAX_OBJECTS`.
+def _values(data: bytes | bytearray) -> int:
+    """How many values are in ``data``, as its headers promise them; no longer counted beyond `MAX_OBJECTS`.
 
     Whether the bytes are well-formed is for msgpack to find out: what is cut short simply ends here.
     """
@@ -270,5 +332,15 @@ def _too_many_objects(data: bytes | bytearray) -> bool:
         else:
             position += _FIXED.get(first, 0)
         if count + due > MAX_OBJECTS:
-            return True
-    return False
+            break
+    return count + due
+
+
+def _late() -> ProtocolError:
+    return ProtocolError("a message was begun and not finished in time")
+
+
+def close_all(fds: Sequence[int]) -> None:
+    """Closes descriptors that came or were to go with a message."""
+    for fd in fds:
+        os.close(fd)

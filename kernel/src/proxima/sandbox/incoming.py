@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from proxima.contracts.backend import CancelToken
+from proxima.errors import ProximaError
 from proxima.sandbox.errors import ProtocolError
 from proxima.sandbox.messages import MAX_CALLS, MAX_TOLD, PROGRESS, BufferRef
 
 _TOLD_EVERY = 0.01  # seconds; far below the rate that counts as a flood at the other end
+_MAX_UNSENT = 4 * MAX_CALLS  # whose answers are not read; a side that reads them has at most `MAX_CALLS` open
 
 
 class Call:
@@ -55,13 +57,22 @@ class Call:
 
 
 class Request(NamedTuple):
-    """What the other side asked."""
+    """What the other side asked.
+
+    Attributes:
+        data: The arguments, as msgpack read them.
+        ref: The shared buffer that came with them, to be given back.
+        cost: What they take in memory.
+        refused: Why it is not served.
+    """
 
     id: int
     call: Call
     method: str
     data: object
     ref: BufferRef
+    cost: int
+    refused: ProximaError | None = None
 
 
 class Incoming:
@@ -75,8 +86,9 @@ class Incoming:
         self._send = send
         self._lock = threading.Lock()
         self._calls: dict[int, Call] = {}
+        self._unsent = 0  # requests that are off the list and whose answers are on their way
 
-    def take(self, call_id: int, method: object, data: object, ref: BufferRef) -> Request:
+    def take(self, call_id: int, method: object, data: object, ref: BufferRef, cost: int) -> Request:
         """A new request.
 
         Raises:
@@ -88,10 +100,10 @@ class Incoming:
         with self._lock:
             if call_id in self._calls:
                 raise ProtocolError(f"request {call_id} came twice")
-            if len(self._calls) >= MAX_CALLS:
+            if len(self._calls) >= MAX_CALLS or self._unsent >= _MAX_UNSENT:
                 raise ProtocolError(f"more than {MAX_CALLS} requests at once")
             self._calls[call_id] = call
-        return Request(call_id, call, method, data, ref)
+        return Request(call_id, call, method, data, ref, cost)
 
     def cancel(self, call_id: int) -> None:
         """Cancels a request; one that is not in progress has its answer on the way already."""
@@ -104,7 +116,14 @@ class Incoming:
         """Takes a request off the list. Before its answer leaves, for the next request may come right after that."""
         request.call.finish()
         with self._lock:
-            self._calls.pop(request.id, None)
+            if self._calls.get(request.id) is request.call:  # else it was finished, and the id may be in use anew
+                del self._calls[request.id]
+                self._unsent += 1
+
+    def done(self) -> None:
+        """Says that the answer to a finished request has left, or never will."""
+        with self._lock:
+            self._unsent -= 1
 
     def stop(self) -> None:
         """Cancels every request."""

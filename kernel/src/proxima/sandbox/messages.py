@@ -20,6 +20,13 @@ LEASE = "$lease"
 MAX_CALLS = 64
 """Most calls in progress in each direction; a further one waits for its turn."""
 
+MAX_REQUEST = 4 << 20
+"""Most memory that one request of a plugin may take, its arrays included; a larger one is refused."""
+
+MAX_HELD = 256 << 20
+"""Most memory that a plugin's requests in progress and answers not yet fetched may take; a further one is refused.
+Arrays of an answer do not count: they lie in the shared buffers, and what is copied from there was asked for."""
+
 MAX_FDS = 8
 """Most descriptors that come with one answer, the shared buffer's apart."""
 
