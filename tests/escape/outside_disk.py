@@ -79,8 +79,8 @@ def record_that_fills_the_disk(arena: Any) -> str:
     body = """
 from conversation import peer
 def act(arguments):
-    kernel, asked, end = peer(), 0, time.monotonic() + 1.0
-    while asked < 600 and time.monotonic() < end:
+    kernel, asked, end = peer(), 0, time.monotonic() + 10.0
+    while asked < 200 and time.monotonic() < end:
         try: kernel.call_for_fds("files.open", (f"/{asked}" + "/long" * 700, "r"), 1, returns=None)
         except PermissionError: asked += 1
     return str(asked)
