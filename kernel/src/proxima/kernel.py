@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from proxima.contracts.noise import NoiseModel
     from proxima.contracts.result import RunResult
     from proxima.permissions import Consent, Permissions
-    from proxima.sandbox.brokers import Brokers
     from proxima.sandbox.isolation import Isolation
     from proxima.settings import Settings
 
@@ -128,22 +127,9 @@ class Kernel:
         from proxima.sandbox.isolation import Isolation
         from proxima.settings import Settings
 
-        def brokers() -> Brokers:
-            from proxima.sandbox.brokers import Brokers
-
-            return Brokers(self)
-
-        return Isolation(
-            paths=self.paths,
-            registry=self.registry,
-            # Without the workspace's layer: what somebody else left in a directory must not loosen a lock.
-            settings=Settings.load(self.paths, workspace=self.paths.config, flags=self._flags, defaults=DEFAULTS),
-            permissions=lambda: self.permissions,
-            publish=self.events.publish,
-            plugin_settings=self._plugin_settings,
-            brokers=brokers,
-            seconds=self._import_seconds,
-        )
+        # Without the workspace's layer: what somebody else left in a directory must not loosen a lock.
+        settings = Settings.load(self.paths, workspace=self.paths.config, flags=self._flags, defaults=DEFAULTS)
+        return Isolation(self, settings, plugin_settings=self._plugin_settings, seconds=self._import_seconds)
 
     @cached_property
     def _activation(self) -> Activation:

@@ -11,11 +11,8 @@ from proxima.errors import SettingsError, UsageError
 
 # What is heavy is imported when the first plugin needs a worker: most starts need none.
 if TYPE_CHECKING:
-    from proxima.events import Event
-    from proxima.paths import Paths
-    from proxima.permissions import Permissions
-    from proxima.plugins.registry import PluginRecord, PluginRegistry
-    from proxima.sandbox.brokers import Brokers
+    from proxima.kernel import Kernel
+    from proxima.plugins.registry import PluginRecord
     from proxima.sandbox.errors import SandboxError
     from proxima.sandbox.policy import Limits, Tier
     from proxima.sandbox.probe import HostSupport
@@ -75,32 +72,24 @@ class Isolation:
     """The sandbox of one kernel.
 
     Args:
+        kernel: Whose plugins it holds to their permissions.
         settings: The user's, without those of a workspace: a workspace can come from anybody, and must not loosen
             what holds a plugin.
         plugin_settings: The values of a plugin's own section.
-        brokers: What workers may ask of the kernel.
         seconds: How long importing a plugin may take.
     """
 
     def __init__(
         self,
-        *,
-        paths: Paths,
-        registry: PluginRegistry,
+        kernel: Kernel,
         settings: Settings,
-        permissions: Callable[[], Permissions],
-        publish: Callable[[Event], object],
+        *,
         plugin_settings: Callable[[PluginRecord], Mapping[str, object]],
-        brokers: Callable[[], Brokers],
         seconds: float,
     ) -> None:
-        self._paths = paths
-        self._registry = registry
+        self._kernel = kernel
         self._settings = settings
-        self._permissions = permissions
-        self._publish = publish
         self._plugin_settings = plugin_settings
-        self._brokers = brokers
         self._seconds = seconds
 
     @cached_property
@@ -113,14 +102,15 @@ class Isolation:
     @cached_property
     def supervisor(self) -> Supervisor:
         """The workers; none runs before a sandboxed plugin is used."""
+        from proxima.sandbox.brokers import Brokers
         from proxima.sandbox.supervisor import Supervisor
 
-        brokers = self._brokers()
+        kernel, brokers = self._kernel, Brokers(self._kernel)
         return Supervisor(
-            paths=self._paths,
-            registry=self._registry,
-            permissions=self._permissions(),
-            publish=self._publish,
+            paths=kernel.paths,
+            registry=kernel.registry,
+            permissions=kernel.permissions,
+            publish=kernel.events.publish,
             limits=lambda record: limits_of(record, self._settings),
             settings=self._plugin_settings,
             tier=self.host.tier,
