@@ -83,6 +83,22 @@ def test_a_denial_wins_over_a_wider_grant(grants):
     assert outcome(grants, "network:example.org") == "granted"
 
 
+def test_a_part_of_a_granted_directory_can_be_denied(database):
+    grants = make(database)
+    grants.declare("plug", "1", map(parse, ("file_read:/srv", "file_write:/srv")))
+    for text in ("file_read:/srv", "file_write:/srv"):
+        grants.grant("plug", parse(text))
+        assert not grants.denies_part("plug", parse(text))
+    grants.deny("plug", parse("file_write:/srv/data"))
+    assert not grants.denies_part("plug", parse("file_read:/srv"))
+    assert grants.denies_part("plug", parse("file_write:/srv"))
+    grants.reset("plug", parse("file_write:/srv/data"))
+    grants.deny("plug", parse("file_read:/srv/data"))
+    assert grants.denies_part("plug", parse("file_read:/srv"))
+    assert grants.denies_part("plug", parse("file_write:/srv"))  # who may write a file could read it
+    assert not grants.denies_part("plug", parse("file_read:/srv/other"))
+
+
 def test_the_latest_answer_wins(grants):
     grants.deny("plug", parse("network"))
     grants.grant("plug", parse("network:github.com"))

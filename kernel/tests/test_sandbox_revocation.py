@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from proxima.errors import ProximaError
+from proxima.errors import PluginBrokenError, ProximaError
 from proxima.permissions import Permission
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lock is Linux's")
@@ -33,7 +33,7 @@ class Hold:
                 return ToolResult("connected")
             with open(arguments["path"]) as file:
                 return ToolResult(file.read())
-        except Exception as error:
+        except PermissionError as error:
             return ToolResult(f"{type(error).__name__}: {error}", failed=True)
 
 
@@ -90,7 +90,7 @@ def held(workshop):
     held.data.chmod(0o755)
     entry = {"name": "hold", "class": "plug_tea.Hold", "description": "Holds on"}
     package = workshop.lay_out(
-        "tea", type="tool", entry_points={"tools": [entry]}, permissions=[held.network, held.files, "llm"]
+        "tea", type="tool", entry_points={"tools": [entry]}, permissions=[held.network, held.files, "llm", "gpu"]
     )
     (package / "__init__.py").write_text(CODE)
     with held.kernel as kernel, listener:
@@ -124,8 +124,19 @@ def test_of_a_directory_a_part_that_is_denied_is_kept_from_the_next_worker(held)
     assert held.call(path=secret) == "secret"
     worker = held.worker()
     held.ended(worker, held.elsewhere("revoke", f"file_read:{held.data / 'private'}"))
-    assert "secret" not in held.call(path=secret)
+    try:
+        said = held.call(path=secret)  # at tier B the plugin is refused, and tells so itself
+    except PluginBrokenError as error:  # at tier A the file is not there for it
+        said = error.hint or ""
+        assert f"`proxima plugin permissions tea grant file_read:{secret}`" in said
+    assert f"tea was denied file_read:{secret}" in said
     assert held.call(path=str(held.data / "x")) == "content"  # opened by the broker
+
+
+def test_what_a_worker_starts_without_is_said_with_the_way_to_grant_it(held, caplog):
+    held.call(path=str(held.data / "x"))
+    (said,) = caplog.messages
+    assert said == "tea starts without gpu; to allow it: `proxima plugin permissions tea grant gpu`."
 
 
 def test_what_is_granted_or_denied_by_an_answer_ends_nothing(held):

@@ -77,7 +77,7 @@ class TerminalConsent:
             self._write(f"  risk    {permission.risk}\n")
             answer, why = self._answer()
             if why:
-                self._write(f"\nDenied: {why}. {how_to_grant(request.plugin, permission)}\n")
+                self._write(f"\nDenied: {why}; {how_to_grant(request.plugin, permission)}\n")
             return answer
 
     def _answer(self) -> tuple[ConsentAnswer, str]:

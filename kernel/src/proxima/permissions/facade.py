@@ -118,7 +118,7 @@ class Permissions:
         """
         scope, denial, asked = None, None, None
         version = self.grants.version(plugin_id)
-        on = f" on {target}" if target else ""
+        on = f" on {target}" if target and target != str(permission).partition(":")[2] else ""
         try:
             asked = Permission.parse(permission) if isinstance(permission, str) else permission
         except UsageError as error:

@@ -155,8 +155,10 @@ class Grants:
         return Decision("undecided", permission)
 
     def denies_part(self, plugin: str, permission: Permission) -> bool:
-        """Whether something that the permission covers is denied."""
-        return any(not each.granted and self._covers(permission, each.permission) for each in self.decisions(plugin))
+        """Whether something that the permission covers is denied; a worker that may write files can read them too."""
+        reads = [Permission("file_read", permission.value)] if permission.kind == "file_write" else []
+        denied = [each.permission for each in self.decisions(plugin) if not each.granted]
+        return any(self._covers(wide, each) for wide in (permission, *reads) for each in denied)
 
     def decisions(self, plugin: str) -> list[Decision]:
         """All decisions about a plugin: those in the database, then those of this session."""

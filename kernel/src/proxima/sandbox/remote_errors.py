@@ -20,10 +20,13 @@ class RemoteTraceback(Exception):
 
 
 def to_wire(error: BaseException, *, with_traceback: bool) -> list[object]:
-    """Class name, message, hint, further fields and traceback; the name is empty where it is none of the tree's."""
+    """Class name, message, hint, further fields and traceback; the name is empty where it is none of the tree's.
+
+    The hint of an error that is none of ours is its notes: where a file was not found, they say that it was denied.
+    """
     known = _by_name(type(error).__name__) is type(error)
     message = error.message if known and isinstance(error, ProximaError) else f"{type(error).__name__}: {error}"
-    hint = error.hint if isinstance(error, ProximaError) else None
+    hint = error.hint if isinstance(error, ProximaError) else " ".join(getattr(error, "__notes__", ())) or None
     place: dict[str, object] = {}
     if isinstance(error, CircuitSyntaxError):
         place = {"path": _text(error.path), "line": error.line, "column": error.column, "token": _text(error.token)}

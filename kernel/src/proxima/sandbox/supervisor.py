@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import threading
@@ -239,7 +240,8 @@ class Supervisor:
             if outcome == "undecided":
                 try:
                     self._permissions.use(record.id, text, reason=f"{record.id} starts")
-                except PermissionDeniedError:
+                except PermissionDeniedError as error:
+                    logging.getLogger("proxima").warning("%s starts without %s; %s", record.id, permission, error.hint)
                     continue
             # Where a part of it is denied, the broker looks at each file.
             if outcome in ("undecided", "granted") and not self._permissions.grants.denies_part(record.id, permission):

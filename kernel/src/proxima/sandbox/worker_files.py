@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from proxima.errors import NotFoundError, UsageError
+from proxima.errors import NotFoundError, ProximaError, UsageError
 from proxima.sandbox.worker_network import Ask
 
 # What a file outside says: refused by the lock, not in this worker's view of the disk, or shown there to read only.
@@ -52,7 +52,7 @@ def install(ask: Ask, own: Sequence[str] = ()) -> None:
                 opened = _ask(ask, path, mode)
             except PermissionError as denial:
                 if isinstance(error, FileNotFoundError) and set(mode) <= {"r", "b", "t"}:
-                    error.add_note(str(denial))
+                    error.add_note(f"{denial}; {denial.hint}" if isinstance(denial, ProximaError) else str(denial))
                     raise error from None
                 raise denial from None
             return original(opened, mode.replace("x", "w"), buffering, encoding, errors, newline)
