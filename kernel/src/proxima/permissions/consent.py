@@ -16,7 +16,6 @@ TIMEOUT_SECONDS = 300.0
 MAX_SHOWN = 500
 MAX_TRIES = 3
 
-
 _ANSWERS: tuple[ConsentAnswer, ...] = ("once", "session", "always", "deny")
 
 

@@ -227,8 +227,8 @@ class Worker:
     def _clean_up(self) -> None:
         assert self._error is not None
         self.peer.close(PluginBrokenError(str(self._error), plugin=self.policy.plugin))
-        remove_tree(self.policy.scratch)
         self.on_end(self, None if self.wanted else self._error)
+        remove_tree(self.policy.scratch)  # last: a plugin can make that take long
         self._settled.set()
 
     def hang_up(self, error: ProximaError) -> None:
