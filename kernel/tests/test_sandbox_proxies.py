@@ -125,7 +125,7 @@ class Dot:
     name = "dot"
     formats = ("svg",)
 
-    def render(self, subject, format, options):
+    def render(self, subject, picture_format, options):
         return f"<svg>{subject.num_qubits} {options['size']}</svg>".encode()
 
 

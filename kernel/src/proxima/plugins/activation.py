@@ -14,7 +14,9 @@ from functools import cached_property
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from proxima.contracts.mcp_server import MCPServer
 from proxima.contracts.service import Service
+from proxima.contracts.theme import Theme
 from proxima.errors import ProximaError
 from proxima.plugins.manifest import Contribution
 from proxima.plugins.registry import PluginRecord, PluginRegistry, State
@@ -159,7 +161,8 @@ def _matching(contribution: Contribution, offered: list[Any]) -> Any:
         else:
             fits = getattr(item, "name", contribution.name) == contribution.name
             subject = item
-        if fits and _path(type(subject)) == contribution.target:
+        # A theme or a server is data: what it says counts, and from a worker it comes without its class.
+        if fits and (isinstance(subject, Theme | MCPServer) or _path(type(subject)) == contribution.target):
             return item
     wanted = f"{contribution.target} named {contribution.name!r}"
     given = ", ".join(_path(type(item)) for item in offered) or "nothing"

@@ -179,9 +179,11 @@ class AlgorithmProxy(Proxy, Algorithm):
 class VisualizationProxy(Proxy, Visualization):
     """A visualization in a worker."""
 
-    def render(self, subject: RunResult | Circuit, format: str, options: Mapping[str, Any]) -> bytes:  # noqa: A002
+    def render(self, subject: RunResult | Circuit, picture_format: str, options: Mapping[str, Any]) -> bytes:
         """See `Visualization.render`."""
-        return self._ask("render", subject=subject, format=format, options=dict(options))  # type: ignore[no-any-return]
+        return self._ask(  # type: ignore[no-any-return]
+            "render", subject=subject, picture_format=picture_format, options=dict(options)
+        )
 
 
 class CodeGeneratorProxy(Proxy, CodeGenerator):

@@ -147,7 +147,7 @@ class Served:
                 "name": item.name,
                 "target": f"{cls.__module__}.{cls.__qualname__}",
                 "attributes": attributes,
-                "theme": item if isinstance(item, Theme) else None,
+                "theme": Theme(item.name, item.dark, item.colours) if isinstance(item, Theme) else None,
             }
 
     def _call(self, call: Call, *, kind: str, name: str, method: str, arguments: dict[str, Any]) -> Any:
