@@ -1,0 +1,1 @@
+"""The base classes of contributions, one module per kind; `proxima_sdk` exports them all."""
