@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,33 +12,52 @@ import pytest
 from proxima.contracts.operations import Op
 from proxima.errors import NotFoundError, UsageError
 from proxima_sdk.conformance.target import Capabilities, manifest_of, resolve
+from proxima_sdk.manifest.compile import compiled_text
+from proxima_sdk.manifest.model import check_manifest
+from proxima_sdk.testing import session
 
-_DECLARED = {"wants": ["counts"], "precisions": ["single"], "operations": ["h", "cx"]}
+_DECLARED = {
+    "methods": ["statevector"],
+    "wants": ["counts"],
+    "precisions": ["single"],
+    "noise": False,
+    "dynamic": False,
+    "operations": ["h", "cx"],
+}
 _SOURCE = """
-from types import SimpleNamespace
+from proxima_sdk import hookimpl
 
 class Tiny:
     name = "tiny"
     def plan(self, request): ...
 
-plugin = SimpleNamespace(proxima_backends=lambda: [Tiny()])
+class Plugin:
+    @hookimpl
+    def proxima_backends(self):
+        return [Tiny()]
+
+plugin = Plugin()
 """
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A plugin package with a manifest and an entry point, installed in a directory of its own."""
     package = tmp_path / "proxima_tiny"
     package.mkdir()
     (package / "__init__.py").write_text(_SOURCE, encoding="utf-8")
-    manifest = {"entry_points": {"backends": [{"name": "tiny", "capabilities": _DECLARED}]}}
-    (package / "proxima-plugin.json").write_text(json.dumps(manifest), encoding="utf-8")
+    backend = {"name": "tiny", "class": "proxima_tiny.Tiny", "capabilities": _DECLARED}
+    manifest = {"name": "tiny", "version": "1", "description": "Tiny", "license": "MIT", "type": "backend"}
+    compiled = compiled_text(check_manifest({**manifest, "entry_points": {"backends": [backend]}}, source="tiny"))
+    (package / "proxima-plugin.json").write_text(compiled, encoding="utf-8")
     dist_info = tmp_path / "proxima_tiny-1.dist-info"
     dist_info.mkdir()
     (dist_info / "METADATA").write_text("Metadata-Version: 2.1\nName: proxima-tiny\nVersion: 1\n", encoding="utf-8")
     (dist_info / "entry_points.txt").write_text("[proxima.plugins]\ntiny = proxima_tiny:plugin\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
+    session.close()
     yield package
+    session.close()
     sys.modules.pop("proxima_tiny", None)
 
 

@@ -53,6 +53,11 @@ class BackendChecks:
     options: ClassVar[Mapping[str, Any]] = {}
     _target: ClassVar[Target]
 
+    @classmethod
+    def about(cls) -> tuple[str, str]:
+        """Kind and name of what is checked."""
+        return "backends", cls.backend if isinstance(cls.backend, str) else getattr(cls.backend, "name", "")
+
     @property
     def target(self) -> Target:
         """The backend, found once per class."""

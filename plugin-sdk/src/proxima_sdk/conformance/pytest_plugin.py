@@ -1,15 +1,67 @@
-"""The pytest plugin: says in the summary what the conformance kit checked, and why it skipped what it skipped."""
+"""The pytest plugin: the kernel that tests share, and a summary of what the conformance kits checked and skipped."""
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from proxima_sdk.conformance import CONFORMANCE_VERSION
 
+if TYPE_CHECKING:
+    from proxima.kernel import Kernel
+
 _PROPERTY = "proxima_conformance"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option that `proxima plugin test` gives."""
+    group = parser.getgroup("proxima")
+    group.addoption("--proxima-sandboxed", metavar="ID", help="run this plugin in a worker wherever a kernel is used")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Remembers the option."""
+    if plugin := config.getoption("--proxima-sandboxed"):
+        from proxima_sdk.testing import session
+
+        session.sandboxed[:] = [plugin]
+
+
+def pytest_unconfigure() -> None:
+    """Closes the kernel that tests shared, if one was opened."""
+    if session := sys.modules.get("proxima_sdk.testing.session"):
+        session.close()
+        session.sandboxed.clear()
+
+
+@pytest.fixture(scope="session")
+def proxima_kernel() -> Kernel:
+    """A real kernel on a temporary home, with the plugin under test in this process or, as told, in a worker."""
+    from proxima_sdk.testing import session
+
+    return session.kernel()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves a generated kit out where the author's tests hold the same kit for the same contribution."""
+    own = {_checked(item) for item in items if not _generated(item)}
+    twice = [item for item in items if _generated(item) and _checked(item) in own]
+    if twice:
+        config.hook.pytest_deselected(items=twice)
+        items[:] = [item for item in items if item not in set(twice)]
+
+
+def _generated(item: pytest.Item) -> bool:
+    return bool(getattr(getattr(item, "cls", None), "generated", False))
+
+
+def _checked(item: pytest.Item) -> tuple[str, str] | None:
+    """Kind and name of the contribution that a kit's check is about; ``None`` for any other test."""
+    case: Any = getattr(item, "cls", None)
+    return case.about() if hasattr(case, "conformance_version") else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -20,7 +72,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Per backend: how many checks passed, failed and were skipped, and every reason for skipping."""
+    """Per kit: how many checks passed, failed and were skipped, and every reason for skipping."""
     outcomes: dict[str, Counter[str]] = {}
     reasons: dict[str, Counter[str]] = {}
     for outcome in ("passed", "failed", "error", "skipped"):

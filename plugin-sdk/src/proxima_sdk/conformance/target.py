@@ -8,15 +8,12 @@ import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
 
 from proxima.contracts.backend import Backend
 from proxima.contracts.operations import OPERATIONS, Op, OpKind
-from proxima.errors import NotFoundError, UsageError
-
-_GROUP = "proxima.plugins"
+from proxima.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,26 +106,15 @@ def _declared(manifest: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]
     return {entry["name"]: entry.get("capabilities") or {} for entry in entries}
 
 
-def _from_plugin(plugin: Any, name: str) -> Backend:
-    backends: list[Backend] = plugin.proxima_backends()
-    for backend in backends:
-        if backend.name == name:
-            return backend
-    offered = ", ".join(sorted(b.name for b in backends)) or "none"
-    raise NotFoundError(f"the plugin's proxima_backends() gives no backend called {name!r}; it gives: {offered}")
+def _by_name(name: str) -> tuple[Backend, Mapping[str, Any], bool]:
+    """The backend, its capabilities, and whether it is in this process."""
+    from proxima_sdk.testing import session
 
-
-def _by_name(name: str) -> tuple[Backend, Mapping[str, Any]]:
-    known: list[str] = []
-    for entry in entry_points(group=_GROUP):
-        declared = _declared(manifest_of(entry.module))
-        known.extend(declared)
-        if name in declared:
-            return _from_plugin(entry.load(), name), declared[name]
-    raise NotFoundError(
-        f"no installed plugin declares a backend called {name!r}",
-        hint=f"installed plugins declare: {', '.join(sorted(known)) or 'none'}; is your package installed, editable?",
-    )
+    kernel = session.kernel()
+    contribution = kernel.registry.find("backends", name)
+    backend: Backend = kernel.get("backends", name)
+    here = kernel.registry.get(contribution.plugin).isolation == "in-process"
+    return backend, contribution.data.get("capabilities") or {}, here
 
 
 def _made(source: Any) -> Backend:
@@ -165,11 +151,12 @@ def resolve(source: Any, capabilities: Mapping[str, Any] | None = None) -> Targe
 
     Raises:
         NotFoundError: No installed plugin declares that name.
+        PluginError: Its plugin cannot be used.
         UsageError: There is no manifest and no ``capabilities``.
     """
     if isinstance(source, str):
-        backend, declared = _by_name(source)
-        return Target(backend, Capabilities.of(capabilities or declared), {"name": source})
+        backend, declared, here = _by_name(source)
+        return Target(backend, Capabilities.of(capabilities or declared), {"name": source} if here else {})
     backend = _made(source)
     declared = capabilities if capabilities is not None else _capabilities_beside(backend)
     return Target(backend, Capabilities.of(declared), _reference_to(source))

@@ -164,7 +164,7 @@ class ContractChecks(BackendChecks):
         if not engine:
             self.skip("has no engine_module: nothing to hide")
         if not self.target.reference:
-            self.skip("is made by a local function, which a fresh process cannot find; give a class or a name")
+            self.skip("cannot be made anew in a fresh process: it is in a worker, or made by a local function")
         answer = ask(self.target.reference, engine, mode)
         if "crash" in answer:
             report(f"the backend in a fresh process, its engine {mode}", expected="answers", got=answer["crash"])

@@ -1,0 +1,1 @@
+"""The conformance kits beside the backends', a module per contribution kind."""

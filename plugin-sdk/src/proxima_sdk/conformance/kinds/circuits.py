@@ -1,0 +1,22 @@
+"""Circuits that several kits try."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.operations import OPERATIONS, Op
+from proxima_sdk.circuits import haar_unitary, random_kraus
+
+
+def holding(op: Op, *, measured: bool = False) -> Circuit:
+    """A circuit that holds the operation once, after each of its qubits was brought into a state of its own."""
+    rng = np.random.default_rng(9)
+    size = OPERATIONS[op].num_qubits or 1
+    circuit = Circuit.builder(size)
+    for qubit in range(size):
+        circuit.ry(0.3 + 0.4 * qubit, qubit)
+    params = [0.1 * (i + 1) for i in range(len(OPERATIONS[op].params))]
+    matrices = {Op.UNITARY: (haar_unitary(size, rng),), Op.KRAUS: random_kraus(size, 2, rng)}.get(op, ())
+    circuit.append(op, range(size), params, matrices=matrices)
+    return (circuit.measure_all() if measured else circuit).build()
