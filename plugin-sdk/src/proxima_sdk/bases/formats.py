@@ -17,9 +17,9 @@ class Format(CircuitFormat):
         extensions: File endings, e.g. ``(".qasm",)``.
     """
 
+    @abstractmethod
     def recognises(self, head: bytes) -> bool:
-        """Whether a file that starts with ``head`` (up to 4 KiB) is in this format; here only endings tell."""
-        return False
+        """Whether a file that starts with ``head`` (up to 4 KiB) is in this format; cheap, and never raises."""
 
     @abstractmethod
     def load(self, data: bytes, *, source: str, directory: Path | None) -> Circuit:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.operations import OPERATIONS, Op
+from proxima.errors import UnsupportedError
 from proxima_sdk.circuits import haar_unitary, random_kraus
 
 
-def holding(op: Op, *, measured: bool = False) -> Circuit:
+def unwritten(write: Callable[[Circuit], object], op: Op) -> str | None:
+    """How writing a circuit with the operation went wrong.
+
+    Returns:
+        ``None`` where it was written, an empty text where it was refused by an `UnsupportedError` that names it.
+    """
+    try:
+        write(holding(op))
+    except UnsupportedError as error:
+        return "" if OPERATIONS[op].name in str(error).lower() else f"UnsupportedError: {error}"
+    except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def holding(op: Op) -> Circuit:
     """A circuit that holds the operation once, after each of its qubits was brought into a state of its own."""
     rng = np.random.default_rng(9)
     size = OPERATIONS[op].num_qubits or 1
@@ -19,4 +37,4 @@ def holding(op: Op, *, measured: bool = False) -> Circuit:
     params = [0.1 * (i + 1) for i in range(len(OPERATIONS[op].params))]
     matrices = {Op.UNITARY: (haar_unitary(size, rng),), Op.KRAUS: random_kraus(size, 2, rng)}.get(op, ())
     circuit.append(op, range(size), params, matrices=matrices)
-    return (circuit.measure_all() if measured else circuit).build()
+    return circuit.build()

@@ -171,11 +171,12 @@ class VisualizationConformance(ContributionChecks):
         """A result that holds nothing: `UsageError`, or a picture; never another error."""
         bare = RunResult(backend="reference", method="", precision="double", shots=None, seed=0)
         for picture in self.subject.formats:
+            error: Exception | None = None
             try:
                 self._render(bare, picture)
-            except UsageError:
-                continue
-            except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
+            except Exception as raised:  # noqa: BLE001 - whatever it raises is the finding
+                error = raised
+            if error is not None and not isinstance(error, UsageError):
                 self.fails(
                     f"render() of a result without counts and states as {picture}",
                     expected="UsageError that says what is missing, or a picture",
