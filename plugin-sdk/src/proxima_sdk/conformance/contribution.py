@@ -107,17 +107,12 @@ class ContributionChecks:
 
     def crosses(self, what: str, value: T, expected: Any) -> T:
         """Holds a value to its contract's types: it is encoded and decoded as on its way out of a worker."""
-        try:
-            encoded = Encoded(value)
-            memory = bytearray(encoded.size)
-            encoded.place(memory)
-            decode(encoded.data, expected, memory)
-        except (UsageError, ProtocolError) as error:
+        if fault := _border_fault(value, expected):
             name = getattr(expected, "__name__", str(expected))
             self.fails(
                 what,
                 expected=f"a value of type {name} that can leave a worker",
-                got=str(error),
+                got=fault,
                 convention="what a plugin gives is made of the contract's types, text, numbers, arrays and mappings",
             )
         return value
@@ -189,6 +184,17 @@ class ContributionChecks:
                 convention="the host calls by the contract, by position or by name",
                 cause="a name is misspelt, or the class is not derived from its base in proxima_sdk",
             )
+
+
+def _border_fault(value: object, expected: Any) -> str:
+    try:
+        encoded = Encoded(value)
+        memory = bytearray(encoded.size)
+        encoded.place(memory)
+        decode(encoded.data, expected, memory)
+    except (UsageError, ProtocolError) as error:
+        return str(error)
+    return ""
 
 
 def json_faults(value: object) -> str:
