@@ -1,0 +1,1 @@
+"""Plugins that `proxima plugin install` put in place, each with its own dependencies, outside every ``sys.path``."""
