@@ -29,13 +29,19 @@ class HostFinder:
 
     def __init__(self, homes: Mapping[str, str]) -> None:
         self._homes = dict(homes)
+        self._lends_kernel = False
+
+    def lend_kernel(self) -> None:
+        """Lets all of `proxima` be imported, so that a plugin's commands and services can be looked at here."""
+        self._lends_kernel = True
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The module's spec where it is a host package; ``None`` leaves it to the other finders."""
         package, _, rest = name.partition(".")
-        if package == "proxima" and rest and rest.partition(".")[0] not in _PUBLIC:
+        kernel_only = package == "proxima" and rest and rest.partition(".")[0] not in _PUBLIC
+        if kernel_only and not self._lends_kernel:
             raise ModuleNotFoundError(f"{name} belongs to the kernel; a sandboxed plugin cannot import it", name=name)
         if rest or package not in self._homes:
             return None
@@ -67,10 +73,10 @@ def environment_paths(base: str, package: str) -> tuple[str, ...]:
         package: The plugin's top-level package, wherever it lies.
     """
     entries = [os.path.realpath(entry) for entry in sys.path if entry and os.path.isdir(entry)]
-    own = [entry for entry in entries if os.path.isdir(os.path.join(entry, package))]
+    own = [entry for entry in (base, *entries) if os.path.isdir(os.path.join(entry, package))]
     sites = [entry for entry in entries if os.path.basename(entry) in ("site-packages", "dist-packages")]
     linked = [line for site in sites for line in _pth_lines(site) if line in entries]
-    return tuple(dict.fromkeys([*own[:1], os.path.realpath(base), *sites, *linked]))
+    return tuple(dict.fromkeys(map(os.path.realpath, [*own[:1], base, *sites, *linked])))
 
 
 def _pth_lines(site: str) -> list[str]:

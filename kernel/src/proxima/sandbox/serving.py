@@ -21,6 +21,7 @@ from proxima.contracts.theme import Theme
 from proxima.errors import NotFoundError, ResourceError, SettingsError
 from proxima.hookspecs import PROJECT
 from proxima.sandbox import worker_services
+from proxima.sandbox.inspection import inspect_contributions
 from proxima.sandbox.interfaces import HOOKS, INTERFACES
 from proxima.sandbox.policy import SandboxPolicy
 from proxima.sandbox.rpc import Call, Peer
@@ -118,6 +119,7 @@ class Served:
                 ("bind", self._bind),
                 ("run", self._run),
                 ("tell", self._tell),
+                ("inspect", self._inspect),
             ):
                 self._peer.serve(method, self._named(function))
             return {"offers": tuple(offers), "hooks": hooks}
@@ -198,6 +200,14 @@ class Served:
     def _tell(self, call: Call, *, hook: str, arguments: dict[str, Any]) -> None:
         for implementation in getattr(self._manager.hook, hook).get_hookimpls():
             implementation.function(*(arguments[name] for name in implementation.argnames))
+
+    def _inspect(self, call: Call, *, declared: tuple[Mapping[str, str], ...]) -> tuple[tuple[str, str, str], ...]:
+        """What of the plugin does not meet its contracts; commands and services import more of the kernel."""
+        if any(each["kind"] not in INTERFACES for each in declared):
+            for finder in sys.meta_path:
+                if lend := getattr(finder, "lend_kernel", None):
+                    lend()
+        return tuple(inspect_contributions(declared, self._objects))
 
     def _kept(self, backend: Backend, plan: Plan) -> dict[str, Any]:
         number = next(self._numbers)

@@ -1,0 +1,174 @@
+"""Tries a plugin before it is put in place: in a locked worker of its own, with nothing granted and nothing kept.
+
+Whatever it does there, the kernel that asks imports none of it, quarantines nothing and asks the user nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from proxima.errors import ManifestError, ProximaError
+from proxima.plugins.manifest import Contribution, Manifest
+from proxima.plugins.scan import scan
+from proxima.store.problems import Problem
+
+if TYPE_CHECKING:
+    from proxima.plugins.registry import PluginRecord
+    from proxima.sandbox.host import Worker
+    from proxima.sandbox.isolation import Isolation
+    from proxima.sandbox.probe import HostSupport
+
+SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """What a trial showed.
+
+    Attributes:
+        problems: Errors, why the plugin must not be put in place; and notes on what was not tried, and why.
+        seconds: How long it took.
+        contributions: Those that the manifest declares and the plugin has, as ``(kind, name)``.
+        traceback: The plugin's own, where it raised.
+    """
+
+    problems: tuple[Problem, ...]
+    seconds: float
+    contributions: tuple[tuple[str, str], ...]
+    traceback: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(problem.level == "error" for problem in self.problems)
+
+
+def probe(
+    site: str | os.PathLike[str],
+    manifest: Manifest,
+    target: str,
+    *,
+    host: HostSupport | None = None,
+    environment: bool = False,
+    allow_tier_c: bool = False,
+    seconds: float = SECONDS,
+) -> ProbeReport:
+    """Tries a plugin.
+
+    Args:
+        site: Its import root, with its metadata and everything that it depends on.
+        manifest: What it declares.
+        target: Its entry point, ``module:object``.
+        host: What this host enforces, as `Isolation.host` knows it; found out anew by default, which takes longer.
+        environment: Also let it import from this interpreter's site-packages: for a wheel without its dependencies.
+        allow_tier_c: Go on where nothing can lock the worker.
+        seconds: The most that importing it, or one of its calls, may take.
+    """
+    from proxima.kernel import Kernel
+    from proxima.paths import Paths
+
+    started = time.perf_counter()
+    flags = {
+        "plugins.import_seconds": seconds,
+        "limits.maximum.wall_seconds": seconds,
+        "limits.maximum.cpu_seconds": 600,
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="proxima-probe-") as home,
+        Kernel(paths=Paths.under(home), only=[manifest.id], flags=flags) as kernel,
+    ):
+        kernel.registry.path = [os.fspath(site)]
+        if host is not None:
+            kernel.isolation.host = host
+        trial = _Trial(manifest, kernel.isolation)
+        try:
+            record = _record(kernel.registry.judge, Path(site), manifest, target, environment)
+            kernel.registry.records = {record.id: record}
+            trial.run(record, allow_tier_c)
+        except ProximaError as error:
+            trial.failed("load", error)
+    problems = trial.problems
+    bad = {problem.where for problem in problems if problem.level == "error"}
+    good = () if "" in bad else tuple((c.kind, c.name) for c in manifest.contributions if _where(c) not in bad)
+    return ProbeReport(tuple(problems), time.perf_counter() - started, good, trial.traceback)
+
+
+def _record(judge: Any, site: Path, manifest: Manifest, target: str, environment: bool) -> PluginRecord:
+    for found in scan([str(site)]):
+        if found.id == manifest.id and found.target == target:
+            found.origin = "environment" if environment else "store"
+            record: PluginRecord = judge(found, False, False)
+            if error := record.error():
+                raise error
+            return record
+    raise ManifestError(f"{site}: no distribution there has the plugin {manifest.id} = {target}")
+
+
+class _Trial:
+    """One plugin's trial, and what is found."""
+
+    def __init__(self, manifest: Manifest, isolation: Isolation) -> None:
+        self._manifest = manifest
+        self._isolation = isolation
+        self.problems: list[Problem] = []
+        self.traceback = ""
+
+    def failed(self, code: str, error: ProximaError, where: str = "") -> None:
+        self.problems.append(Problem(code, error.message, where, hint=error.hint or ""))
+        self.traceback = self.traceback or (str(error.__cause__) if error.__cause__ else "")
+
+    def run(self, record: PluginRecord, allow_tier_c: bool) -> None:
+        from proxima.sandbox.interfaces import INTERFACES
+        from proxima.sandbox.proxies import stand_in
+
+        host = self._isolation.host
+        if host.tier == "C" and not allow_tier_c:
+            message = f"this host cannot lock a worker, so the plugin is not tried ({'; '.join(host.reasons)})"
+            self.problems.append(Problem("host", message, hint="`proxima doctor` says what to do"))
+            return
+        worker = self._isolation.supervisor.start(record)
+        try:
+            for kind, name, wrong in _inspected(worker, self._manifest.contributions):
+                self.problems.append(Problem("contract", wrong, f"{kind}: {name}"))
+            plugin = stand_in(lambda: worker)
+            shapeless = {problem.where for problem in self.problems}
+            for contribution in self._manifest.contributions:
+                if contribution.kind not in INTERFACES:
+                    note = "runs in the kernel's process only: its class was looked at, and nothing of it was called"
+                    self.problems.append(Problem("not-tried", note, _where(contribution), "note"))
+                elif _where(contribution) not in shapeless:
+                    made = next(
+                        o for o in getattr(plugin, f"proxima_{contribution.kind}")() if o.name == contribution.name
+                    )
+                    self._smoke(contribution, made)
+        finally:
+            worker.stop()
+
+    def _smoke(self, contribution: Contribution, made: Any) -> None:
+        """Calls what costs nothing and needs nothing; an answer of another type ends the worker by itself."""
+        from proxima.store.smoke import SMOKE
+
+        where = _where(contribution)
+        try:
+            for problem in SMOKE[contribution.kind](made, contribution):
+                self.problems.append(replace(problem, where=where))
+        except ProximaError as error:
+            self.failed("smoke", error, where)
+
+
+def _inspected(worker: Worker, contributions: tuple[Contribution, ...]) -> Iterator[tuple[str, str, str]]:
+    declared: tuple[Mapping[str, str], ...] = tuple(
+        {"kind": c.kind, "name": c.name, "class": c.target, "contract": str(c.data.get("contract") or "")}
+        for c in contributions
+    )
+    yield from worker.call("inspect", {"declared": declared}, returns=tuple[tuple[str, str, str], ...])
+
+
+def _where(contribution: Contribution) -> str:
+    return f"{contribution.kind}: {contribution.name}"
