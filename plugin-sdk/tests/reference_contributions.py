@@ -712,6 +712,15 @@ class LinesRounded(Lines):
         return f"{value:.3f}"
 
 
+class LinesCounted(Lines):
+    gates = Lines.gates | {"id"}
+    calls = 0
+
+    def dump(self, circuit):
+        LinesCounted.calls += 1
+        return super().dump(circuit).replace("\n", "\n" + "id;0;;-1\n" * LinesCounted.calls, 1)
+
+
 class LinesNegated(Lines):
     def add(self, builder, op, qubits, params, clbit):
         super().add(builder, op, qubits, [-p for p in params], clbit)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from proxima import __version__
+from proxima.cli import sdk
 from proxima.cli.output import clean
 from proxima.errors import NotFoundError, UsageError
 from proxima.kernel import Kernel
@@ -65,6 +66,10 @@ def run(words: Sequence[str]) -> int:
     given = os.environ.get("COMP_LINE", "").split()[1:] if completing else list(words)
     wanted, _ = before.parse_known_args(given)
     with Kernel(safe_mode=wanted.safe_mode, flags=_flags(wanted.set or ()), consent=_consent()) as kernel:
+        if wanted.words[:1] == ["plugin"] and wanted.words[1:2] and wanted.words[1] in sdk.NAMES and not completing:
+            name = wanted.words[1]
+            one = _Parser(prog=f"proxima plugin {name}", formatter_class=argparse.RawDescriptionHelpFormatter)
+            return sdk.run(name, wanted.words[2:], kernel, one)
         parser = _parser(kernel, wanted.words[0] if wanted.words else "")
         if completing:
             import argcomplete

@@ -7,6 +7,7 @@ from typing import Any
 
 from proxima.cli import bisect, config
 from proxima.cli import permissions as plugin_permissions
+from proxima.cli import sdk
 from proxima.cli.output import clean, print_json, table
 from proxima.cli.plugin_list import row_of, show
 from proxima.kernel import Kernel
@@ -42,6 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--json", action="store_true", help="print JSON")
     for name, module in _MODULES.items():
         module.configure(commands.add_parser(name, help=module.SUMMARY, description=module.SUMMARY))
+    for name in sdk.NAMES:  # run before this parser is asked
+        commands.add_parser(name, help=f"for authors: see `proxima plugin {name} --help`")
 
 
 def run(args: argparse.Namespace, kernel: Kernel) -> int:

@@ -96,7 +96,9 @@ def _unfit(cls: type, name: str, wanted: Any) -> Iterator[str]:
     named = {each.name: None for each in expected if each.kind is each.KEYWORD_ONLY}
     by_position = [None for each in expected if each.kind is each.POSITIONAL_OR_KEYWORD]
     by_name = {each.name: None for each in expected if each.kind is each.POSITIONAL_OR_KEYWORD}
+    needed = {each.name: None for each in expected if each.default is each.empty}
     try:
+        signature.bind(*itself, **needed)
         signature.bind(*itself, *by_position, **named)
         signature.bind(*itself, **by_name, **named)
     except TypeError as error:

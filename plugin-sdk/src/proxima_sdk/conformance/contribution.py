@@ -16,9 +16,9 @@ from proxima.errors import BackendUnavailableError, ProximaError, UnavailableErr
 from proxima.plugins.manifest import Contribution
 from proxima.sandbox.codec import Encoded, decode
 from proxima.sandbox.errors import ProtocolError
+from proxima.sandbox.inspection import CONTRACTS, inspect_contributions
 from proxima_sdk.conformance import CONFORMANCE_VERSION
 from proxima_sdk.conformance.diagnosis import report
-from proxima_sdk.conformance.shape import CONTRACTS, misfits
 
 T = TypeVar("T")
 
@@ -117,6 +117,20 @@ class ContributionChecks:
             )
         return value
 
+    def meets(self, subject: object, contract: str) -> None:
+        """Holds an object to a contract, which is given by its path."""
+        cls = type(subject)
+        name = self.about()[1]
+        entry = {"kind": self.kind, "name": name, "class": f"{cls.__module__}.{cls.__qualname__}", "contract": contract}
+        for _, _, fault in inspect_contributions([entry], {(self.kind, name): subject}):
+            self.fails(
+                f"the contract {contract}",
+                expected="its attributes and methods, with its parameters",
+                got=fault,
+                convention="the host calls by the contract, by position or by name",
+                cause="a name is misspelt, or the class is not derived from its base in proxima_sdk",
+            )
+
     def unchanged(self, what: str, given: T, call: Callable[[T], object]) -> None:
         """Holds a call to leaving its argument as it was."""
         before = copy.deepcopy(given)
@@ -175,15 +189,7 @@ class ContributionChecks:
 
     def test_contract(self) -> None:
         """Attributes, methods and parameters as the contract has them."""
-        contract = CONTRACTS[self.kind]
-        for fault in misfits(self.subject, contract)[:1]:
-            self.fails(
-                f"the contract {contract.__module__}.{contract.__qualname__}",
-                expected="its attributes and methods, with its parameters",
-                got=fault,
-                convention="the host calls by the contract, by position or by name",
-                cause="a name is misspelt, or the class is not derived from its base in proxima_sdk",
-            )
+        self.meets(self.subject, CONTRACTS.get(self.kind, ""))
 
 
 def _border_fault(value: object, expected: Any) -> str:
