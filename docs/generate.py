@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from generate_api import api
+
 from proxima import hookspecs
 from proxima.contracts.operations import OPERATIONS, OpKind
 from proxima.plugins.manifest import KINDS
@@ -127,6 +129,7 @@ PAGES = {
     "user-guide/operations.md": lambda: MADE + operations(),
     "developer-guide/manifest.md": lambda: MADE + manifest(),
     "developer-guide/hooks.md": lambda: MADE + hooks(),
+    "developer-guide/plugin-api-reference.md": lambda: MADE + api(),
     "developer-guide/plugin-manifest.schema.json": lambda: json.dumps(json_schema(), indent=1, sort_keys=True) + "\n",
 }
 
