@@ -211,7 +211,7 @@ def lock(*extra: str) -> int:
     step(
         "resolve",
         [
-            *uv, "--universal", "--generate-hashes", "--python-version", "3.11", "--group", "dev",
+            *uv, "--universal", "--generate-hashes", "--python-version", "3.11", "--group", "dev", "--all-extras",
             "--custom-compile-command", "python3 dev.py lock", "--output-file", LOCK.name,
             *(f"--no-emit-package={name}" for name in own),
             *(str((member / "pyproject.toml").relative_to(ROOT)) for member in MEMBERS), *extra,

@@ -161,6 +161,13 @@ def test_contracts_import_numpy_and_nothing_else_foreign() -> None:
     assert foreign - set(sys.stdlib_module_names) - loaded_by("import numpy") - {"proxima"} == set()
 
 
+def test_what_a_plugin_is_written_on_needs_numpy_and_the_kernel_alone() -> None:
+    foreign = loaded_by("import proxima_sdk; [getattr(proxima_sdk, name) for name in proxima_sdk.__all__]")
+    kernel = {"proxima", "proxima_sdk", "pluggy"}
+    assert "proxima_sdk" in foreign
+    assert foreign - set(sys.stdlib_module_names) - loaded_by("import numpy") - kernel == set()
+
+
 def test_importing_proxima_loads_no_numpy() -> None:
     assert "numpy" not in loaded_by("import proxima")
     assert "numpy" in loaded_by("import proxima.contracts.circuit")

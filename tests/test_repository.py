@@ -139,7 +139,9 @@ def test_plugin_has_a_manifest_and_the_entry_point_of_its_name(plugin: Path) -> 
 
 def test_metapackage_depends_on_the_kernel_and_every_default_plugin() -> None:
     default = {f"proxima-{plugin.name}" for plugin in PLUGINS if plugin.name != "quantum"}
-    assert project(ROOT / "plugins-core" / "quantum")["dependencies"] == sorted({"proxima-kernel"} | default)
+    assert project(ROOT / "plugins-core" / "quantum")["dependencies"] == sorted(
+        {"proxima-kernel", "proxima-plugin-sdk"} | default
+    )
 
 
 def test_lock_pins_every_dependency_with_hashes() -> None:
@@ -149,13 +151,15 @@ def test_lock_pins_every_dependency_with_hashes() -> None:
     assert len(pins) == len(re.findall(r"^\S.*==", lock, re.MULTILINE))
     own = {project(package)["name"] for package in PACKAGES}
     for package in PACKAGES:
-        dependencies = project(package).get("dependencies", [])
+        table = project(package)
+        dependencies, extras = table.get("dependencies", []), table.get("optional-dependencies", {})
         assert isinstance(dependencies, list)
-        wanted = {Requirement(text).name for text in dependencies} - own
+        assert isinstance(extras, dict)
+        wanted = {Requirement(text).name for text in sum(extras.values(), dependencies)} - own
         assert wanted <= set(pins)
 
 
-@pytest.mark.parametrize("distribution", ["proxima-kernel", "proxima-plugin-sdk"])
+@pytest.mark.parametrize("distribution", ["proxima-kernel", "proxima-plugin-sdk", "proxima-plugin-sdk[tools]"])
 def test_runtime_dependencies_are_permissive(distribution: str) -> None:
     closure = runtime_closure(distribution)
     assert "pluggy" in closure

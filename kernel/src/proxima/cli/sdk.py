@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 
 from proxima.errors import UnavailableError
 from proxima.kernel import Kernel
@@ -27,10 +26,11 @@ def run(name: str, words: Sequence[str], kernel: Kernel, parser: argparse.Argume
     Raises:
         UnavailableError: The SDK is not installed.
     """
-    if find_spec(_SDK) is None:
-        hint = "pip install proxima-plugin-sdk"
-        raise UnavailableError(f"`proxima plugin {name}` needs the SDK, which is not installed here", hint=hint)
-    command = import_module(f"{_SDK}.cli.{name}")
+    try:
+        command = import_module(f"{_SDK}.cli.{name}")
+    except ModuleNotFoundError as error:
+        what = f"`proxima plugin {name}` needs the SDK's tools: {error.name} is not installed here"
+        raise UnavailableError(what, hint='pip install "proxima-plugin-sdk[tools]"') from None
     parser.description = import_module(f"{_SDK}.cli").COMMANDS[name]
     command.configure(parser)
     code: int = command.run(parser.parse_args(list(words)), kernel)

@@ -128,7 +128,7 @@ class Tested:
             )
             if not report.exists():
                 if done.returncode == 1:
-                    raise UnavailableError("pytest is not installed", hint="pip install proxima-plugin-sdk")
+                    raise UnavailableError("pytest is not installed", hint='pip install "proxima-plugin-sdk[tools]"')
                 stopped = (done.stdout or "")[-_OUTPUT:] or f"pytest ended with exit code {done.returncode}"
                 return TestRun(where, 0, 0, 0.0, (), stopped)
             return _read(report, where, done.returncode)
