@@ -143,6 +143,20 @@ def test_the_authors_own_kit_takes_the_place_of_the_made_one(project: Path, tmp_
     assert "TestBrew0" not in done.stdout
 
 
+@ON_LINUX
+def test_a_kit_that_is_given_a_class_does_not_stand_for_the_worker(project: Path, tmp_path: Path) -> None:
+    own = (
+        "from proxima_sdk.conformance import ToolConformance\nfrom proxima_tea.brew import Brew\n\n\n"
+        "class TestMine(ToolConformance):\n    tool = Brew\n"
+    )
+    (project / "tests" / "test_mine.py").write_text(own)
+    done = proxima(tmp_path, project)
+    here, worker = done.stdout.split("-- tea, sandboxed")
+    assert "TestMine: 7 passed, 1 skipped" in here
+    assert "TestBrew0" not in here
+    assert "TestBrew0: 8 passed" in worker
+
+
 def test_a_wheel_is_tested_as_it_is(project: Path, tmp_path: Path) -> None:
     wheel = wheel_of(project, tmp_path)
     code, report = report_of(tmp_path, wheel, "--in-process")

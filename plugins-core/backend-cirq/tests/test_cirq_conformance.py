@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from proxima_backend_cirq.backend import CirqBackend
 from proxima_sdk.conformance import BackendConformance
 
 
 class TestCirq(BackendConformance):
-    backend = CirqBackend
+    backend = "cirq"
     engine_module = "cirq"

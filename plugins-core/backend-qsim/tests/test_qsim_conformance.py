@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from proxima_backend_qsim.backend import QsimBackend
 from proxima_sdk.conformance import BackendConformance
 
 
 class TestQsim(BackendConformance):
-    backend = QsimBackend
+    backend = "qsim"
     engine_module = "qsimcirq"

@@ -54,6 +54,11 @@ class BackendChecks:
     _target: ClassVar[Target]
 
     @classmethod
+    def source(cls) -> Any:
+        """A name, or what to take or make the backend from."""
+        return cls.backend
+
+    @classmethod
     def about(cls) -> tuple[str, str]:
         """Kind and name of what is checked."""
         return "backends", cls.backend if isinstance(cls.backend, str) else getattr(cls.backend, "name", "")

@@ -38,18 +38,19 @@ class ContributionChecks:
     @classmethod
     def about(cls) -> tuple[str, str]:
         """Kind and name of what is checked."""
-        source = cls._source()
+        source = cls.source()
         return cls.kind, source if isinstance(source, str) else getattr(source, "name", "")
 
     @classmethod
-    def _source(cls) -> Any:
+    def source(cls) -> Any:
+        """A name, or what to take or make the contribution from."""
         return getattr(cls, cls.kind.removesuffix("s"))
 
     def _find(self) -> tuple[Any, Contribution | None]:
         """The object, and what the manifest says of it; found once per class."""
         case = type(self)
         if "_found" not in case.__dict__:
-            source = case._source()
+            source = case.source()
             if not isinstance(source, str):
                 makes = isinstance(source, type | partial) or inspect.isroutine(source)
                 case._found = source() if makes else source, None
@@ -178,7 +179,7 @@ class ContributionChecks:
         """Its name, and a description for users to choose by."""
         declared = self.declared
         if declared is None:
-            pytest.skip(f"{self.about()[1] or self._source()!r} was given as an object, without its manifest")
+            pytest.skip(f"{self.about()[1] or self.source()!r} was given as an object, without its manifest")
         if not declared.description.strip():
             self.fails(
                 "its entry in plugin.yaml",
