@@ -9,7 +9,10 @@ import pytest
     ("line", "expected"),
     [
         ("proxima pl", {"plugin"}),
-        ("proxima plugin ", {"list", "info", "enable", "disable", "permissions", "-h", "--help"}),
+        (
+            "proxima plugin ",
+            {"list", "info", "enable", "disable", "permissions", "build", "test", "validate", "-h", "--help"},
+        ),
         ("proxima plugin li", {"list"}),
         ("proxima --saf", {"--safe-mode"}),
         ("proxima tea --lo", {"--loud"}),
