@@ -57,11 +57,15 @@ def why_not(row: Row, tier: str | None, uid: int) -> str:
 
 
 class Arenas:
-    """Every tier and user that the chosen tests ask about, each a process with a kernel of its own, several at once."""
+    """Every tier and user that the chosen tests ask about, each a process with a kernel of its own.
+
+    Users go side by side; what is one user's goes one after the other, for signals that wait and descriptors in flight
+    are counted by the user.
+    """
 
     def __init__(self, wanted: dict[Place, list[Row]]) -> None:
-        self._pool = ThreadPoolExecutor(os.cpu_count())
-        self._running = {place: self._pool.submit(self._run, place, rows) for place, rows in wanted.items()}
+        self._pools = {uid: ThreadPoolExecutor(1) for _, uid in wanted}
+        self._running = {place: self._pools[place[1]].submit(self._run, place, rows) for place, rows in wanted.items()}
 
     def answer(self, row: Row, tier: str | None, uid: int) -> dict[str, Any]:
         answer: dict[str, Any] = self._running[tier, uid].result()[row.id]
@@ -74,7 +78,8 @@ class Arenas:
                 yield place, run.result()
 
     def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        for pool in self._pools.values():
+            pool.shutdown(cancel_futures=True)
 
     @staticmethod
     def _run(place: Place, rows: list[Row]) -> dict[str, Any]:
