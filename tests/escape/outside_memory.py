@@ -76,7 +76,7 @@ def act(arguments):
     return "sent"
 """
     arena.plugin("feeder", body)
-    arena.limits = {"wall_seconds": 2.0}
+    arena.limits = {"wall_seconds": 3.0}
     tool = arena.tool("feeder")
     with Resident() as resident:
         try:
