@@ -25,7 +25,7 @@ def _beyond_the_quota(arena: Any, name: str, body: str) -> str:
         said = arena.call(name)
     except ProximaError as error:
         # At its next look the kernel ends it, or the file system had no more to give.
-        if getattr(error, "limit", "") == "scratch_bytes" or "No space left" in str(error):
+        if getattr(error, "limit", "") == "scratch_bytes" or "scratch_bytes" in str(error):
             raise Stopped(str(error)) from error
         raise
     finally:
@@ -143,7 +143,7 @@ def act(arguments):
     try:
         tool.call({})
     except ProximaError as error:  # the kernel looked meanwhile, and what it cannot see counts as too much
-        tried(getattr(error, "limit", "") == "scratch_bytes", str(error))
+        tried(getattr(error, "limit", "") == "scratch_bytes" or "scratch_bytes" in str(error), str(error))
     else:
         tried(os.path.exists(f"{scratch}/none"), "it made nothing")
     arena.end("burrower")
