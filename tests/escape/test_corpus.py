@@ -68,32 +68,44 @@ class Arenas:
         self._running = {place: self._pools[place[1]].submit(self._run, place, rows) for place, rows in wanted.items()}
 
     def answer(self, row: Row, tier: str | None, uid: int) -> dict[str, Any]:
-        answer: dict[str, Any] = self._running[tier, uid].result()[row.id]
+        found = self._running[tier, uid].result()
+        if isinstance(found, str):
+            pytest.fail(f"the arena broke: {found}", pytrace=False)
+        answer: dict[str, Any] = found[row.id]
         return answer
 
     def came(self) -> Iterator[tuple[Place, dict[str, Any]]]:
         """What came of those that ran."""
         for place, run in self._running.items():
-            if run.done() and not run.cancelled() and run.exception() is None:
-                yield place, run.result()
+            if run.done() and not run.cancelled() and isinstance(found := run.result(), dict):
+                yield place, found
 
     def close(self) -> None:
         for pool in self._pools.values():
             pool.shutdown(cancel_futures=True)
 
     @staticmethod
-    def _run(place: Place, rows: list[Row]) -> dict[str, Any]:
+    def _run(place: Place, rows: list[Row]) -> dict[str, Any] | str:
+        """What came of each row, or why the arena broke."""
         tier, uid = place
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("PROXIMA_", "COV_"))}
         environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
         done = subprocess.run(
-            [sys.executable, str(ARENA), json.dumps({"tier": tier, "uid": uid, "rows": [row.id for row in rows]})],
+            [
+                "timeout",
+                "-k",
+                "5",
+                str(SECONDS),
+                sys.executable,
+                str(ARENA),
+                json.dumps({"tier": tier, "uid": uid, "rows": [row.id for row in rows]}),
+            ],
             capture_output=True,
             text=True,
             env=environment,
-            timeout=SECONDS,
         )
-        assert done.returncode == 0, done.stderr[-4000:]
+        if done.returncode:
+            return done.stderr[-2000:] or f"exit {done.returncode}"
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
