@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: help demo test escape bench check docs manifests lock
+.PHONY: help demo test escape fuzz bench check docs manifests lock
 
 help:       ## show this
 	@$(PYTHON) dev.py help
@@ -10,6 +10,8 @@ test:       ## run the tests; make test ARGS="-k bell"
 	@$(PYTHON) dev.py test -- $(ARGS)
 escape:     ## try every known way out of the sandbox
 	@$(PYTHON) dev.py escape -- $(ARGS)
+fuzz:       ## a million hostile inputs
+	@$(PYTHON) dev.py fuzz -- $(ARGS)
 bench:      ## run the benchmarks
 	@$(PYTHON) dev.py bench -- $(ARGS)
 check:      ## lint, types, layering, manifests

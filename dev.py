@@ -157,6 +157,13 @@ def escape(*extra: str) -> int:
     module("pytest", "-q", "tests/escape", *extra)
 
 
+def fuzz(*extra: str) -> int:
+    """Feed a million hostile inputs to the decoders, the permission grammar and the policies."""
+    bootstrap()
+    os.environ.setdefault("PROXIMA_FUZZ_INPUTS", "1000000")
+    module("pytest", "-q", "-s", "--timeout=0", "tests/fuzz", *extra)
+
+
 def bench(*extra: str) -> int:
     """Run the benchmarks; each prints its number."""
     bootstrap()
@@ -234,7 +241,7 @@ def lock(*extra: str) -> int:
 
 
 TASKS: dict[str, Callable[..., int]] = {
-    task.__name__: task for task in (demo, test, escape, bench, check, docs, lock, manifests)
+    task.__name__: task for task in (demo, test, escape, fuzz, bench, check, docs, lock, manifests)
 }
 
 

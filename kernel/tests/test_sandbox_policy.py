@@ -80,6 +80,12 @@ def test_refuses_a_symlink_to_the_home_directory(home: Path) -> None:
         compiled(home, Permission("file_read", f"{home}/work/link"))
 
 
+@pytest.mark.parametrize("value", ["relative", "~/work", "~/../", "", "/a\0b", "/\ud800"])
+def test_refuses_a_stored_grant_that_names_no_absolute_path(home: Path, value: str) -> None:
+    with pytest.raises(UsageError, match="path"):
+        compiled(home, Permission("file_read", value))
+
+
 def test_refuses_a_workspace_that_is_the_home_directory(home: Path) -> None:
     with pytest.raises(UsageError, match="no workspace"):
         compiled(home, "file_read:workspace", workspace=str(home))

@@ -760,7 +760,7 @@ def tell(evil: Hostile, number: int, argument: object, *, method: str = "keep", 
     evil.channel.send([REQUEST, number, method, argument, ref])
 
 
-@pytest.mark.parametrize("argument", ["x" * (5 << 20), [[]] * 100_000], ids=["a long text", "many values"])
+@pytest.mark.parametrize("argument", ["x" * (2 << 20), [[]] * 100_000], ids=["a long text", "many values"])
 def test_a_request_that_takes_too_much_memory_is_refused(evil: Hostile, argument: object) -> None:
     evil.kernel.serve("keep", lambda arguments, call: call)
     for number in range(3):
@@ -777,7 +777,7 @@ def test_requests_in_progress_take_a_bounded_part_of_the_kernels_memory(evil: Ho
     release = threading.Event()
     evil.kernel.serve("keep", lambda arguments, call: release.wait(20))
     for number in range(MAX_CALLS):
-        tell(evil, number, "x" * (MAX_REQUEST - 1000))
+        tell(evil, number, "x" * (MAX_REQUEST // 4 - 1000))
     tell(evil, MAX_CALLS, "one more", method="ping")
     assert isinstance(evil.reasons.get(timeout=10), ProtocolError)
     assert evil.kernel._hearing._held.cost <= MAX_HELD
@@ -787,8 +787,8 @@ def test_requests_in_progress_take_a_bounded_part_of_the_kernels_memory(evil: Ho
 def test_the_memory_of_a_request_is_free_again_after_its_answer(evil: Hostile) -> None:
     evil.kernel.serve("keep", lambda arguments, call: len(arguments))
     for number in range(2 * MAX_HELD // MAX_REQUEST):
-        tell(evil, number, "x" * (3 << 20))
-        assert evil.hear() == [ANSWER, number, 3 << 20, None, 0]
+        tell(evil, number, "x" * (900 << 10))
+        assert evil.hear() == [ANSWER, number, 900 << 10, None, 0]
     deadline = time.monotonic() + 5
     while evil.kernel._hearing._held.cost and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -817,16 +817,16 @@ def test_answers_that_wait_take_a_bounded_part_of_the_kernels_memory(evil: Hosti
     for number in numbers:
         evil.channel.send([PROGRESS, number, 0.5, "m"])
     for number in numbers:
-        evil.channel.send([ANSWER, number, "x" * (40 << 20), None, 0])
+        evil.channel.send([ANSWER, number, "x" * (20 << 20), None, 0])
     tell(evil, 1, None, method="ping")
     assert evil.hear()[:3] == [ANSWER, 1, "pong"]
-    assert 200 << 20 < evil.kernel._hearing._held.cost <= MAX_HELD
+    assert 400 << 20 < evil.kernel._hearing._held.cost <= MAX_HELD
     busy.set()
     got = [outcome.get(timeout=10) for outcome in outcomes]
     refused = [each for each in got if isinstance(each, ResourceError)]
     assert len(refused) == 3
     assert all("plugin evil" in error.message and error.plugin == "evil" for error in refused)
-    assert all(len(each) == 40 << 20 for each in got if each not in refused)
+    assert all(len(each) == 20 << 20 for each in got if each not in refused)
     assert evil.kernel._hearing._held.cost == 0
 
 

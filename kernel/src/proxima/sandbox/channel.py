@@ -26,7 +26,8 @@ MAX_FRAME = 64 << 20
 MAX_OBJECTS = 1 << 20
 """Most values in one frame, at any depth: an empty list is one byte on the wire and eighty in memory."""
 
-_VALUE = 64  # bytes that a value takes in memory, about
+_VALUE = 80  # bytes that a value takes in memory, about
+_CHARACTER = 4  # bytes that each character of a text takes where a single one is beyond 16 bits
 _UNCOUNTED = 16 << 10  # a frame this small is taken to hold a value in each byte
 _INT_SIZE = 4
 
@@ -81,7 +82,7 @@ class Channel:
         self.ended = False
         """Whether the other side closed the channel between two messages."""
         self.cost = 0
-        """How much memory the last message takes, about: its bytes, and its values as 64 bytes each."""
+        """How much memory the last message may take: four times its bytes, and 80 bytes for each value."""
 
     def fileno(self) -> int:
         """The socket's descriptor, -1 once closed."""
@@ -261,7 +262,7 @@ class Channel:
         values = _values(data) if len(data) > _UNCOUNTED else len(data)
         if values > MAX_OBJECTS:
             raise ProtocolError(f"a message of more than {MAX_OBJECTS:,} values")
-        self.cost = len(data) + _VALUE * values
+        self.cost = _CHARACTER * len(data) + _VALUE * values
         try:
             # Extension types are refused: the length limit stops all but the empty ones, the hook those.
             return msgpack.unpackb(data, max_ext_len=0, ext_hook=_refuse_extension)

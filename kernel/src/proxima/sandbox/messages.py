@@ -23,7 +23,7 @@ MAX_CALLS = 64
 MAX_REQUEST = 4 << 20
 """Most memory that one request of a plugin may take, its arrays included; a larger one is refused."""
 
-MAX_HELD = 256 << 20
+MAX_HELD = 512 << 20
 """Most memory that a plugin's requests in progress and answers not yet fetched may take; a further one is refused.
 Arrays of an answer do not count: they lie in the shared buffers, and what is copied from there was asked for."""
 

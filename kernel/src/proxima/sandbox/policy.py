@@ -193,14 +193,19 @@ def compile_policy(
         if permission.kind == "network":
             network.append(permission.value)
         elif permission.kind in ("file_read", "file_write") and permission.value != "all":
-            scoped = permission.within(workspace).value
+            try:
+                scoped = permission.within(workspace).value
+                place = os.path.realpath(scoped)
+            except ValueError as error:  # a null character, or one that no file system has
+                raise UsageError(f"plugin {plugin}: {permission!s:.200}: not a path: {error}", plugin=plugin) from None
             if scoped == "workspace":
                 raise UsageError(
                     f"plugin {plugin}: {permission}: there is no workspace that may be granted",
                     hint="Run Proxima in a directory below your home directory.",
                     plugin=plugin,
                 )
-            place = os.path.realpath(scoped)
+            if not os.path.isabs(scoped):
+                raise UsageError(f"plugin {plugin}: {permission}: not an absolute path", plugin=plugin)
             refuse_sensitive(place, str(permission), paths)
             if not os.path.exists(place):
                 continue
