@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from proxima.errors import DeadlineExceededError
@@ -72,7 +73,7 @@ class Readers:
     def start(self) -> None:
         """Begins to read."""
         self._started = True
-        self._another(patient=False)
+        self._thread(patient=False).start()
 
     def end(self) -> None:
         """Has one of the threads finish. The channel must be shut down, or whoever reads would go on."""
@@ -131,8 +132,13 @@ class Readers:
             elif not self._watching:
                 self._changed.notify()
 
-    def _another(self, *, patient: bool = True) -> None:
-        threading.Thread(target=self._live, args=(patient,), name=self._name, daemon=True).start()
+    def _thread(self, *, patient: bool) -> threading.Thread:
+        return threading.Thread(target=self._live, args=(patient,), name=self._name, daemon=True)
+
+    def _another(self) -> None:
+        """Has another thread stand by while this one serves; where the system allows none, this one reads on later."""
+        with suppress(RuntimeError):
+            self._thread(patient=True).start()
 
     def _live(self, patient: bool) -> None:
         while True:
