@@ -6,12 +6,10 @@ import copy
 import os
 import random
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
-
-T = TypeVar("T")
 
 INPUTS = int(os.environ.get("PROXIMA_FUZZ_INPUTS", "6000"))
 """Inputs of all targets together."""
@@ -19,30 +17,43 @@ INPUTS = int(os.environ.get("PROXIMA_FUZZ_INPUTS", "6000"))
 SEED = int(os.environ.get("PROXIMA_FUZZ_SEED", "0"))
 
 _CHUNK = 10_000  # hypothesis remembers what it has tried; this bounds how much that is
+_BATCH = 50  # numbers that follow from one of hypothesis, which takes longer to draw it than most targets to run
 
 
-def fuzz(share: float, inputs: st.SearchStrategy[T], target: Callable[[T], None]) -> int:
-    """Calls a target with its share of `INPUTS` and prints how many that were. What it raises is shrunk by hypothesis.
+def fuzz(share: float, target: Callable[[Any], None], inputs: st.SearchStrategy[Any] | None = None) -> int:
+    """Calls a target with its share of `INPUTS` and prints how many that were.
+
+    Args:
+        share: Of `INPUTS`.
+        target: Raises where something is wrong.
+        inputs: What it is called with, which hypothesis shrinks. Without it the target gets numbers, and makes all the
+            rest of each; the number of one that fails is in a note of its error.
 
     Returns:
         How many calls there were.
     """
     wanted, count, chunk = int(INPUTS * share), 0, 0
+    batch = _BATCH if inputs is None else 1
     while count < wanted:
 
         @seed(SEED * 1_000_003 + chunk)
         @settings(
-            max_examples=min(_CHUNK, wanted - count),
+            max_examples=min(_CHUNK, -(-(wanted - count) // batch)),
             database=None,
             deadline=None,
-            phases=(Phase.generate, Phase.shrink),
+            phases=(Phase.generate,) if inputs is None else (Phase.generate, Phase.shrink),
             suppress_health_check=list(HealthCheck),
         )
-        @given(inputs)
-        def call(value: T) -> None:
+        @given(st.integers(0, 2**64 - 1) if inputs is None else inputs)
+        def call(value: Any) -> None:
             nonlocal count
-            count += 1
-            target(value)
+            for each in (value,) if inputs is not None else range(value, value + _BATCH):
+                count += 1
+                try:
+                    target(each)
+                except Exception as error:
+                    error.add_note(f"the input was {each!r}")
+                    raise
 
         call()
         chunk += 1
@@ -118,7 +129,3 @@ def _near(value: Any, rng: random.Random) -> Any:
     return rng.choice(
         [[list(pair) for pair in value.items()], {**value, "$": rng.choice(["Circuit", "array", "Plan", "dict"])}]
     )
-
-
-seeds = st.integers(0, 2**64 - 1)
-"""One number for each input; a target makes the rest of it."""
