@@ -1,0 +1,82 @@
+"""``proxima plugin validate``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from proxima.cli.output import clean, print_json
+from proxima.errors import UsageError
+from proxima_sdk.validate.report import Report, validate_wheel
+
+if TYPE_CHECKING:
+    from proxima.kernel import Kernel
+
+EPILOG = """\
+examples:
+  proxima plugin validate .                       build the project here, and judge its wheel
+  proxima plugin validate dist/tea-1.0-py3-none-any.whl --json
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments."""
+    parser.epilog = EPILOG
+    parser.add_argument(
+        "path", type=Path, metavar="PATH|WHEEL", help="a plugin's project directory, or its built wheel"
+    )
+    parser.add_argument("--strict", action="store_true", help="fail for warnings too")
+    add_build_options(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_build_options(parser: argparse.ArgumentParser) -> None:
+    """The options that `validate` and `build` share."""
+    parser.add_argument("--no-try", action="store_true", help="do not load the plugin in a locked worker")
+    parser.add_argument(
+        "--no-isolation", action="store_true", help="build with the packages of this environment; downloads nothing"
+    )
+
+
+def run(args: argparse.Namespace, kernel: Kernel) -> int:
+    """Judges, prints, and returns 1 where there are errors."""
+    report = _report(args, kernel)
+    if args.json:
+        print_json(report.as_dict())
+    else:
+        print_report(report)
+    return 0 if report.ok and not (args.strict and report.count("warning")) else 1
+
+
+def _report(args: argparse.Namespace, kernel: Kernel) -> Report:
+    host = None if args.no_try else kernel.isolation.host
+    if args.path.is_dir():
+        from proxima_sdk.build import built_wheel
+
+        with built_wheel(args.path, isolated=not args.no_isolation, say=say) as wheel:
+            return validate_wheel(wheel, try_it=not args.no_try, host=host)
+    if not args.path.exists():
+        raise UsageError(f"{args.path}: there is no such file or directory")
+    return validate_wheel(args.path, try_it=not args.no_try, host=host)
+
+
+def print_report(report: Report) -> None:
+    """Prints each finding with its hint, the plugin's traceback where it raised, and a line of counts."""
+    for problem in report.problems:
+        first, *more = (clean(line) for line in str(problem).splitlines())
+        print(f"{problem.level:<8} {problem.code:<20} {first}")
+        for line in more:
+            print(f"{'':<30}{line}")
+        if problem.hint and problem.level != "note":
+            print(f"{'':<30}{clean(problem.hint)}")
+    for line in report.traceback.splitlines():
+        print(clean(line))
+    what = f"{report.name} {report.version}" if report.name else report.wheel
+    print(clean(f"{what}: {report.count('error')} errors, {report.count('warning')} warnings"))
+
+
+def say(line: str) -> None:
+    """Tells what is being done, beside what is printed as the result."""
+    print(f"-- {clean(line)}", file=sys.stderr, flush=True)

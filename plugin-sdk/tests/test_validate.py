@@ -1,0 +1,385 @@
+"""`proxima plugin validate` and `build`: a right plugin passes, each wrong one is told what is wrong, and where."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxima.cli import main
+from proxima.errors import ManifestError, UsageError
+from proxima.store.problems import Problem, WheelError
+from proxima_sdk.build import build_project, built_wheel
+from proxima_sdk.validate.report import Report, validate_wheel
+
+CODE = '''
+"""Brews."""
+
+from proxima.contracts.tool import ToolDefinition, ToolResult
+from proxima.hookspecs import hookimpl
+
+
+class Brew:
+    name = "brew"
+
+    def definition(self):
+        return ToolDefinition("brew", "Brews tea", {"type": "object"})
+
+    def call(self, arguments):
+        return ToolResult("done")
+
+
+class Plugin:
+    @hookimpl
+    def proxima_tools(self):
+        return [Brew()]
+
+
+plugin = Plugin()
+'''
+
+PYPROJECT = """
+[project]
+name = "proxima-tea"
+version = "1.0"
+description = "Tea"
+readme = "README.md"
+license = "MIT"
+license-files = ["LICENSE"]
+requires-python = ">=3.11"
+dependencies = ["proxima-kernel"]
+
+[project.entry-points."proxima.plugins"]
+tea = "proxima_tea:plugin"
+
+[build-system]
+requires = ["uv_build>=0.11,<0.14"]
+build-backend = "uv_build"
+
+[tool.uv.build-backend]
+source-include = ["plugin.yaml"]
+"""
+
+MANIFEST = {
+    "name": "tea",
+    "version": "1.0",
+    "description": "Brews tea",
+    "license": "MIT",
+    "python_version": ">=3.11",
+    "type": "tool",
+    "entry_points": {"tools": [{"name": "brew", "class": "proxima_tea.Brew", "description": "Brews"}]},
+}
+INFO = "proxima_tea-1.0.dist-info"
+PACKAGED = "proxima_tea/proxima-plugin.json"
+
+
+def write_project(root: Path) -> Path:
+    package = root / "src" / "proxima_tea"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(CODE)
+    (root / "pyproject.toml").write_text(PYPROJECT)
+    (root / "plugin.yaml").write_text(json.dumps(MANIFEST))  # JSON is YAML
+    (root / "LICENSE").write_text("MIT Licence\n")
+    (root / "README.md").write_text("# Tea\n\nBrews tea for whoever asks, in any pot, at any hour of the day.\n")
+    return root
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write_project(tmp_path / "tea")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A right wheel, really built."""
+    with built_wheel(write_project(tmp_path_factory.mktemp("right") / "tea"), isolated=False) as path:
+        yield path
+
+
+Change = Callable[[dict[str, bytes]], object]
+
+
+@pytest.fixture
+def changed(wheel: Path, tmp_path: Path) -> Callable[..., Report]:
+    """Judges the right wheel after a change to its files, with a RECORD that tells of the change."""
+
+    def judge(change: Change, *, try_it: bool = False, name: str = "") -> Report:
+        with zipfile.ZipFile(wheel) as old:
+            files = {entry: old.read(entry) for entry in old.namelist() if not entry.endswith("/RECORD")}
+        change(files)
+        rows = [f"{entry},sha256={_digest(content)},{len(content)}" for entry, content in files.items()]
+        path = tmp_path / (name or wheel.name)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
+            for entry, content in files.items():
+                new.writestr(entry, content)
+            new.writestr(f"{INFO}/RECORD", "\n".join([*rows, f"{INFO}/RECORD,,"]))
+        return validate_wheel(path, try_it=try_it)
+
+    return judge
+
+
+def _digest(content: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+def replacing(entry: str, old: str, new: str) -> Change:
+    def change(files: dict[str, bytes]) -> None:
+        assert old.encode() in files[entry], f"{old!r} is not in {entry}"
+        files[entry] = files[entry].replace(old.encode(), new.encode())
+
+    return change
+
+
+def adding(entry: str, content: str = "") -> Change:
+    return lambda files: files.update({entry: content.encode()})
+
+
+def compiled(**fields: Any) -> Change:
+    """Changes the compiled manifest, as one could by hand."""
+
+    def change(files: dict[str, bytes]) -> None:
+        head, _, rest = files[PACKAGED].partition(b"\n")
+        files[PACKAGED] = head + b"\n" + json.dumps(json.loads(b"{" + rest) | fields)[1:].encode()
+
+    return change
+
+
+def found(report: Report, level: str) -> list[Problem]:
+    return [problem for problem in report.problems if problem.level == level]
+
+
+def test_a_right_wheel_has_nothing_to_tell(wheel: Path) -> None:
+    report = validate_wheel(wheel)
+    assert report.problems == ()
+    assert report.ok
+    assert (report.name, report.version) == ("proxima-tea", "1.0")
+    assert report.contributions == (("tools", "brew"),)
+    assert "proxima_tea" not in sys.modules
+
+
+METADATA = f"{INFO}/METADATA"
+LONG = "y " * 200_000
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        (replacing(METADATA, "License-Expression: MIT\n", ""), "licence", "no licence is stated"),
+        (replacing(METADATA, "Expression: MIT", "Expression: Mine"), "licence", "'Mine' is not an SPDX expression"),
+        (replacing(METADATA, "Expression: MIT", "Expression: ISC"), "licence", "is ISC, and in plugin.yaml MIT"),
+        (compiled(license="free"), "licence", "'free' is not an SPDX expression"),
+        (replacing(METADATA, "Requires-Python: >=3.11\n", ""), "range", "Requires-Python is missing"),
+        (compiled(dependencies={"python": ["milk>=1"], "system": []}), "dependency", "never installed"),
+        (compiled(colour="green"), "manifest", "there is no such field"),
+        (compiled(description=""), "manifest", "description"),
+        (adding("tests/__init__.py"), "shadows", "any package could take"),
+        (adding("utils.py"), "shadows", "any package could take"),
+        (adding("proxima/evil.py"), "shadows", "Proxima or Python has already"),
+        (adding("evil.pth", "import os"), "pth", "plugins have no .pth files"),
+        (lambda files: files.pop(PACKAGED), "manifest", "not in the wheel"),
+        (lambda files: files.pop(f"{INFO}/entry_points.txt"), "no-plugin", "holds no plugin"),
+        (lambda files: files.update({METADATA: files[METADATA].partition(b"# Tea")[0]}), "readme", "no description"),
+        (replacing(METADATA, "Brews tea for", LONG), "readme", "larger than"),
+    ],
+)
+def test_errors(changed: Callable[..., Report], change: Change, code: str, says: str) -> None:
+    report = changed(change)
+    assert not report.ok
+    assert [p.code for p in found(report, "error")] == [code], report.problems
+    assert says in str(found(report, "error")[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        (lambda files: files.pop(f"{INFO}/licenses/LICENSE"), "licence-file", "text is not in the wheel"),
+        (replacing(METADATA, "License-Expression: MIT", "License: MIT"), "licence", "no License-Expression"),
+        (replacing(METADATA, ">=3.11", "<4"), "range", "no lower bound"),
+        (compiled(python_version=">=3.12"), "range", "differ, for 3.11 to begin with"),
+        (compiled(kernel_api="1-9"), "range", "reaches to 9"),
+        (replacing(METADATA, "Requires-Dist: proxima-kernel", "Requires-Dist: numpy"), "dependency", "numpy stands in"),
+        (adding("proxima_tea/__pycache__/x.cpython-311.pyc"), "stray", "does not belong"),
+        (adding("pytest.py"), "shadows", "also a package of pytest"),
+        (adding("proxima_tea/net.py", "\nimport socket\n"), "permission-undeclared", "proxima_tea/net.py:2: socket"),
+        (adding("proxima_tea/old.py", "print 'x'"), "syntax", "cannot be parsed"),
+        (replacing(METADATA, "text/markdown", "text/x-rst"), "readme", "not rendered"),
+        (replacing(METADATA, "Brews tea for", "![pot](pot.png) [more](docs/more.md)"), "readme", "points to pot.png"),
+        (replacing(METADATA, "Brews tea for", "<script>alert(1)</script>"), "readme", "script"),
+        (replacing(METADATA, "Brews tea for whoever asks, in any pot, at any hour", "Tea"), "readme", "says nothing"),
+    ],
+)
+def test_warnings(changed: Callable[..., Report], change: Change, code: str, says: str) -> None:
+    report = changed(change)
+    assert report.ok
+    assert code in [p.code for p in found(report, "warning")], report.problems
+    assert says in "\n".join(map(str, found(report, "warning")))
+
+
+def test_notes_native_code_that_is_not_read(changed: Callable[..., Report]) -> None:
+    report = changed(adding("proxima_tea/fast.so", "\x7fELF"))
+    assert [p.code for p in report.problems] == ["native"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (replacing("proxima_tea/__init__.py", 'name = "brew"', 'name = "cook"'), "named 'cook'"),
+        (replacing("proxima_tea/__init__.py", "def call(self, arguments)", "def call(self)"), "call(arguments)"),
+        (replacing("proxima_tea/__init__.py", "plugin = Plugin()", "raise KeyError('pot')"), "KeyError: 'pot'"),
+    ],
+)
+def test_a_manifest_that_lies_is_found_by_trying(changed: Callable[..., Report], change: Change, says: str) -> None:
+    report = changed(change, try_it=True)
+    assert says in "\n".join(map(str, found(report, "error")))
+    assert report.contributions == ()
+
+
+def test_what_it_depends_on_must_be_here_to_try_it(changed: Callable[..., Report]) -> None:
+    change = replacing(
+        METADATA, "Requires-Dist: proxima-kernel", "Requires-Dist: proxima-kernel\nRequires-Dist: milk>=9"
+    )
+    report = changed(change, try_it=True)
+    assert [p.code for p in found(report, "error")] == ["dependencies"]
+    assert "milk>=9 is not installed" in str(found(report, "error")[0])
+
+
+@pytest.mark.timeout(60)  # some renderers take an hour for these
+@pytest.mark.parametrize("piece", ["> ", "[", "<!--", "**a", "|a"])
+def test_a_hostile_readme_is_rendered_in_time(changed: Callable[..., Report], piece: str) -> None:
+    assert changed(replacing(METADATA, "Brews tea for", piece * (100_000 // len(piece)))).ok
+
+
+def run(*words: str) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(["plugin", *words])
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROXIMA_HOME", str(tmp_path / "home"))
+
+
+@pytest.mark.usefixtures("_home")
+def test_the_command_judges_a_project(project: Path) -> None:
+    code, out, err = run("validate", str(project), "--no-isolation", "--strict")
+    assert (code, out) == (0, "proxima-tea 1.0: 0 errors, 0 warnings\n"), err
+    assert not (project / "dist").exists()
+
+
+@pytest.mark.usefixtures("_home")
+def test_the_command_tells_what_is_wrong_in_words_and_in_json(wheel: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "proxima_milk-1.0-py3-none-any.whl"
+    wrong.write_bytes(wheel.read_bytes())
+    code, out, _ = run("validate", str(wrong), "--no-try")
+    assert code == 1
+    assert out.startswith("error    identity")
+    assert out.endswith("proxima-milk 1.0: 2 errors, 0 warnings\n")
+    code, out, _ = run("validate", str(wrong), "--no-try", "--json")
+    report = json.loads(out)
+    assert (code, report["ok"], report["errors"]) == (1, False, 2)
+    assert report["problems"][0]["code"] == "identity"
+
+
+@pytest.mark.usefixtures("_home")
+@pytest.mark.parametrize(
+    "content", [b"", b"PK\x05\x06" + bytes(18), os.urandom(4096)], ids=["empty", "no entry", "noise"]
+)
+def test_the_command_takes_any_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "tea-1.0-py3-none-any.whl"
+    path.write_bytes(content)
+    code, out, _ = run("validate", str(path), "--json")
+    assert code == 1
+    assert json.loads(out)["errors"] == 1
+
+
+@pytest.mark.usefixtures("_home")
+def test_wrong_usage(tmp_path: Path) -> None:
+    assert run("validate", str(tmp_path / "nowhere"))[0] == 2
+    assert "there is no pyproject.toml" in run("build", str(tmp_path))[2]
+    assert run("validate")[0] == 2
+
+
+@pytest.mark.usefixtures("_home")
+def test_building_twice_gives_the_same_bytes(project: Path, tmp_path: Path) -> None:
+    """From another directory, under another umask and with other times of the files."""
+    copy = write_project(tmp_path / "elsewhere" / "tea")
+    for file in copy.rglob("*"):
+        os.utime(file, (1_600_000_000, 1_600_000_000))
+    code, out, err = run("build", str(project), "--no-isolation")
+    assert code == 0, err
+    before = os.umask(0o077)
+    try:
+        assert run("build", str(copy), "--no-isolation", "--no-try", "--json")[0] == 0
+    finally:
+        os.umask(before)
+    for name in ("proxima_tea-1.0-py3-none-any.whl", "proxima_tea-1.0.tar.gz"):
+        assert (project / "dist" / name).read_bytes() == (copy / "dist" / name).read_bytes()
+        assert hashlib.sha256((project / "dist" / name).read_bytes()).hexdigest() in out
+    assert sorted(path.name for path in (project / "dist").iterdir()) == [
+        "proxima_tea-1.0-py3-none-any.whl",
+        "proxima_tea-1.0.tar.gz",
+    ]
+    assert (project / "src/proxima_tea/proxima-plugin.json").exists()
+
+
+def test_the_time_of_the_files_can_be_said(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    with built_wheel(project, isolated=False) as wheel, zipfile.ZipFile(wheel) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(2023, 11, 14, 22, 13, 20)}
+        assert archive.namelist()[-1] == f"{INFO}/RECORD"
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(UsageError, match="SOURCE_DATE_EPOCH"), built_wheel(project, isolated=False):
+        pass
+
+
+def test_the_time_is_that_of_the_last_commit(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    git = ["git", "-C", str(project), "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    when = {"GIT_COMMITTER_DATE": "1650000000 +0000", "GIT_AUTHOR_DATE": "1600000000 +0000"}
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "Tea"]):
+        subprocess.run([*git, *words], check=True, env=os.environ | when)
+    with built_wheel(project, isolated=False) as wheel, zipfile.ZipFile(wheel) as archive:
+        assert archive.infolist()[0].date_time == (2022, 4, 15, 5, 20, 0)
+
+
+def test_a_wheel_with_errors_is_not_put_in_place(project: Path) -> None:
+    (project / "README.md").write_text("")
+    with pytest.raises(WheelError, match="the wheel has no description"):
+        build_project(project, isolated=False, try_it=False)
+    assert not (project / "dist").exists()
+
+
+def test_a_wrong_manifest_is_told_before_anything_is_built(project: Path) -> None:
+    (project / "plugin.yaml").write_text(json.dumps(MANIFEST | {"version": "2.0"}))
+    with pytest.raises(ManifestError, match=r"2\.0 differs from 1\.0"):
+        build_project(project, isolated=False)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('build-backend = "uv_build"', 'build-backend = "nothing_here"', "nothing_here"),
+        ('"uv_build>=0.11,<0.14"', '"milk-build>=9"', "the build needs milk-build>=9"),
+        ('readme = "README.md"', 'readme = "MISSING.md"', "MISSING.md"),
+    ],
+)
+def test_a_backend_that_fails_says_why(project: Path, old: str, new: str, says: str) -> None:
+    file = project / "pyproject.toml"
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(UsageError, match=says):
+        build_project(project, isolated=False)
+    assert not (project / "dist").exists()

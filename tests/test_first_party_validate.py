@@ -1,0 +1,30 @@
+"""Every default plugin passes what third-party plugins are judged by, from its source distribution on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxima.sandbox.probe import HostSupport, probe
+from proxima_sdk.build import built_wheel
+from proxima_sdk.validate.report import validate_wheel
+
+ROOT = Path(__file__).resolve().parents[1]
+PLUGINS = sorted(path.parent for path in ROOT.glob("plugins-core/*/plugin.yaml"))
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
+
+
+@pytest.fixture(scope="module")
+def host() -> HostSupport:
+    return probe()
+
+
+@pytest.mark.parametrize("plugin", PLUGINS, ids=lambda path: path.name)
+def test_plugin_passes_validate(plugin: Path, host: HostSupport) -> None:
+    with built_wheel(plugin, isolated=False) as wheel:
+        report = validate_wheel(wheel, host=host)
+    assert [str(problem) for problem in report.problems if problem.level == "error"] == []
+    assert report.contributions
