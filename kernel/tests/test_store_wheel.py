@@ -405,6 +405,11 @@ def test_refuses_a_plugin_for_a_kernel_from_the_future(forge: Forge) -> None:
     assert "needs kernel API >=99" in forge.codes()["kernel"]
 
 
+def test_a_manifest_in_a_later_layout_is_one_for_a_later_kernel(forge: Forge) -> None:
+    forge.files["tea/proxima-plugin.json"] = b'{"format": 2, "fits": "kernel-api>=7", "all": "else"}'
+    assert set(forge.codes()) == {"kernel"}
+
+
 def test_refuses_a_permission_on_everything(forge: Forge) -> None:
     data = json.loads(manifest(permissions=["file_read"])) | {"permissions": ["file_read:/"]}
     forge.files["tea/proxima-plugin.json"] = json.dumps(data).encode()

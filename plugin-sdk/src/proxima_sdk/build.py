@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from build import BuildBackendException, BuildException, ProjectBuilder
+from build.env import DefaultIsolatedEnv
+
 from proxima.errors import StorageError, UsageError
 from proxima.storage import write_atomic
 from proxima.store.problems import WheelError
@@ -23,8 +26,6 @@ from proxima_sdk.reproducible import rewrite_sdist, rewrite_wheel, source_date
 from proxima_sdk.validate.report import Report, validate_wheel
 
 if TYPE_CHECKING:
-    from build import ProjectBuilder
-
     from proxima.sandbox.probe import HostSupport
 
 Distribution = Literal["sdist", "wheel"]
@@ -118,9 +119,6 @@ def _compile(project: Path, say: Say) -> None:
 @contextmanager
 def _builder(project: Path, environ: Mapping[str, str], isolated: bool, kind: Distribution) -> Iterator[ProjectBuilder]:
     """A builder whose requirements are met."""
-    from build import BuildBackendException, BuildException, ProjectBuilder
-    from build.env import DefaultIsolatedEnv
-
     # Some backends start a program of theirs, which pip put beside this interpreter.
     programs = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
 

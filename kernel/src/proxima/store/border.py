@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import proxima
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _WHEEL_VERSION = "1"
 _METADATA_VERSIONS = ("1", "2")
+_OTHER_RELEASE = "upgrade Proxima, or take a release of the plugin made for this one"
 _STARTED_BY_PYTHON = ("sitecustomize", "usercustomize")
 
 
@@ -51,8 +53,7 @@ def _identity(wheel: WheelFile) -> Iterator[Problem]:
     ):
         version = str(headers[header])
         if version.partition(".")[0] not in known:
-            hint = "upgrade Proxima, or take a release of the plugin made for this one"
-            yield Problem("format", f"{header} {version} is not known here", place, hint=hint)
+            yield Problem("format", f"{header} {version} is not known here", place, hint=_OTHER_RELEASE)
 
 
 def _host(wheel: WheelFile) -> Iterator[Problem]:
@@ -152,7 +153,7 @@ def _requirements(wheel: WheelFile) -> Iterator[Problem]:
         fits = requirement.specifier.contains(proxima.__version__, prereleases=True)
         if name == "proxima-kernel" and not for_extra and not fits:
             message = f"needs {requirement}; this is {proxima.__version__}"
-            yield Problem("kernel", message, where, hint="upgrade Proxima, or take an older release of the plugin")
+            yield Problem("kernel", message, where, hint=_OTHER_RELEASE)
 
 
 def _plugin(wheel: WheelFile) -> Iterator[Problem]:
@@ -169,6 +170,11 @@ def _plugin(wheel: WheelFile) -> Iterator[Problem]:
         manifest = wheel.manifest
         assert manifest is not None
     except ManifestError as error:
+        with suppress(ManifestError):  # what was written for a later kernel may well look wrong to this one
+            fits = wheel.raw_manifest.get("fits") if isinstance(wheel.raw_manifest, dict) else None
+            if isinstance(fits, str) and (reason := unfit(fits)):
+                yield Problem("kernel", reason, wheel.manifest_entry, hint=_OTHER_RELEASE)
+                return
         yield Problem("manifest", error.message.removeprefix(f"{wheel.path}: "), hint=error.hint or "")
         return
     yield from _manifest(wheel, manifest)
@@ -190,9 +196,7 @@ def _manifest(wheel: WheelFile, manifest: Manifest) -> Iterator[Problem]:
         message = f"version is {manifest.version}, the wheel's {wheel.version}"
         yield Problem("manifest", message, where, hint="compile plugin.yaml again, then build")
     if reason := unfit(manifest.fits):
-        yield Problem(
-            "kernel", reason, where, hint="upgrade Proxima, or take a release of the plugin made for this one"
-        )
+        yield Problem("kernel", reason, where, hint=_OTHER_RELEASE)
     for text in manifest.permissions:
         try:
             Permission.parse(text)

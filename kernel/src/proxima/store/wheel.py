@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email import message_from_bytes
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from proxima.errors import ManifestError, StorageError
 from proxima.plugins.manifest import Manifest
@@ -125,14 +125,12 @@ class WheelFile:
         return f"{self.entry_points[0][1].partition(':')[0].partition('.')[0]}/{MANIFEST_NAME}"
 
     @cached_property
-    def manifest(self) -> Manifest | None:
-        """The compiled manifest of the plugin that it holds; ``None`` where it holds none.
+    def raw_manifest(self) -> Any:
+        """The compiled manifest as JSON has it, whatever that is.
 
         Raises:
-            ManifestError: It is missing, or has a wrong field.
+            ManifestError: It is missing, too large or not JSON.
         """
-        if not self.is_plugin:
-            return None
         entries = {self.place_of(name): name for name in self.archive.files}
         source = f"{self.path}: {self.manifest_entry}"
         if self.manifest_entry not in entries:
@@ -142,10 +140,20 @@ class WheelFile:
         if len(content) > MAX_FILE_BYTES:
             raise ManifestError(f"{source}: larger than {MAX_FILE_BYTES} bytes")
         try:
-            raw = json.loads(content)
+            return json.loads(content)
         except (ValueError, RecursionError) as error:
             raise ManifestError(f"{source}: not JSON: {error}") from None
-        return Manifest.from_dict(raw, source=source)
+
+    @cached_property
+    def manifest(self) -> Manifest | None:
+        """The compiled manifest of the plugin that it holds; ``None`` where it holds none.
+
+        Raises:
+            ManifestError: It is missing, or has a wrong field.
+        """
+        if not self.is_plugin:
+            return None
+        return Manifest.from_dict(self.raw_manifest, source=f"{self.path}: {self.manifest_entry}")
 
     def problems(self, *, contents: bool = False) -> list[Problem]:
         """What keeps it out, and notes on what is left out of it when it is unpacked.

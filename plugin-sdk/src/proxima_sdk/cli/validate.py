@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from proxima.cli.output import clean, print_json
 from proxima.errors import UsageError
+from proxima_sdk.build import built_wheel
 from proxima_sdk.validate.report import Report, validate_wheel
 
 if TYPE_CHECKING:
@@ -53,8 +54,6 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
 def _report(args: argparse.Namespace, kernel: Kernel) -> Report:
     host = None if args.no_try else kernel.isolation.host
     if args.path.is_dir():
-        from proxima_sdk.build import built_wheel
-
         with built_wheel(args.path, isolated=not args.no_isolation, say=say) as wheel:
             return validate_wheel(wheel, try_it=not args.no_try, host=host)
     if not args.path.exists():

@@ -7,6 +7,8 @@ from email.message import Message
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
+from markdown_it import MarkdownIt
+
 from proxima.store.problems import Problem
 
 MAX_BYTES = 128 << 10
@@ -64,8 +66,6 @@ def judge_readme(metadata: Message) -> Iterator[Problem]:
 
 
 def _rendered(text: str) -> _Page:
-    from markdown_it import MarkdownIt
-
     page = _Page()
     page.feed(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text))
     page.close()
