@@ -55,3 +55,12 @@ def test_python_examples_work(page: Path, place: dict[str, object]) -> None:
 def test_made_pages_match_the_code() -> None:
     done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_code_of_a_problem_with_a_wheel_is_explained() -> None:
+    said = re.compile(r'(?:Problem\(|refused\(|failed\(|return |wrong = )\s*"([a-z-]+)",')
+    files = [*ROOT.glob("kernel/src/proxima/store/*.py"), *ROOT.glob("plugin-sdk/src/proxima_sdk/validate/*.py")]
+    codes = {code for file in files for code in said.findall(file.read_text("utf-8"))}
+    page = (ROOT / "docs" / "developer-guide" / "wheel.md").read_text("utf-8")
+    assert {"bomb", "smoke", "licence"} <= codes
+    assert sorted(codes - set(re.findall(r"`([a-z-]+)`", page))) == []

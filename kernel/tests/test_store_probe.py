@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proxima.plugins.manifest import read_manifest
+from proxima.plugins.manifest import KINDS, read_manifest
 from proxima.sandbox.probe import HostSupport
 from proxima.sandbox.probe import probe as host_support
 from proxima.store.probe import ProbeReport, probe
@@ -41,8 +41,9 @@ plugin = Plugin()
 """
 
 OTHERS = """
+from proxima.contracts.mcp_server import MCPServer
 from proxima.contracts.theme import Theme
-from proxima.contracts.view import Group, Text
+from proxima.contracts.view import Group
 from proxima.hookspecs import hookimpl
 
 
@@ -82,6 +83,60 @@ class Night(Theme):
     pass
 
 
+class Sweep:
+    name = "sweep"
+
+    def default_params(self):
+        return {"steps": 3}
+
+    def execute(self, circuit, params, *, cancel, progress):
+        raise NotImplementedError
+
+
+class Panel:
+    name = "panel"
+    title = "Panel"
+
+    def show(self):
+        return Group(())
+
+    def act(self, action, values):
+        return self.show()
+
+
+class Helper:
+    name = "helper"
+
+    async def pursue(self, goal, *, cancel):
+        yield None
+
+
+class Model:
+    name = "model"
+
+    def models(self):
+        return ["small"]
+
+    async def chat(self, model, messages, tools=()):
+        yield None
+
+
+class Files(MCPServer):
+    pass
+
+
+class Window:
+    name = title = "window"
+    key = "w"
+
+    def create(self, kernel):
+        import textual
+
+
+class Adding:
+    def total(self, left, right=0): ...
+
+
 class Serve:
     def total(self, left, right=0):
         return left + right
@@ -110,6 +165,18 @@ class Plugin:
     @hookimpl
     def proxima_codegens(self):
         return [Say()]
+
+    @hookimpl
+    def proxima_algorithms(self):
+        return [Sweep()]
+
+    @hookimpl
+    def proxima_views(self):
+        return [Panel()]
+
+    @hookimpl
+    def proxima_themes(self):
+        return [Night("night", True, {"background": "#COLOUR"})]
 
     @hookimpl
     def proxima_commands(self):
@@ -193,17 +260,62 @@ def test_a_right_plugin_passes(tried: Try) -> None:
     assert 0 < report.seconds < 20
 
 
+IN_A_WORKER = {
+    "formats": [{"name": "lines", "class": "plug_tea.Lines"}],
+    "visualizations": [{"name": "dot", "class": "plug_tea.Dot"}],
+    "codegens": [{"name": "say", "class": "plug_tea.Say"}],
+    "algorithms": [{"name": "sweep", "class": "plug_tea.Sweep"}],
+    "views": [{"name": "panel", "class": "plug_tea.Panel"}],
+    "themes": [{"name": "night", "class": "plug_tea.Night"}],
+}
+IN_THE_KERNEL = {
+    "agents": [{"name": "helper", "class": "plug_tea.Helper"}],
+    "llm_providers": [{"name": "model", "class": "plug_tea.Model"}],
+    "mcp_servers": [{"name": "files", "class": "plug_tea.Files"}],
+    "commands": [{"name": "greet", "class": "plug_tea.Greet"}],
+    "screens": [{"name": "window", "class": "plug_tea.Window"}],
+    "services": [{"name": "sum", "class": "plug_tea.Serve", "contract": "plug_tea.Adding"}],
+}
+
+
 def test_every_kind_is_looked_at(tried: Try) -> None:
-    report = tried(
-        OTHERS,
-        formats=[{"name": "lines", "class": "plug_tea.Lines"}],
-        visualizations=[{"name": "dot", "class": "plug_tea.Dot"}],
-        codegens=[{"name": "say", "class": "plug_tea.Say"}],
-        commands=[{"name": "greet", "class": "plug_tea.Greet"}],
-    )
+    report = tried(OTHERS.replace("#COLOUR", "#112233"), **IN_A_WORKER, **IN_THE_KERNEL)
     assert errors(report) == []
-    assert [(p.level, p.where) for p in report.problems] == [("note", "commands: greet")]
-    assert len(report.contributions) == 4
+    assert {p.where.partition(":")[0] for p in report.problems} == set(IN_THE_KERNEL)
+    assert len(report.contributions) == len(IN_A_WORKER | IN_THE_KERNEL) == len(KINDS) - 2  # and backends, tools
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kind", "says"),
+    [
+        ("return Circuit.builder(2, 2).build()", "return Circuit.builder(3, 2).build()", "formats", "read 3 qubits"),
+        (
+            "return Circuit",
+            "raise __import__('proxima.errors').errors.UsageError('?')\n        Circuit",
+            "formats",
+            "wrote",
+        ),
+        ('formats = ("svg",)', "formats = ()", "visualizations", "no picture format"),
+        ('return b"<svg/>"', 'return b""', "visualizations", "no bytes"),
+        ('return "say()"', 'return " "', "codegens", "no code"),
+        ('return {"steps": 3}', "return 3", "algorithms", "expected"),
+        ("return Group(())", "return 'Panel'", "views", "expected Group"),
+        ("#COLOUR", "blue", "themes", "expected a colour"),
+        ("class Night(Theme)", "Night = Theme\nclass Other", "themes", "plug_tea.Night"),
+        ("def pursue(self, goal, *, cancel)", "def pursue(self, goal)", "agents", "pursue(goal, *, cancel)"),
+        ("messages, tools=()", "messages", "llm_providers", "chat(model, messages, tools=())"),
+        ("class Files(MCPServer)", "class Files", "mcp_servers", "is not a MCPServer"),
+        ("def create(self, kernel)", "def make(self, kernel)", "screens", "has no method create(kernel)"),
+        ("        return left + right", "        return 0\n\n    total = 3", "services", "something else of that name"),
+        ("class Serve:", "def Serve():\n    pass\n\nclass Served:", "services", "is not a class"),
+    ],
+)
+def test_each_kind_can_fail(tried: Try, old: str, new: str, kind: str, says: str) -> None:
+    assert old in OTHERS
+    code = OTHERS.replace(old, new).replace("#COLOUR", "#112233")
+    report = tried(code, **IN_A_WORKER, **IN_THE_KERNEL)
+    assert says in "\n".join(errors(report))
+    assert {problem.where.partition(":")[0] for problem in report.problems if problem.level == "error"} <= {kind, ""}
 
 
 @pytest.mark.parametrize(

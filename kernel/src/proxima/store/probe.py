@@ -142,6 +142,9 @@ class _Trial:
                 if contribution.kind not in INTERFACES:
                     note = "runs in the kernel's process only: its class was looked at, and nothing of it was called"
                     self.problems.append(Problem("not-tried", note, _where(contribution), "note"))
+                elif not worker.alive:
+                    note = "the worker had ended by then"
+                    self.problems.append(Problem("not-tried", note, _where(contribution), "note"))
                 elif _where(contribution) not in shapeless:
                     made = next(
                         o for o in getattr(plugin, f"proxima_{contribution.kind}")() if o.name == contribution.name
