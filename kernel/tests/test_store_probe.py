@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -234,10 +234,13 @@ def host() -> HostSupport:
 def tried(workshop: Any, host: HostSupport) -> Try:
     """Lays a plugin out and tries it; nothing of it may be imported here."""
 
-    def attempt(code: str = TOOL, *, kind: str = "tools", seconds: float = 20, **entries: Any) -> ProbeReport:
-        entries = entries or {kind: [{"name": "brew", "class": "plug_tea.Act"}]}
+    def attempt(
+        code: str = TOOL, *, seconds: float = 20, modules: Mapping[str, str] | None = None, **entries: Any
+    ) -> ProbeReport:
+        entries = entries or {"tools": [{"name": "brew", "class": "plug_tea.Act"}]}
         package: Path = workshop.lay_out("tea", type="tool", entry_points=entries)
-        (package / "__init__.py").write_text(code)
+        for name, source in {"__init__.py": code, **(modules or {})}.items():
+            (package / name).write_text(source)
         manifest = read_manifest(str(package / "proxima-plugin.json"))
         report = probe(workshop.site, manifest, "plug_tea:plugin", host=host, seconds=seconds)
         assert "plug_tea" not in sys.modules
@@ -375,14 +378,16 @@ def test_finds_what_does_not_meet_its_contract(tried: Try, old: str, new: str, s
 def test_finds_a_command_of_the_wrong_shape_and_a_service_without_its_contract(tried: Try) -> None:
     report = tried(
         OTHERS.replace("def run(self, args, kernel)", "def run(self)"),
+        modules={"rude.py": "raise SystemExit('no commands today')"},
         commands=[
             {"name": "greet", "class": "plug_tea.Greet"},
             {"name": "gone", "class": "plug_tea.Gone"},
+            {"name": "rude", "class": "plug_tea.rude.Greet"},
         ],
         services=[{"name": "sum", "class": "plug_tea.Serve", "contract": "plug_tea.Nothing"}],
     )
     assert [line.partition(" plug_tea")[0] for line in errors(report)] == [
-        "commands: greet", "commands: gone", "services: sum",
+        "commands: greet", "commands: gone", "commands: rude", "services: sum",
     ]  # fmt: skip
     assert report.contributions == ()
 

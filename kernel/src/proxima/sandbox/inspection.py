@@ -41,7 +41,7 @@ def inspect_contributions(
         try:
             contract = _named(entry.get("contract") or CONTRACTS[kind])
             cls = _named(entry["class"]) if made is None else type(made)
-        except Exception as error:  # noqa: BLE001 - it is the plugin's code that is imported
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the plugin's code that is imported
             yield kind, name, f"{entry['class']} cannot be imported: {type(error).__name__}: {error}"
             continue
         for wrong in _unmet(cls, contract, made):
