@@ -41,7 +41,7 @@ def release(version: str) -> tuple[int, ...]:
     for part in version.split("."):
         digits = part[: len(part) - len(part.lstrip("0123456789"))]
         if digits:
-            numbers.append(int(digits))
+            numbers.append(int(digits) if len(digits) < 20 else 10**20)  # Python refuses to read very long ones
         if digits != part:
             break
     return tuple(numbers)

@@ -34,6 +34,8 @@ KINDS = (
 FORMAT = 1
 """Version of the compiled manifest's own layout."""
 
+MAX_DEPTH = 64
+
 T = TypeVar("T")
 
 
@@ -133,7 +135,17 @@ def read_manifest(path: str) -> Manifest:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path}: not JSON: {error}") from None
+    if _deeper_than(raw, MAX_DEPTH):
+        raise ManifestError(f"{path}: nested deeper than {MAX_DEPTH}")
     return Manifest.from_dict(raw, source=path)
+
+
+def _deeper_than(value: Any, most: int) -> bool:
+    level = [value]
+    for _ in range(most + 1):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, (dict, list))]
+        level = [item for each in inner for item in each]
+    return bool(level)
 
 
 def _get(data: Mapping[str, Any], key: str, kind: type[T], source: str, at: str = "") -> T:

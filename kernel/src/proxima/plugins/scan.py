@@ -75,7 +75,7 @@ def _read(path: str, limit: int) -> bytes | None:
     """The first ``limit`` bytes of a file; by system calls, which is half the time of `open`."""
     try:
         descriptor = os.open(path, _FLAGS)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a null character in the name of a package
         return None
     try:
         data = more = os.read(descriptor, _CHUNK)
