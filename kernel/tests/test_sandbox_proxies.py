@@ -26,6 +26,7 @@ from proxima.errors import (
     UnsupportedError,
     UsageError,
 )
+from proxima.permissions import Permission
 from proxima.sandbox.errors import ProtocolError
 from proxima.sandbox.proxies import stand_in
 
@@ -352,8 +353,11 @@ def test_a_result_of_another_size_ends_the_worker(plugin: Any, sandbox: Any) -> 
     assert engine.run(engine.plan(request()), RunContext()).statevector.shape == (8,)
 
 
-def test_a_finished_run_is_told(plugin: Any, sandbox: Any) -> None:
+@pytest.mark.parametrize("granted", [(), (Permission("database"),)], ids=["nothing", "database"])
+def test_a_finished_run_is_told_who_may_read_results(plugin: Any, sandbox: Any, granted: Any) -> None:
     (engine,) = plugin.proxima_backends()
-    plugin.proxima_run_finished(engine.run(engine.plan(request()), RunContext()))
+    result = engine.run(engine.plan(request()), RunContext())
+    sandbox.worker("all").granted = granted
+    plugin.proxima_run_finished(result)
     sandbox.close()
-    assert "finished engine" in sandbox.output("all")
+    assert ("finished engine" in sandbox.output("all")) is bool(granted)

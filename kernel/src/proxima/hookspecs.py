@@ -227,6 +227,8 @@ def proxima_services(kernel: Kernel) -> list[Service]:  # type: ignore[empty-bod
 def proxima_run_finished(result: RunResult) -> None:
     """Called after a circuit was run and its result stored. An implementation that raises does not spoil the run.
 
+    A plugin in a worker is called with the permission `database` alone.
+
     Example::
 
         class Plugin:

@@ -12,6 +12,7 @@ from typing import Any
 
 from proxima.contracts.backend import CancelToken
 from proxima.contracts.execution import Progress
+from proxima.contracts.theme import Theme
 from proxima.errors import CancelledError, DeadlineExceededError, PluginBrokenError, ProximaError, UsageError
 from proxima.permissions import Permission
 from proxima.sandbox.errors import CrashedError, LimitError, LockError, ProtocolError, SandboxError
@@ -246,7 +247,9 @@ class Worker:
 
     def _over_time(self, method: str, seconds: float, limit: str) -> LimitError:
         plugin = self.policy.plugin
-        hint = how_to_raise(plugin, limit) if "." not in limit else f"set {limit} in the settings, if that is too short"
+        hint = f"set {limit} in the settings, if that is too short" if "." in limit else None
+        if limit == "wall_seconds" and seconds >= self.policy.limits.wall_seconds:
+            hint = how_to_raise(plugin, limit)
         message = f"plugin {plugin} was ended: {method} took longer than {seconds:g} s"
         return LimitError(message, limit=limit, hint=hint, plugin=plugin)
 
@@ -255,6 +258,8 @@ def _offer(data: Any) -> Offer:
     offer = Offer(data["kind"], data["name"], data["target"], data["attributes"], data["theme"])
     if not (type(offer.kind) is type(offer.name) is type(offer.target) is str) or offer.kind not in INTERFACES:
         raise ProtocolError("an object of no known kind")
+    if isinstance(offer.theme, Theme) is not (offer.kind == "themes"):
+        raise ProtocolError(f"{offer.kind} {offer.name!r}: a theme is data, and nothing else is")
     wanted = INTERFACES[offer.kind].attributes
     if type(offer.attributes) is not dict or offer.attributes.keys() != wanted.keys():
         raise ProtocolError(f"{offer.kind} {offer.name!r} without the attributes {', '.join(wanted)}")

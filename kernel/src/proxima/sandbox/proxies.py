@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 import weakref
 from collections.abc import Callable, Mapping
@@ -27,6 +28,11 @@ from proxima.sandbox.errors import ProtocolError
 from proxima.sandbox.host import Offer, Worker
 from proxima.sandbox.interfaces import INTERFACES
 
+QUESTION_SECONDS = 30.0
+"""How long a plugin may take to answer what is asked before, or told after, the work that the user wants."""
+
+_QUESTIONS = frozenset({"probe", "estimate", "recognises", "default_params", "definition"})
+
 GetWorker = Callable[[], Worker]
 """The plugin's worker; starts one where there is none."""
 
@@ -49,12 +55,14 @@ class Proxy:
     def _ask(
         self, method: str, *, cancel: CancelToken | None = None, progress: Progress | None = None, **arguments: Any
     ) -> Any:
-        return self._worker().call(
+        worker = self._worker()
+        return worker.call(
             "call",
             {"kind": self._kind, "name": self.name, "method": method, "arguments": arguments},
             returns=INTERFACES[self._kind].methods[method],
             cancel=cancel,
             progress=progress,
+            wall=_short(worker) if method in _QUESTIONS else None,
         )
 
 
@@ -125,7 +133,8 @@ class BackendProxy(Proxy, Backend):
             # A bug in the plugin, whose process lives on: for the caller the engine failed.
             raise RunError(error.message, hint=error.hint, plugin=error.plugin) from error
         _check_result(result, plan.request, worker)
-        return replace(result, tier=worker.tier)  # whatever it says itself
+        # Whose it is, where it ran, and under which id it is stored, is not for the plugin to say.
+        return replace(result, backend=self.name, id="", tier=worker.tier)
 
     def _handle(self, plan: Plan) -> PlanHandle:
         if not isinstance(plan.native, PlanHandle):
@@ -136,7 +145,7 @@ class BackendProxy(Proxy, Backend):
         answer = worker.call(method, {**arguments, "drop": _dropped(worker)}, returns=dict[str, Any])
         number, how, timings = answer.get("plan"), answer.get("method"), answer.get("timings")
         times = timings.values() if type(timings) is dict else (None,)
-        if type(number) is not int or type(how) is not str or any(type(t) not in (float, int) for t in times):
+        if type(number) is not int or type(how) is not str or not all(_is_duration(t) for t in times):
             raise worker.finish(ProtocolError(f"plugin {worker.policy.plugin} gave a plan that is none"))
         return Plan(
             backend=self.name, request=request, method=how, native=PlanHandle(worker, number), timings=timings or {}
@@ -248,9 +257,14 @@ def _offering(worker: GetWorker, offers: list[Offer]) -> Callable[[Any], list[An
 
 
 def _run_finished(worker: GetWorker) -> Callable[[Any, RunResult], None]:
+    """Tells the plugin if it may read stored results: most runs are of other plugins' backends."""
+
     @hookimpl
     def run_finished(self: Any, result: RunResult) -> None:
-        worker().call("tell", {"hook": "proxima_run_finished", "arguments": {"result": result}}, returns=None)
+        told = worker()
+        if any(permission.kind == "database" for permission in told.granted):
+            arguments = {"hook": "proxima_run_finished", "arguments": {"result": result}}
+            told.call("tell", arguments, returns=None, wall=_short(told))
 
     return run_finished
 
@@ -262,6 +276,14 @@ def _made(worker: GetWorker, offer: Offer) -> Any:
     module, _, name = offer.target.rpartition(".")
     cls = type(name, (_PROXIES[offer.kind],), {"__module__": module, "__qualname__": name})
     return cls(worker, offer)
+
+
+def _is_duration(value: object) -> bool:
+    return type(value) in (float, int) and 0 <= value < sys.float_info.max  # type: ignore[operator]
+
+
+def _short(worker: Worker) -> float:
+    return min(worker.policy.limits.wall_seconds, QUESTION_SECONDS)
 
 
 def _dropped(worker: Worker) -> tuple[int, ...]:
@@ -291,6 +313,12 @@ def _check_result(result: RunResult, request: RunRequest, worker: Worker) -> Non
             wrong = f"{name} of shape {array.shape}, not {shape}"
     if result.counts and (len(next(iter(result.counts))) != width or sum(result.counts.values()) != request.shots):
         wrong = f"counts of {sum(result.counts.values())} shots on {len(next(iter(result.counts)))} bits"
+    for want in request.wants:
+        if getattr(result, "expectations" if want == "expectation" else want) is None:
+            wrong = f"no {want}"
+    named, asked = [e.observable for e in result.expectations], [str(o) for o in request.observables]
+    if named != (asked if "expectation" in request.wants else named[:0]):
+        wrong = f"expectation values of {len(named)} other observables"
     if wrong:
         plugin = worker.policy.plugin
         raise worker.finish(ProtocolError(f"plugin {plugin} answered with {wrong}", plugin=plugin))

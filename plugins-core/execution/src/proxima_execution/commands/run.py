@@ -102,7 +102,7 @@ def _show(circuit: Circuit, result: RunResult) -> None:
     print()
     print(wrap(_footer(result)))
     if result.id:
-        print(f"stored as {result.id}")
+        print(f"stored as {clean(result.id)}")
 
 
 def _footer(result: RunResult) -> str:
