@@ -73,12 +73,12 @@ def _estimate(estimate: Estimate) -> Iterator[str]:
 
 
 def _result(result: RunResult) -> Iterator[str]:
-    if result.shots is not None and result.shots < 0:
-        yield "shots: a negative number"
+    if result.shots is not None and not 0 <= result.shots < 2**63:
+        yield "shots: outside 0 to 2^63 - 1"
     if not 0 <= result.seed < _SEEDS:
         yield "seed: outside 0 to 2^63 - 1"
-    if result.peak_rss_bytes < 0:
-        yield "peak_rss_bytes: a negative number"
+    if not 0 <= result.peak_rss_bytes < 2**63:
+        yield "peak_rss_bytes: outside 0 to 2^63 - 1"
     if result.counts:
         if any(number < 0 for number in result.counts.values()):
             yield "counts: a negative number"

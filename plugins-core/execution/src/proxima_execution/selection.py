@@ -121,6 +121,14 @@ class Selector:
 
     def judge(self, contribution: Contribution, request: RunRequest, features: Features) -> Judgement:
         """Whether one backend can run the request, and what it would cost; never raises for what the backend does."""
+        try:
+            return self._judge(contribution, request, features)
+        except Exception as error:  # noqa: BLE001 - its manifest or an answer of its makes no sense
+            told = f"judging it raised {type(error).__name__}: {error}"
+            broken = UnavailableError(f"{contribution.name} is broken: {told}")
+            return _refused(contribution, None, broken, told)
+
+    def _judge(self, contribution: Contribution, request: RunRequest, features: Features) -> Judgement:
         name = contribution.name
         capabilities = contribution.data.get("capabilities") or {}
         lacking = _lacking(capabilities, request, features)
