@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import pty
 import sys
@@ -16,6 +17,7 @@ from proxima.cli.output import (
     format_bytes,
     format_seconds,
     histogram,
+    paragraph,
     print_json,
     table,
     terminal_width,
@@ -118,13 +120,22 @@ def test_an_empty_histogram_and_one_without_bits_say_so():
     assert histogram({"": 5}, width=60, stream=Ascii()).startswith("(no bits)  5  100.0% #")
 
 
-def test_json_is_ascii_and_refuses_what_is_no_json():
+def test_json_is_ascii():
     stream = io.StringIO()
     print_json({"ψ": [1, None]}, stream)
     assert stream.getvalue().isascii()
     assert json.loads(stream.getvalue()) == {"ψ": [1, None]}
-    with pytest.raises(ValueError, match="JSON"):
-        print_json({"x": float("nan")}, stream)
+
+
+def test_what_json_has_not_becomes_null():
+    stream = io.StringIO()
+    print_json({"x": float("nan"), "y": [(1.5, -math.inf)]}, stream)
+    assert json.loads(stream.getvalue()) == {"x": None, "y": [[1.5, None]]}
+
+
+def test_a_paragraph_has_one_line_at_the_margin():
+    assert paragraph("no\nhint: run this\n\x1b[2J") == "no\n  hint: run this\n  \\x1b[2J"
+    assert paragraph("") == ""
 
 
 def test_wrapped_lines_fit_and_are_indented():

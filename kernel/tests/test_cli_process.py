@@ -49,7 +49,7 @@ def brew(workshop, body, **fields):
         ("raise PermissionDeniedError('hot')", 4, "proxima: error: hot\n"),
         ("raise CancelledError('cancelled')", 130, "proxima: error: cancelled\n"),
         ("raise KeyboardInterrupt", 130, "proxima: interrupted\n"),
-        ("raise StorageError('two\\nlines')", 1, "proxima: error: two\nlines\n"),
+        ("raise StorageError('two\\nlines')", 1, "proxima: error: two\n  lines\n"),
     ],
 )
 def test_the_exit_code_says_how_it_went(workshop, body, code, err):

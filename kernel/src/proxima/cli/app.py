@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from proxima import __version__
 from proxima.cli import sdk
-from proxima.cli.output import clean
+from proxima.cli.output import clean, paragraph
 from proxima.errors import NotFoundError, UsageError
 from proxima.kernel import Kernel
 from proxima.nearest import did_you_mean
@@ -39,6 +39,13 @@ BUILTIN = {
 """The kernel's own commands; each is a module of this package with ``configure`` and ``run``."""
 
 
+class _Lines(logging.Formatter):
+    """What is logged may quote a plugin, tracebacks included."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return paragraph(super().format(record))
+
+
 class _Parser(argparse.ArgumentParser):
     """Reports wrong usage as our own error, with the nearest choice where one was mistyped."""
 
@@ -51,7 +58,9 @@ class _Parser(argparse.ArgumentParser):
 
 def run(words: Sequence[str]) -> int:
     """Runs the command that the words name and returns the exit code."""
-    logging.basicConfig(format="proxima: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Lines("proxima: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     if sys.stdout is None:  # closed by whoever started us
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper):

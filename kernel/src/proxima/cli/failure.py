@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 
-from proxima.cli.output import clean
+from proxima.cli.output import paragraph
 from proxima.errors import ProximaError
 
 
@@ -17,7 +17,7 @@ def report(error: Exception) -> int:
     """
     if isinstance(error, ProximaError):
         lines = [f"proxima: error: {error}"] + ([f"hint: {error.hint}"] if error.hint else [])
-        print("\n".join(clean(line) for text in lines for line in text.splitlines()), file=sys.stderr)
+        print("\n".join(map(paragraph, lines)), file=sys.stderr)
         return error.exit_code
     if isinstance(error, OSError) and error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC):
         # What is left in the buffer must not raise again at exit.

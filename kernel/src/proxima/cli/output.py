@@ -20,6 +20,12 @@ def clean(text: object) -> str:
     return line if line.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in line)
 
 
+def paragraph(text: str) -> str:
+    """Text of several lines, cleaned; those after the first are indented, so that none looks like one of ours."""
+    first, *others = [clean(line) for line in text.splitlines()] or [""]
+    return "\n".join([first, *(line if line.startswith(" ") else f"  {line}" for line in others)])
+
+
 def _escaped(character: str) -> str:
     code = ord(character)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
@@ -38,8 +44,17 @@ def terminal_width() -> int:
 
 
 def print_json(value: Any, stream: TextIO | None = None) -> None:
-    """Prints one JSON document in ASCII, so that any terminal and any encoding takes it."""
-    (stream or sys.stdout).write(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    """Prints one JSON document in ASCII, so that any terminal and any encoding takes it; null for what JSON has not."""
+    (stream or sys.stdout).write(json.dumps(_finite(value), indent=2, allow_nan=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """The data with null in place of infinities and of what is no number."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def format_seconds(seconds: float) -> str:
@@ -58,6 +73,8 @@ def format_seconds(seconds: float) -> str:
 def format_bytes(size: float) -> str:
     """Three digits and a binary unit: ``512 B``, ``16 MiB``, ``16 TiB``."""
     units = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+    if size > 1e300:
+        return "more than 1e300 B"  # what a circuit of a thousand qubits would take
     power = min(int(math.log2(size) // 10), len(units) - 1) if size >= 1 else 0
     return f"{_three_digits(size / 1024.0**power)} {units[power]}"
 
