@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ class TerminalConsent:
         with self._lock:  # one question at a time
             permission = request.permission
             self._write(f"{shown(request.plugin)} {shown(request.version)} asks for a permission\n")
-            self._write(f"  what    {permission.describe()} ({permission})\n")
+            self._write(f"  what    {_whole(permission.describe())} ({_whole(str(permission))})\n")
             if request.target is not None:
                 self._write(f"  for     {shown(request.target)}\n")
             if request.reason:
@@ -117,5 +118,10 @@ def how_to_grant(plugin: str, permission: object = "PERMISSION") -> str:
 
 def shown(text: str) -> str:
     """Text from a plugin, made harmless to a terminal and cut to a few lines."""
-    cut = text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "..."
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)
+    return _whole(text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN] + "...")
+
+
+def _whole(text: str) -> str:
+    """All of the text; with spaces in a row it could fill a line of the terminal and look like the next one."""
+    spaced = re.sub(" {2,}", lambda run: "\\x20" * len(run[0]), text)
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in spaced)
