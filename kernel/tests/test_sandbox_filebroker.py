@@ -300,12 +300,12 @@ def test_open_in_a_plugin_asks_for_what_it_cannot_have_itself(brokered):
     lines = brokered.run(code, place, brokered.own).splitlines()
     assert lines[0] == "tea tea b'tea'"
     assert (place / "out" / "new.bin").read_text() == "made more"
-    assert lines[1].startswith(f"PermissionDeniedError tea may not use file_write:{place}/x.txt")
+    assert lines[1].startswith(f"PermissionDeniedError tea was denied file_write:{place}/x.txt")
     assert lines[2].startswith("FileNotFoundError")
     assert f"file_read:{place.parent}/secret" in lines[2]
     assert lines[3].startswith("FileNotFoundError")
     assert lines[4].startswith("FileExistsError")
-    assert lines[5].startswith(f"PermissionDeniedError tea may not use file_write:{place}/new")
+    assert lines[5].startswith(f"PermissionDeniedError tea was denied file_write:{place}/new")
     assert lines[6] == "not asked None"
     asked = {row.target for row in brokered.kernel.permissions.audit.search()}
     assert f"{brokered.own}/missing" not in asked

@@ -50,7 +50,7 @@ class Brokers:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._network = NetworkBroker(kernel.permissions)
-        self._files = FileBroker(kernel.permissions)
+        self._files = FileBroker(kernel.permissions, kernel.paths)
 
     def serve(self, peer: Peer, policy: SandboxPolicy) -> None:
         """Serve a new worker; its requests count as those of the policy's plugin, whatever they say."""

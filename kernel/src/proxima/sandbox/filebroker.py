@@ -12,8 +12,10 @@ import stat
 from contextlib import suppress
 
 from proxima.errors import PermissionDeniedError, UsageError
+from proxima.paths import Paths
 from proxima.permissions import Permission, Permissions
 from proxima.sandbox.linux.syscalls import call
+from proxima.sandbox.policy import refuse_file
 
 MAX_PATH = 4096
 
@@ -46,10 +48,12 @@ class FileBroker:
 
     Args:
         permissions: Asked for each file.
+        paths: Proxima's own directories, which are never opened.
     """
 
-    def __init__(self, permissions: Permissions) -> None:
+    def __init__(self, permissions: Permissions, paths: Paths | None = None) -> None:
         self._permissions = permissions
+        self._paths = paths or Paths.default()
 
     def open(self, plugin: str, path: str, mode: str = "r", *, run_id: str | None = None) -> int:
         """Open a file.
@@ -93,15 +97,20 @@ class FileBroker:
         asked = text = f"{kind}:{path}"
         with suppress(UsageError):  # `use` refuses it again, and records that
             asked = Permission.parse(text)
+        # Whether it is a link, and where that leads, is not for somebody to know who may not go there.
+        message = f"{plugin} was denied {text}, or the place that it leads to"
         try:
             self._permissions.use(plugin, asked, target=path, run_id=run_id)
         except PermissionDeniedError as error:
-            if isinstance(asked, Permission) and str(asked) == text:
-                raise
-            # Where a link leads is not for somebody to know who may not go there.
-            message = f"{plugin} was denied {text}, or the place that it leads to"
-            raise PermissionDeniedError(message, hint=error.hint, plugin=plugin) from None
-        return Permission.parse(text).value if isinstance(asked, str) else asked.value
+            hint = error.hint if isinstance(asked, Permission) else None
+            raise PermissionDeniedError(message, hint=hint, plugin=plugin) from None
+        allowed = asked if isinstance(asked, Permission) else Permission.parse(text)
+        try:
+            refuse_file(allowed.value, text, self._paths, written=kind == "file_write")
+        except UsageError:
+            self._permissions.block(plugin, allowed, target=path, run_id=run_id)
+            raise PermissionDeniedError(f"{message}: no permission opens it", plugin=plugin) from None
+        return allowed.value
 
     def _open(self, root: int, path: str, flags: int, makes: bool, must_be_new: bool, empties: bool) -> int:
         for last_try in (False, True):

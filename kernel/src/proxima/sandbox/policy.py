@@ -256,6 +256,19 @@ def refuse_sensitive(place: str, text: str, paths: Paths) -> None:
             raise UsageError(f"permission {text!r}: {place} is in {hidden}, which is never granted")
 
 
+def refuse_file(place: str, text: str, paths: Paths, *, written: bool) -> None:
+    """Refuse a file that no permission opens, `file_read:all` and `file_write:all` included.
+
+    Raises:
+        UsageError: it is a secret, Proxima's own, the system's view of itself, or code that Proxima imports.
+    """
+    refuse_sensitive(place, text, paths)
+    hidden = [each for each in ("/proc", "/sys", "/dev") if is_beneath(place, each)]
+    hidden += [each for each in _imported() if written and is_beneath(place, each)]
+    if hidden:
+        raise UsageError(f"permission {text!r}: {place} is in {hidden[0]}, which is never granted")
+
+
 def runtime_paths() -> tuple[str, ...]:
     """What every worker reads to run at all: the standard library, numpy, msgpack and Proxima's contracts."""
     import importlib.util
@@ -283,8 +296,7 @@ def _code_beneath(place: str, text: str, tier: Tier) -> set[str]:
     Raises:
         UsageError: it cannot be covered.
     """
-    code = {os.path.realpath(each or os.curdir) for each in (*sys.path, sys.prefix, sys.exec_prefix, sys.base_prefix)}
-    within = {each for each in code if is_beneath(each, place)}
+    within = {each for each in _imported() if is_beneath(each, place)}
     tops = {each for each in within if not any(is_beneath(each, other) for other in within if other != each)}
     for each in tops:
         if tier != "A" or os.path.dirname(each) != place:
@@ -293,6 +305,11 @@ def _code_beneath(place: str, text: str, tier: Tier) -> set[str]:
                 hint="Keep the Python environment outside the directory that plugins may write.",
             )
     return tops
+
+
+def _imported() -> set[str]:
+    """Where the kernel's own code comes from."""
+    return {os.path.realpath(each or os.curdir) for each in (*sys.path, sys.prefix, sys.exec_prefix, sys.base_prefix)}
 
 
 def is_beneath(path: str, directory: str) -> bool:
