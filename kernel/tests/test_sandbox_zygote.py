@@ -109,10 +109,13 @@ def test_environment_paths_are_site_directories_and_what_pth_files_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site, editable, other = tmp_path / "lib" / "site-packages", tmp_path / "editable", tmp_path / "home"
-    for directory in (site, editable / "plug", other):
+    for directory in (site / "wheel", editable / "plug", other / "plug"):
         directory.mkdir(parents=True)
+    for directory in (site / "wheel", editable / "plug"):
+        (directory / "proxima-plugin.json").touch()
     ran = tmp_path / "ran"
     (site / "a.pth").write_text(f"{editable}\nimport os; open({str(ran)!r}, 'w')\n# comment\n{tmp_path}/missing\n")
     monkeypatch.setattr(sys, "path", [str(other), str(site), str(editable)])
     assert environment_paths(str(site), "plug") == (str(editable), str(site))
+    assert environment_paths(str(site), "wheel") == (str(site),)  # what the user works on is none of its business
     assert not ran.exists()

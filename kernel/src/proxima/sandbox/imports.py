@@ -66,17 +66,26 @@ def install(homes: Mapping[str, str]) -> None:
 
 
 def environment_paths(base: str, package: str) -> tuple[str, ...]:
-    """The directories that a plugin installed with pip imports from: site-packages and editable source directories.
+    """The directories that a plugin installed with pip imports from: site-packages, and where it is installed as
+    editable itself the source directories of all that is.
 
     Args:
         base: The ``sys.path`` entry that holds the plugin's metadata.
         package: The plugin's top-level package, wherever it lies.
     """
+    from proxima.plugins.scan import MANIFEST_NAME  # here, as the zygote runs this file before it has the package
+
     entries = [os.path.realpath(entry) for entry in sys.path if entry and os.path.isdir(entry)]
-    own = [entry for entry in (base, *entries) if os.path.isdir(os.path.join(entry, package))]
+    # By the manifest, not by the package's name: a directory of the user's may be called so too.
+    own = [
+        entry
+        for entry in (os.path.realpath(base), *entries)
+        if os.path.isfile(os.path.join(entry, package, MANIFEST_NAME))
+    ]
     sites = [entry for entry in entries if os.path.basename(entry) in ("site-packages", "dist-packages")]
     linked = [line for site in sites for line in _pth_lines(site) if line in entries]
-    return tuple(dict.fromkeys(map(os.path.realpath, [*own[:1], base, *sites, *linked])))
+    found = [*own[:1], os.path.realpath(base), *sites]
+    return tuple(dict.fromkeys([*found, *linked] if own[:1] and own[0] in linked else found))
 
 
 def _pth_lines(site: str) -> list[str]:
