@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxima.contracts.circuit import Circuit, Condition, Instruction, Parameter, Register
+from proxima.contracts.circuit import Circuit, Columns, Condition, Instruction, Parameter, Register
 from proxima.contracts.operations import OPERATIONS, Op
 from proxima.errors import CircuitError, UsageError
 
@@ -124,6 +124,22 @@ def test_a_header_that_promises_what_is_not_there_is_a_circuit_error(field, valu
 def test_a_header_that_is_no_header_is_a_circuit_error(header):
     with pytest.raises(CircuitError):
         Circuit.from_bytes(b"PXCIRC\x00\x01" + struct.pack("<I", len(header)) + header)
+
+
+def test_a_header_without_end_is_refused_before_it_is_read():
+    header = b'{"metadata":[' + b"[]," * (6 << 20) + b"[]]}"
+    with pytest.raises(CircuitError, match="at most 16,777,216 are read"):
+        Circuit.from_bytes(b"PXCIRC\x00\x01" + struct.pack("<I", len(header)) + header)
+
+
+def test_offsets_whose_differences_wrap_are_refused():
+    # 0 to 2^31 - 1, then to -2^31: as int32 a difference of 1. Taken at their word they are 32 GiB of rows.
+    offsets = np.array([0, 2**31 - 1, -(2**31), -1, 1], dtype=np.int32)
+    none, zeros = np.full(4, -1, np.int32), np.zeros(5, np.int32)
+    columns = Columns(np.full(4, Op.BARRIER, np.uint8), offsets, np.zeros(1, np.int32), zeros, np.zeros(0),
+                      np.zeros(0, np.int32), none, none, none)  # fmt: skip
+    with pytest.raises(CircuitError, match="the qubit offsets are inconsistent"):
+        Circuit(1, 0, columns)
 
 
 # Content

@@ -39,7 +39,7 @@ def validate_columns(circuit: Circuit) -> None:
         if sum(r.size for r in registers) != total or any(r.size < 0 for r in registers):
             raise CircuitError(f"the {kind} registers hold {sum(r.size for r in registers)} bits, not {total}")
     for name, offsets, values in (("qubit", c.qubit_offsets, c.qubits), ("parameter", c.param_offsets, c.params)):
-        if len(offsets) != rows + 1 or offsets[0] or offsets[-1] != len(values) or (np.diff(offsets) < 0).any():
+        if len(offsets) != rows + 1 or offsets[0] or offsets[-1] != len(values) or _falls(offsets):
             raise CircuitError(f"the {name} offsets are inconsistent")
     if not len(c.clbits) == len(c.conditions) == len(c.payloads) == rows or len(c.param_refs) != len(c.params):
         raise CircuitError("the columns differ in length")
@@ -61,6 +61,10 @@ def validate_columns(circuit: Circuit) -> None:
             if not 0 <= bit < circuit.num_clbits:
                 raise CircuitError(f"a condition reads classical bit {bit}; there are {circuit.num_clbits}")
     _check_matrices(circuit)
+
+
+def _falls(offsets: np.ndarray) -> bool:
+    return bool((offsets[1:] < offsets[:-1]).any())  # a difference of two int32 may wrap
 
 
 def _check_qubits(circuit: Circuit, rows: np.ndarray) -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from proxima.contracts.circuit import Circuit
 
 _MAGIC = b"PXCIRC\x00\x01"
+MAX_HEADER = 16 << 20
+"""Bytes of a header: as objects they take thirty times as much memory."""
+
 _DTYPES = ("<u1", "<i4", "<i4", "<i4", "<f8", "<i4", "<i4", "<i4", "<i4")
 
 
@@ -58,6 +61,8 @@ def from_bytes(data: bytes | memoryview) -> Circuit:
     if bytes(view[:8]) != _MAGIC or len(view) < 12:
         raise CircuitError("this is not a Proxima circuit")
     (length,) = struct.unpack("<I", view[8:12])
+    if length > MAX_HEADER:
+        raise CircuitError(f"the circuit's header has {length:,} bytes; at most {MAX_HEADER:,} are read")
     try:
         header: dict[str, Any] = json.loads(bytes(view[12 : 12 + length]))
         position = 12 + length
