@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import math
 from contextlib import suppress
 from typing import Any
@@ -585,3 +586,18 @@ def test_a_part_replaced_by_anything_gives_a_value_or_a_protocol_error(
     for expected in (type(value), Any):
         with suppress(ProtocolError):
             decode(data, expected, bytearray(memory))
+
+
+def test_keys_that_collide_are_refused_before_they_are_compared() -> None:
+    keys = itertools.islice(itertools.product((-1, -2), repeat=16), 2000)  # hash(-1) == hash(-2)
+    for colliding in ({"$": "dict", "v": [[list(key), None] for key in keys]}, {"$": "set", "v": [[-1, -2]] * 2000}):
+        with pytest.raises(ProtocolError, match="same hash"):
+            decode(colliding)
+    assert len(decode({"$": "dict", "v": [[n, None] for n in range(5000)]})) == 5000
+
+
+def test_a_number_beyond_floating_point_is_none() -> None:
+    huge = {"$": "int", "v": (2**4000).to_bytes(512, "little", signed=True)}
+    assert decode(huge, int) == 2**4000
+    with pytest.raises(ProtocolError, match="a number"):
+        decode(huge, float)

@@ -12,6 +12,7 @@ import math
 import sys
 import types
 import typing
+from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import lru_cache
@@ -28,6 +29,7 @@ from proxima.sandbox.encoding import Encoded as Encoded
 from proxima.sandbox.errors import ProtocolError
 
 MAX_DIMENSIONS = 32
+MAX_COLLIDING = 1000
 _MAX_LENGTH = 1 << 48
 
 
@@ -143,7 +145,10 @@ def _whole(data: object, where: str) -> int:
 
 def _number(data: object, where: str, finite: bool) -> float:
     if type(data) is not float:
-        return _whole(data, where)
+        number = _whole(data, where)
+        if abs(number) > sys.float_info.max:  # code that reckons with it would raise
+            _refuse(where, "a number that is not larger than all", data)
+        return number
     if finite and not math.isfinite(data):
         _refuse(where, "a finite number", data)
     return data
@@ -268,7 +273,7 @@ def _set(data: object, source: _Source, where: str, item: _Decoder) -> frozenset
     if not isinstance(data, dict) or data.get(TAG) != "set" or len(data) != 2 or not isinstance(data.get("v"), list):
         _refuse(where, "a set", data)
     try:
-        return frozenset(item(part, source) for part in data["v"])
+        return frozenset(_spread([item(part, source) for part in data["v"]], where))
     except TypeError:
         raise ProtocolError(f"{where}: a set holds something that cannot be hashed") from None
 
@@ -281,11 +286,22 @@ def _mapping(where: str, args: tuple[Any, ...], finite: bool) -> _Decoder:
         if pairs is None:
             _refuse(where, "a mapping", data)
         try:
-            return {key(name, source): value(item, source) for name, item in pairs}
+            keys = _spread([key(name, source) for name, _ in pairs], where)
+            return {name: value(item, source) for name, (_, item) in zip(keys, pairs, strict=True)}
         except TypeError:
             raise ProtocolError(f"{where}: a key cannot be hashed") from None
 
     return decode_mapping
+
+
+def _spread(keys: list[Any], where: str) -> list[Any]:
+    """The keys, few of which have the same hash: each would be compared with all of that hash before it.
+
+    Text and bytes are hashed with a secret; numbers, and tuples of them, can be made to collide.
+    """
+    if len(keys) > MAX_COLLIDING and max(Counter(map(hash, keys)).values()) > MAX_COLLIDING:
+        raise ProtocolError(f"{where}: more than {MAX_COLLIDING} keys have the same hash")
+    return keys
 
 
 def _member_of(where: str, enum: type[Enum]) -> _Decoder:
@@ -375,7 +391,8 @@ def _tagged(data: dict[str, object], source: _Source, where: str) -> Any:
             return [_anything(item, source, where) for item in items]
         case "dict" if (pairs := _pairs(data)) is not None:
             try:
-                return {_anything(k, source, where): _anything(v, source, where) for k, v in pairs}
+                keys = _spread([_anything(key, source, where) for key, _ in pairs], where)
+                return {key: _anything(item, source, where) for key, (_, item) in zip(keys, pairs, strict=True)}
             except TypeError:
                 raise ProtocolError(f"{where}: a key cannot be hashed") from None
         case "set":
