@@ -104,12 +104,20 @@ class Zygote:
             out_read, out_write, err_read, err_write = fds
             request = {"policy": policy.to_json(), "canary": canary, "nonce": nonce}
             try:
-                answer, passed = self._ask(request, (theirs.fileno(), out_write, err_write))
+                answer, passed = self._ask((theirs.fileno(), out_write, err_write))
             except ProtocolError:
                 # It died since it was last used; a new one is as good.
-                answer, passed = self._ask(request, (theirs.fileno(), out_write, err_write))
+                answer, passed = self._ask((theirs.fileno(), out_write, err_write))
             if not passed:
                 raise SandboxError(f"no worker for {policy.plugin} could be started: {answer.get('error')}")
+            process = Process(answer["pid"], passed[0])
+            try:
+                Channel(ours).send(request, deadline=time.monotonic() + ANSWER_SECONDS)
+            except BaseException:
+                process.kill()
+                process.wait(ANSWER_SECONDS)
+                self.reap(process)
+                raise
         except BaseException:
             ours.close()
             for fd in fds[0::2]:
@@ -119,7 +127,7 @@ class Zygote:
             theirs.close()
             for fd in fds[1::2]:
                 os.close(fd)
-        return Forked(Process(answer["pid"], passed[0]), ours, out_read, err_read)
+        return Forked(process, ours, out_read, err_read)
 
     def reap(self, process: Process) -> Exit:
         """How a process ended, which is forgotten by this."""
@@ -145,12 +153,12 @@ class Zygote:
             self._closed = True
             self._discard()
 
-    def _ask(self, request: dict[str, str], fds: tuple[int, ...]) -> tuple[dict[str, Any], list[int]]:
+    def _ask(self, fds: tuple[int, ...]) -> tuple[dict[str, Any], list[int]]:
         with self._lock:
             control = self._running()
             deadline = time.monotonic() + ANSWER_SECONDS
             try:
-                control.send(request, fds, deadline=deadline)
+                control.send({"spawn": len(fds)}, fds, deadline=deadline)
                 answer, passed = control.receive(deadline=deadline, max_fds=1)
             except Exception:
                 self._discard()

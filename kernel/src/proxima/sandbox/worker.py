@@ -25,14 +25,17 @@ from proxima.sandbox.rpc import Peer
 from proxima.sandbox.serving import Served
 from proxima.sandbox.shm import MappedBuffers
 
+REQUEST_SECONDS = 10.0
 _ABOVE_STANDARD = 10
 
 
-def begin(request: dict[str, str], fds: list[int], zygote: int) -> None:
+def begin(fds: list[int], zygote: int) -> None:
     """What the zygote's child does; never returns.
 
+    The first message on its channel is a mapping: ``policy`` as JSON, ``canary`` (a file that the policy does not show)
+    and ``nonce``.
+
     Args:
-        request: ``policy`` as JSON, ``canary`` (a file that the policy does not show) and ``nonce``.
         fds: The channel, standard output and standard error.
         zygote: The parent's pid.
     """
@@ -41,6 +44,8 @@ def begin(request: dict[str, str], fds: list[int], zygote: int) -> None:
         gc.enable()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         channel = _take_descriptors(fds)
+        request, _ = channel.receive(deadline=time.monotonic() + REQUEST_SECONDS)
+        assert isinstance(request, dict)
         try:
             policy, locked = _lock(request, channel.fileno(), zygote)
         except (LockError, OSError, ValueError) as error:

@@ -102,7 +102,7 @@ def _serve(control: Channel, kernel: int) -> int:
         if "reap" in request:
             control.send(_reap(request["reap"]))
         else:
-            _spawn(control, request, fds)
+            _spawn(control, fds)
 
 
 def _reap(pid: int) -> dict[str, int | float | str]:
@@ -115,8 +115,11 @@ def _reap(pid: int) -> dict[str, int | float | str]:
     return {"status": status, "cpu_seconds": usage.ru_utime + usage.ru_stime}
 
 
-def _spawn(control: Channel, request: dict[str, str], fds: list[int]) -> None:
-    """Forks a worker and tells the kernel, which learns of its end by the process descriptor that goes along."""
+def _spawn(control: Channel, fds: list[int]) -> None:
+    """Forks a worker and tells the kernel, which learns of its end by the process descriptor that goes along.
+
+    What the worker may do comes by its own channel: what is read here, every later worker has in its memory.
+    """
     tasks = len(os.listdir("/proc/self/task"))
     if tasks != 1 or len(fds) != SPAWN_FDS:
         # Landlock binds one thread: a fork is safe only where there is no other.
@@ -131,7 +134,7 @@ def _spawn(control: Channel, request: dict[str, str], fds: list[int]) -> None:
     if pid == 0:
         from proxima.sandbox import worker
 
-        worker.begin(request, fds, zygote)  # never comes back
+        worker.begin(fds, zygote)  # never comes back
     for fd in fds:
         os.close(fd)
     process = os.pidfd_open(pid)
