@@ -13,6 +13,7 @@ from proxima.contracts.features import Features
 from proxima.contracts.operations import OPERATIONS
 from proxima.contracts.result import Candidate, Selection
 from proxima.errors import BackendUnavailableError, ProximaError, ResourceError, UnavailableError, UnsupportedError
+from proxima.permissions import Permission
 from proxima.plugins.manifest import Contribution
 from proxima_execution.calibration import Calibration
 from proxima_execution.host import available_memory
@@ -84,7 +85,9 @@ class Selector:
         """
         if name != "auto":
             return self._named(name, request, features)
-        judgements = [self.judge(c, request, features) for c in self._kernel.contributions("backends")]
+        judgements = [
+            self._barred(c) or self.judge(c, request, features) for c in self._kernel.contributions("backends")
+        ]
         able = sorted((j for j in judgements if j.candidate.feasible), key=self._cost)
         if not able:
             raise _none_can(judgements)
@@ -97,6 +100,14 @@ class Selector:
             j.candidate for j in judgements if not j.candidate.feasible
         )
         return chosen, Selection(chosen.candidate.backend, _reason(chosen, able[1:], len(judgements)), candidates)
+
+    def _barred(self, contribution: Contribution) -> Judgement | None:
+        """The judgement on a backend whose plugin may not run circuits, which is then not shown any either."""
+        decision = self._kernel.permissions.grants.check(contribution.plugin, Permission("execute_circuits"))
+        if decision.outcome not in ("denied", "undeclared"):
+            return None
+        told = f"its plugin {contribution.plugin} may not run circuits"
+        return _refused(contribution, None, UnavailableError(f"{contribution.name} cannot run this: {told}"), told)
 
     def _cost(self, judgement: Judgement) -> tuple[float, str]:
         name = judgement.candidate.backend

@@ -18,6 +18,7 @@ from proxima.contracts.records import ResultStore, RunRecord, new_run_id
 from proxima.contracts.result import CircuitInfo, RunResult, Selection
 from proxima.errors import (
     CancelledError,
+    PermissionDeniedError,
     ProximaError,
     ResourceError,
     RunError,
@@ -86,7 +87,7 @@ class LocalExecution:
         run = _Run(self, circuit, options, cancel, progress)
         with run.announced(options.backend):
             request, notes = prepare(circuit, options)
-            chosen, selection = self._select(run, options.backend, request)
+            chosen, selection = self._permitted(run, options.backend, request)
             selected = time.perf_counter() - start
             plan = self._plan(run, chosen, request)
             return self._finish(run, chosen, selection, plan, notes, start, selected)
@@ -123,7 +124,7 @@ class LocalExecution:
                 run.report(number / len(bindings), f"point {number + 1} of {len(bindings)}")
                 request, notes = prepare(circuit, point)
                 if plan is None or chosen is None:
-                    chosen, selection = self._select(run, options.backend, request)
+                    chosen, selection = self._permitted(run, options.backend, request)
                     selected = time.perf_counter() - start
                     plan = self._plan(run, chosen, request)
                 else:
@@ -185,11 +186,21 @@ class LocalExecution:
         run.enter("select")
         return self._selector.choose(name, request, features_of(request.circuit))
 
+    def _permitted(self, run: _Run, name: str, request: RunRequest) -> tuple[Judgement, Selection]:
+        """The choice among those that may run circuits; one that is denied it now is not chosen again."""
+        while True:
+            chosen, selection = self._select(run, name, request)
+            plugin = chosen.contribution.plugin
+            try:
+                self._kernel.permissions.use(plugin, "execute_circuits", target=run.circuit.name or None, run_id=run.id)
+            except PermissionDeniedError:
+                if name != "auto":
+                    raise
+                continue
+            return chosen, selection
+
     def _plan(self, run: _Run, chosen: Judgement, request: RunRequest) -> Plan:
         contribution = chosen.contribution
-        self._kernel.permissions.use(
-            contribution.plugin, "execute_circuits", target=run.circuit.name or None, run_id=run.id
-        )
         run.context.check()
         run.enter("translate")
         assert chosen.backend is not None
