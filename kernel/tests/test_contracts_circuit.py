@@ -126,6 +126,13 @@ def test_a_header_that_is_no_header_is_a_circuit_error(header):
         Circuit.from_bytes(b"PXCIRC\x00\x01" + struct.pack("<I", len(header)) + header)
 
 
+def test_text_with_half_a_character_is_a_circuit_error():
+    data = Circuit.builder(1, name="😀").h(0).build().to_bytes()
+    assert Circuit.from_bytes(data).name == "😀"
+    with pytest.raises(CircuitError, match="surrogates"):
+        Circuit.from_bytes(data.replace(rb"\ud83d\ude00", rb"\ud83d\ud83d"))
+
+
 def test_a_header_without_end_is_refused_before_it_is_read():
     header = b'{"metadata":[' + b"[]," * (6 << 20) + b"[]]}"
     with pytest.raises(CircuitError, match="at most 16,777,216 are read"):

@@ -64,7 +64,10 @@ def from_bytes(data: bytes | memoryview) -> Circuit:
     if length > MAX_HEADER:
         raise CircuitError(f"the circuit's header has {length:,} bytes; at most {MAX_HEADER:,} are read")
     try:
-        header: dict[str, Any] = json.loads(bytes(view[12 : 12 + length]))
+        text = bytes(view[12 : 12 + length])
+        header: dict[str, Any] = json.loads(text)
+        if b"\\ud" in text.lower():  # halves of characters, which JSON can write and nothing can store
+            json.dumps(header, ensure_ascii=False).encode()
         position = 12 + length
 
         def take(count: int, dtype: str) -> np.ndarray:

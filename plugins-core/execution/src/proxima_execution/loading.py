@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from proxima.cli.output import format_bytes
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.formats import CircuitFormat
-from proxima.errors import PluginError, UsageError
+from proxima.errors import ProximaError, UsageError
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -89,11 +89,11 @@ def _format_of(kernel: Kernel, shown: str, head: bytes) -> CircuitFormat:
     for contribution in contributions:
         try:
             candidate: CircuitFormat = kernel.get("formats", contribution.name)
-        except PluginError as error:
+            if candidate.recognises(head):
+                return candidate
+        except ProximaError as error:
             broken.append(str(error))
             continue
-        if candidate.recognises(head):
-            return candidate
         if by_extension is None and extension in candidate.extensions:
             by_extension = candidate
     if by_extension is not None:

@@ -40,7 +40,8 @@ def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[st
                 f"{circuit.num_qubits}",
                 hint="write one letter for each qubit, the highest qubit leftmost",
             )
-    notes = tuple(str(note) for note in circuit.metadata.get("notes", ()))
+    told = circuit.metadata.get("notes", ())
+    notes = tuple(map(str, told)) if isinstance(told, list | tuple) else ()  # a format plugin's, which may be anything
     unbound = [name for name in circuit.parameters if name not in options.parameters]
     if unbound:
         raise UsageError(

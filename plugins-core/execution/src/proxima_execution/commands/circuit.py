@@ -52,6 +52,8 @@ def _convert(circuit: Circuit, args: argparse.Namespace, kernel: Kernel) -> None
     target: CircuitFormat = kernel.get("formats", args.to)
     text = target.dump(circuit)
     if args.output is None:
+        if sys.stdout.isatty():  # a plugin wrote it
+            text = "".join(clean(line) + "\n" for line in text.splitlines())
         sys.stdout.write(text)
         return
     from proxima.storage import write_atomic
