@@ -239,6 +239,17 @@ def test_a_plugin_without_the_permission_runs_nothing(kernel, execution):
         execution.run(bell(), RunOptions(backend="exact"))
 
 
+def test_a_plugin_without_the_permission_does_not_keep_others_from_running(home, monkeypatch):
+    monkeypatch.setenv("PROXIMA_PLUGINS", "backend-exact,backend-qsim,execution,format-openqasm")
+    with proxima.open() as kernel:
+        quickest = kernel.run(bell(), store=False).backend
+        kernel.permissions.grants.reset("backend-exact")
+        allowed = kernel.run(bell(), store=False)
+    assert quickest != "qsim"
+    assert allowed.backend == "qsim"
+    assert "may not run circuits" in " ".join(c.reason for c in allowed.selection.candidates)
+
+
 def test_the_record_holds_what_was_asked_and_the_circuit_as_given(execution, kernel):
     options = RunOptions(backend="exact", parameters={"theta": 0.25}, shots=7)
     result = execution.run(tilted(), options)
