@@ -231,6 +231,8 @@ import ctypes, os, socket, signal
 libc = ctypes.CDLL(None, use_errno=True)
 attempts = {
     "open": lambda: os.open("/etc/passwd", os.O_RDONLY),
+    "open in another's place": lambda: (os.close(0), os.open("/etc/passwd", os.O_RDONLY)),
+    "remove": lambda: os.unlink(sys.argv[5] + "-not"),
     "write": lambda: os.open(sys.argv[5], os.O_WRONLY | os.O_CREAT),
     "socket": lambda: socket.socket(),
     "fork": os.fork,
@@ -267,6 +269,7 @@ def test_the_process_opens_starts_and_reaches_nothing(tmp_path, held):
     import RestrictedPython
 
     paths = [str(Path(module.__file__).parent.parent) for module in (RestrictedPython, proxima)]
+    (tmp_path / "made-not").touch()
     words = [json.dumps(paths), "5.0", str(256 << 20), "100000", str(tmp_path / "made"), held]
     environment = {"PATH": os.environ["PATH"]}
     done = subprocess.run(

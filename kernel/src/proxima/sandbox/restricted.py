@@ -132,6 +132,7 @@ def _main(packages: str, seconds: str, memory_bytes: str, most_bytes: str) -> No
     importlib.import_module("RestrictedPython.Guards")  # before the clock runs, and before files cannot be opened
     lock = _lock() if sys.platform == "linux" else lambda: None
     request = sys.stdin.buffer.read()
+    lock()  # before the limits, as it takes a descriptor
     for name, limit in (
         ("RLIMIT_CORE", 0),
         ("RLIMIT_FSIZE", 0),
@@ -142,7 +143,6 @@ def _main(packages: str, seconds: str, memory_bytes: str, most_bytes: str) -> No
     ):
         if hasattr(resource, name):  # each system has its own
             resource.setrlimit(getattr(resource, name), (limit, limit))
-    lock()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, float(seconds))
     said = answer(request)
@@ -153,18 +153,21 @@ def _main(packages: str, seconds: str, memory_bytes: str, most_bytes: str) -> No
 
 
 def _lock() -> Callable[[], object]:
-    """What leaves this process reading, writing and computing: no new processes, sockets, or signals to others."""
+    """What leaves this process its pipes and its computing: no files, new processes, sockets, or signals to others."""
     import os
     import platform
 
-    from proxima.sandbox.linux import seccomp
+    from proxima.sandbox.linux import landlock, seccomp
     from proxima.sandbox.linux.syscalls import call
 
+    version = landlock.abi()
     instructions = seccomp.program(platform.machine(), os.getpid())
     set_no_new_privs = 38
 
     def lock() -> None:
         call("prctl", set_no_new_privs, 1, 0, 0, 0)
+        if version:  # a limit of no descriptors keeps files from being opened, but not from being removed
+            landlock.restrict({}, version=version)
         seccomp.install(instructions)
 
     return lock
