@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> int:
         return 1  # the kernel was faster
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the user interrupts the kernel, which decides what becomes of us
     gc.disable()
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write("1000")  # where memory runs out, a worker is ended rather than the kernel
     _preload(homes)
     from proxima.sandbox.channel import Channel
 
