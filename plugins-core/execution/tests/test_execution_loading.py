@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+from proxima.contracts.execution import RunOptions
 from proxima.errors import CircuitSyntaxError, UsageError
 from proxima_execution.loading import load_circuit
+from proxima_execution.preparation import prepare
 
 
 def test_reads_a_file_and_names_the_circuit_after_it(execution, bell_file):
@@ -83,3 +85,11 @@ def test_chooses_the_format_by_content_then_by_extension(execution, home):
     path.write_text('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[1];\nh q[0];\n')
     assert execution.load(str(path)).num_qubits == 1
     assert execution.load("memory.qasm", data=path.read_bytes()).name == "memory"
+
+
+def test_a_backend_is_not_told_where_the_circuit_s_file_is(kernel, tmp_path):
+    path = tmp_path / "private.qasm"
+    path.write_text("OPENQASM 2.0; qreg q[1]; creg c[1]; measure q -> c;")
+    circuit = load_circuit(kernel, str(path), None, 1000)
+    assert circuit.metadata["source"] == str(path)
+    assert str(path) not in str(prepare(circuit, RunOptions())[0].circuit.metadata)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -57,7 +58,7 @@ def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[st
         notes += ("The circuit measures nothing, so every qubit was measured at its end.",)
     return (
         RunRequest(
-            circuit=circuit,
+            circuit=_without_source(circuit),
             shots=options.shots if sampled else None,
             seed=secrets.randbits(63) if options.seed is None else options.seed,
             precision=options.precision or ("single" if SAMPLED.issuperset(options.wants) else "double"),
@@ -67,6 +68,15 @@ def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[st
         ),
         notes,
     )
+
+
+def _without_source(circuit: Circuit) -> Circuit:
+    """The circuit without the path of its file, which no backend needs to know."""
+    if "source" not in circuit.metadata:
+        return circuit
+    made = copy(circuit)  # nothing that is checked changes, so nothing is checked again
+    object.__setattr__(made, "metadata", {k: v for k, v in circuit.metadata.items() if k != "source"})
+    return made
 
 
 def measure_every_qubit(circuit: Circuit) -> Circuit:
