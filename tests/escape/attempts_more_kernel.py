@@ -339,6 +339,18 @@ def question_with_lines_of_its_own(arena: Any) -> str:
     raise Stopped("runs of spaces are shown as such")
 
 
+def memory_that_ends_the_kernel_first(arena: Any) -> str:
+    """Where memory runs out, Linux ends the process with the highest score."""
+    worker = arena.supervisor.running("other")
+    scores = []
+    for pid in (worker.pid, os.getpid()):
+        with open(f"/proc/{pid}/oom_score_adj") as file:
+            scores.append(int(file.read()))
+    if scores[0] > scores[1]:
+        raise Stopped(f"the worker goes first: {scores}")
+    return str(scores)
+
+
 def policies_of_other_plugins(arena: Any) -> str:
     """What the process that workers are forked from was told of the plugins that came before, in inherited memory."""
     for number in range(2):
