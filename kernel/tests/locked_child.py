@@ -21,7 +21,7 @@ from typing import Any
 
 import lock_attempts
 
-from proxima.sandbox.linux.lock import lock
+from proxima.sandbox.linux.lock import fork, lock
 from proxima.sandbox.linux.syscalls import call
 from proxima.sandbox.policy import Limits, SandboxPolicy, runtime_paths
 
@@ -111,12 +111,13 @@ def set_up(base: str, import_paths: list[str]) -> tuple[SimpleNamespace, list[An
 def run(name: str, host: SimpleNamespace, policy: SandboxPolicy, spec: dict[str, Any]) -> dict[str, Any]:
     reading, writing = os.pipe()
     began = time.perf_counter()
-    child = os.fork()
+    birth = fork() if spec["tier"] == "A" else None
+    child = os.fork() if birth is None else birth.pid
     if child == 0:
         try:
             report = None
             if spec["tier"]:
-                report = lock(policy, [writing, 2], parent_pid=host.parent, abi=spec.get("abi"))
+                report = lock(policy, [writing, 2], parent_pid=host.parent, birth=birth, abi=spec.get("abi"))
             locked = time.perf_counter()
             function = getattr(lock_attempts, name)
             answer = {"ok": repr(function(host))}
@@ -127,6 +128,8 @@ def run(name: str, host: SimpleNamespace, policy: SandboxPolicy, spec: dict[str,
         os.write(writing, json.dumps(answer).encode())
         os._exit(0)
     os.close(writing)
+    if birth is not None and birth.user_namespace >= 0:
+        os.close(birth.user_namespace)
     if not select.select([reading], [], [], 60)[0]:
         os.kill(child, signal.SIGKILL)
     data = os.read(reading, 1 << 16)

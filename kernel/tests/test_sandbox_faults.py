@@ -101,8 +101,8 @@ FAULTS: dict[str, tuple[str, type[ProximaError], str]] = {
             "with open('big', 'wb') as file:\n        for _ in range(30): file.write(bytes(1 << 20)); file.flush()\n"
             "    time.sleep(60)"
         ),
-        LimitError,
-        "scratch directory holds more than",
+        ResourceError,
+        "scratch directory",
     ),
     "hides_files_too_deep_to_measure": (
         "for _ in range(3000): os.mkdir('d'); os.chdir('d')\n    time.sleep(60)",
@@ -121,6 +121,8 @@ def test_fault_is_a_typed_error_and_the_next_call_works(fault: str, sandbox: Any
         sandbox.limits = {"cpu_seconds": 1}
     if fault.startswith(("fills", "hides")):
         sandbox.limits["wall_seconds"] = 20.0
+    if fault.startswith("hides") and sandbox.start().tier == "A":
+        pytest.skip("at tier A its file system counts what is in it, however deep")
     # The first call in a conversation after `load` has the number 2.
     name = sandbox.plugin("bad", f"def act(arguments):\n    if arguments.get('well'): return 'well'\n    {body}")
     sandbox.plugin("good")
@@ -136,7 +138,8 @@ def test_fault_is_a_typed_error_and_the_next_call_works(fault: str, sandbox: Any
     assert "bad" in str(caught.value)
     assert said in str(caught.value)
     assert caught.value.plugin == "bad"
-    assert any(permission.startswith("sandbox.") for permission, _ in sandbox.audit("bad"))
+    ended = isinstance(caught.value, SandboxError)  # tier A's own file system is full, and the plugin lives on
+    assert any(permission.startswith("sandbox.") for permission, _ in sandbox.audit("bad")) == ended
     assert sandbox.call("bad", well=True) == "well"
     assert sandbox.call("good") == "done"
     assert sandbox.worker("good").pid == other

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from proxima.sandbox.linux.limits import first_closed
+
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() != "x86_64", reason="the lock has only run on Linux on x86_64"
 )
@@ -23,7 +25,7 @@ from dataclasses import asdict
 uid, denied, files = int(sys.argv[1]), json.loads(sys.argv[2]), json.loads(sys.argv[3])
 import locked_child
 from proxima.sandbox.linux import seccomp
-from proxima.sandbox.linux.bpf import ALLOW, assemble, error
+from proxima.sandbox.linux.bpf import ALLOW, Check, assemble, error
 from proxima.sandbox.linux.syscalls import AUDIT_ARCH, call, numbers
 if uid:
     locked_child.open_up()
@@ -35,8 +37,10 @@ if files:
             file.write(files[name])
 call("prctl", 38, 1, 0, 0, 0)
 table = numbers("x86_64")
-verdicts = {table[name]: error(number) for name, number in denied.items()}
-seccomp.install(assemble(AUDIT_ARCH["x86_64"], verdicts, {}, otherwise=ALLOW, beyond=(9999, ALLOW)))
+checks = {table["clone"]: [[Check(0, (0,), 0x7E020000)]]} if denied.pop("clone into namespaces", 0) else {}
+verdicts = dict.fromkeys(table.values(), ALLOW) | {table[name]: error(number) for name, number in denied.items()}
+verdicts = {number: verdict for number, verdict in verdicts.items() if number not in checks}
+seccomp.install(assemble(AUDIT_ARCH["x86_64"], verdicts, checks, otherwise=error(1), beyond=(9999, ALLOW)))
 from proxima.sandbox.probe import probe
 before = os.listdir("/proc/self/task"), open("/proc/self/status").read().count("Seccomp_filters:\\t1")
 support = probe()
@@ -76,12 +80,23 @@ def test_says_tier_a_only_with_all_its_parts(uid: int) -> None:
 
 def test_in_a_container_like_dockers_it_is_tier_b_and_says_why() -> None:
     calls = "unshare setns mount umount2 pivot_root open_tree move_mount mount_setattr fsopen keyctl bpf chroot"
-    support = probed(dict.fromkeys(calls.split(), 1))
+    support = probed(dict.fromkeys((*calls.split(), "clone into namespaces"), 1))
     assert support["tier"] == "B"
     assert not support["namespaces"]
     assert support["landlock_abi"] >= 1
-    assert support["reasons"] == ["tier A: namespaces: [Errno 1] unshare: Operation not permitted"]
+    assert support["reasons"] == ["tier A: namespaces: [Errno 1] clone: Operation not permitted"]
     assert support["hints"]
+
+
+@pytest.mark.skipif(
+    ORDINARY == 0 or first_closed(os.path.realpath(os.__file__)) is None, reason="every user may read this Python"
+)
+def test_root_without_namespaces_is_told_which_directory_is_closed_to_workers() -> None:
+    support = probed({"clone into namespaces": 1}, uid=0)
+    assert support["tier"] == "C"
+    closed = first_closed(os.path.realpath(os.__file__))
+    assert f"{closed} is closed to other users" in support["reasons"][1]
+    assert any("below /opt" in hint for hint in support["hints"])
 
 
 def test_without_mounts_it_is_tier_b() -> None:

@@ -59,6 +59,10 @@ def ask(machine: str, name: str, *arguments: int, subprocess: bool = False) -> i
         ("clone", [(0x3D0F00,), (0x10400,)],
          [(17,), (0x10000,), (0,), (0x10010400,), (0x20010400,), (0x7E010400,), (0x4011,)]),
         ("close_range", [(3, 9, 0), (3, 9, 4)], [(3, 9, 2), (3, 9, 6)]),
+        *(
+            (f"clock_{name}", [(0,), (1,), (2,), (3,), (7,), (11,)], [(-6,), ((~PID << 3) | 2,), ((~1 << 3) | 2,)])
+            for name in ("gettime", "getres", "nanosleep")
+        ),
         ("kill", [(PID, 9)], [(0, 9), (-1, 9), (-PID, 9), (1, 9), (PID + 1, 0)]),
         ("tgkill", [(PID, PID, 6)], [(1, 1, 6)]),
         ("prlimit64", [(0, 7), (PID, 7)], [(1, 7), (-1, 7)]),
@@ -108,9 +112,25 @@ def test_nothing_that_takes_a_path_a_process_or_starts_anything_is_plain(machine
     assert {name: ask(machine, name) for name in present} == dict.fromkeys(present, EPERM)
 
 
+@MACHINES
+def test_where_files_are_kept_they_can_be_moved_and_no_more(machine: str) -> None:
+    program, table = seccomp.program(machine, PID, keep_files=True), numbers(machine)
+
+    def kept(name: str, *arguments: int) -> int:
+        return decide(program, machine, table[name], arguments)
+
+    for name in {"unlink", "rename", "renameat"} & set(table):
+        assert (ask(machine, name), kept(name)) == (ALLOW, EPERM)
+    assert (ask(machine, "unlinkat", -100, 0, 0), kept("unlinkat", -100, 0, 0)) == (ALLOW, EPERM)
+    assert kept("unlinkat", -100, 0, 0x200) == ALLOW  # a directory, which must be empty
+    assert [kept("renameat2", -100, 0, -100, 0, flags) for flags in range(5)] == [EPERM, ALLOW, ALLOW, EPERM, EPERM]
+    assert (ask(machine, "openat", -100, 0, 0o10000000), kept("openat", -100, 0, 0o10000000)) == (ALLOW, EPERM)
+    assert kept("openat", -100, 0, 0o101, 0o600) == ALLOW
+
+
 def test_every_name_on_the_lists_is_a_system_call() -> None:
     known = set(numbers("x86_64")) | set(numbers("aarch64"))
-    assert set(f"{seccomp._PLAIN} {seccomp._PROCESSES} {seccomp._ABSENT}".split()) <= known
+    assert set(f"{seccomp._PLAIN} {seccomp._REMOVING} {seccomp._PROCESSES} {seccomp._ABSENT}".split()) <= known
 
 
 @pytest.mark.parametrize("pid", [1, 2, 300, 32768, 4194304])

@@ -112,15 +112,14 @@ def test_a_permission_that_is_taken_back_ends_the_worker(sandbox: Any, tmp_path:
 
 
 def test_no_policy_no_worker_and_no_lower_tier(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from proxima.sandbox import supervisor
+    from proxima.sandbox import host
 
-    def unverified(pid: int, policy: SandboxPolicy) -> int:
+    def unverified(pid: int, policy: SandboxPolicy) -> None:
         raise LockError("verify", "Seccomp is 0, not 2", plugin=policy.plugin)
 
     sandbox.plugin("one")
     sandbox.start()
-    monkeypatch.setattr(supervisor, "verify", unverified)
-    monkeypatch.setattr(supervisor, "VERIFY_SECONDS", 0.1)
+    monkeypatch.setattr(host, "verify", unverified)
     with pytest.raises(LockError, match="verify: Seccomp is 0, not 2") as caught:
         sandbox.worker("one")
     assert caught.value.plugin == "one"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from proxima.cli import bisect, config
+from proxima.cli import bisect, config, sdk
 from proxima.cli import permissions as plugin_permissions
-from proxima.cli import sdk
 from proxima.cli.output import clean, print_json, table
 from proxima.cli.plugin_list import row_of, show
 from proxima.kernel import Kernel

@@ -42,8 +42,7 @@ def explain(policy: SandboxPolicy, ended: Exit, said: str = "") -> SandboxError:
     """
     plugin, limits = policy.plugin, policy.limits
     code = None if ended.status is None else os.waitstatus_to_exitcode(ended.status)
-    # At tier A another process waits for the worker, and can tell of a signal only as shells do.
-    number = 0 if code is None else -code if code < 0 else max(code - 128, 0)
+    number = -code if code is not None and code < 0 else 0
     if number == signal.SIGXCPU or (number == signal.SIGKILL and ended.cpu_seconds >= limits.cpu_seconds - 0.5):
         return LimitError(
             f"plugin {plugin} was stopped: it used up its {limits.cpu_seconds} s of processor time",

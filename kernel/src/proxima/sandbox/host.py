@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
@@ -15,20 +14,23 @@ from proxima.contracts.execution import Progress
 from proxima.contracts.theme import Theme
 from proxima.errors import CancelledError, DeadlineExceededError, PluginBrokenError, ProximaError, UsageError
 from proxima.permissions import Permission
+from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import CrashedError, LimitError, LockError, ProtocolError, SandboxError
 from proxima.sandbox.exits import explain, how_to_raise
 from proxima.sandbox.holding import Holding
 from proxima.sandbox.interfaces import HOOKS, INTERFACES
+from proxima.sandbox.linux.selftest import verify, verify_namespaces
 from proxima.sandbox.outgoing import CANCEL_GRACE
 from proxima.sandbox.policy import SandboxPolicy, Tier
 from proxima.sandbox.remote_errors import again
 from proxima.sandbox.rpc import Peer
-from proxima.sandbox.scratch import remove_tree
+from proxima.sandbox.scratch import remove_tree, trash_of
 from proxima.sandbox.spawn import Process, Zygote
 
 DEADLINE_GRACE = 1.0
 """Seconds that a plugin has to give up by itself after the deadline that it was told."""
 
+LOCK_SECONDS = 10.0
 END_SECONDS = 2.0
 
 
@@ -54,27 +56,23 @@ class Worker:
     """A locked process that holds one plugin.
 
     Attributes:
-        process: What the zygote forked; at tier A the one that waits for the worker.
-        pid: The worker's own, as the kernel sees it.
+        process: What the zygote forked.
         offers: What the plugin contributes.
         hooks: The further hooks that it implements.
         dropped: Numbers of plans that nobody here holds any more; sent along with the next call.
         lock_seconds: How long it took to lock and test itself.
         granted: The permissions it was born with.
         holding: Whether they still hold.
-        inner: The worker itself, where another process waits for it.
     """
 
     policy: SandboxPolicy
     process: Process
-    pid: int
     peer: Peer
     zygote: Zygote
     on_end: Callable[[Worker, SandboxError | None], object]
     lock_seconds: float = 0.0
     granted: tuple[Permission, ...] = ()
     holding: Holding | None = None
-    inner: Process | None = None
     offers: tuple[Offer, ...] = ()
     hooks: tuple[str, ...] = ()
     dropped: deque[int] = field(default_factory=deque)
@@ -85,6 +83,11 @@ class Worker:
     _settled: threading.Event = field(default_factory=threading.Event)
     _error: SandboxError | None = None
     _ended: bool = False
+
+    @property
+    def pid(self) -> int:
+        """Its process, as the kernel sees it."""
+        return self.process.pid
 
     @property
     def tier(self) -> Tier:
@@ -211,25 +214,18 @@ class Worker:
         # Without a reason the process is on its way out by itself: how it ends is what we want to know.
         if reason is None and not self.process.wait(END_SECONDS):
             reason = self._misbehaved("it closed the channel and stayed")
-        self._kill()
+        self.process.kill()
+        self.process.wait(END_SECONDS)
         ended = self.zygote.reap(self.process)
         self._error = reason or explain(self.policy, ended, self.last_words)
         self._ended = True
-
-    def _kill(self) -> None:
-        """Ends the worker first, so that the process that waits for it can; its own end is never left to chance."""
-        if self.inner is not None:
-            self.inner.kill()
-            self.process.wait(END_SECONDS)
-            os.close(self.inner.pidfd)
-        self.process.kill()
-        self.process.wait(END_SECONDS)
 
     def _clean_up(self) -> None:
         assert self._error is not None
         self.peer.close(PluginBrokenError(str(self._error), plugin=self.policy.plugin))
         self.on_end(self, None if self.wanted else self._error)
         remove_tree(self.policy.scratch)  # last: a plugin can make that take long
+        remove_tree(trash_of(self.policy.scratch))
         self._settled.set()
 
     def hang_up(self, error: ProximaError) -> None:
@@ -269,6 +265,24 @@ def _offer(data: Any) -> Offer:
         if (kind is str) != (type(value) is str) or any(type(part) is not str for part in parts):
             raise ProtocolError(f"{offer.kind} {offer.name!r}: its {name} is {value!r:.60}")
     return offer
+
+
+def handshake(channel: Channel, pid: int, nonce: str, policy: SandboxPolicy) -> float:
+    """Waits until a worker is locked, looking for ourselves whether that is true; gives how long it took, in seconds.
+
+    Raises:
+        LockError: A step failed, or it is not as it says.
+        SandboxError, DeadlineExceededError: It ended, or went silent.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    answer, _ = channel.receive(deadline=deadline)
+    if policy.tier == "A" and answer == {"look": True}:
+        verify_namespaces(pid, policy)
+        channel.send({"seen": True}, deadline=deadline)
+        answer, _ = channel.receive(deadline=deadline)
+    took = confirm(answer, nonce, policy)
+    verify(pid, policy)
+    return took
 
 
 def confirm(answer: object, nonce: str, policy: SandboxPolicy) -> float:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Tier = Literal["A", "B", "C"]
 
 MAX_PATHS = 1000
+MAX_ENTRIES = 100_000
+"""The most entries that a scratch directory may have."""
 _MAX_PATH = 4096
 _MAX_INTEGER = 1 << 62
 
@@ -48,7 +50,7 @@ class Limits:
         wall_seconds: Time of one call; the kernel's watch, not the lock's.
         open_files: Descriptors.
         file_bytes: Size of one file.
-        scratch_bytes: Size of the scratch directory; the kernel's watch, not the lock's.
+        scratch_bytes: Size of the scratch directory: at tier A of a file system in memory; else the kernel's watch.
         processes: Processes it may start beside its own; threads are not processes.
     """
 
@@ -128,6 +130,14 @@ class SandboxPolicy:
             raise UsageError("sandbox policy: limits is not a Limits")
         if type(self.threads) is not int or not 1 <= self.threads <= 4096:
             raise UsageError(f"sandbox policy: threads: {self.threads!r} is not a number from 1 to 4096")
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether the worker may not remove files: at tier B, where only what a directory shows can be measured.
+
+        One that may write to the user's own directories is not held to a quota there, and may.
+        """
+        return self.tier == "B" and not self.write
 
     def to_json(self) -> str:
         """One line of JSON; `from_json` is its inverse."""

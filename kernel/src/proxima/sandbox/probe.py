@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
-from proxima.sandbox.policy import Tier
+from proxima.sandbox.policy import Tier, runtime_paths
 
 _DEADLINE_S = 20
 _TRIAL = "import sys; sys.path.insert(0, sys.argv[1]); from proxima.sandbox.linux.trial import main; main(sys.argv[2:])"
@@ -71,7 +71,7 @@ def _try(tier: Tier, source: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="proxima-probe-") as directory:
         try:
             done = subprocess.run(
-                [sys.executable, "-I", "-S", "-B", "-c", _TRIAL, source, tier, directory],
+                [sys.executable, "-I", "-S", "-B", "-c", _TRIAL, source, tier, directory, json.dumps(runtime_paths())],
                 capture_output=True,
                 env={},
                 stdin=subprocess.DEVNULL,

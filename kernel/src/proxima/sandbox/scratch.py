@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import stat
@@ -9,20 +10,28 @@ import sys
 from contextlib import suppress
 
 from proxima.paths import Paths
+from proxima.sandbox.linux import limits
+from proxima.sandbox.policy import MAX_ENTRIES, Tier
+from proxima.sandbox.worker_removal import REMOVED
 
-MAX_ENTRIES = 100_000
-"""A directory with more entries than this counts as full."""
+FOR_ROOT = "/var/cache/proxima-sandbox"
 
 
 class ScratchSpace:
     """The scratch directories of one kernel, under ``<cache>/sandbox/KERNEL_PID-STARTED``.
 
+    A worker of root at tier B is another user, without mounts of its own. Its directory must lie where every user may
+    pass through: in `FOR_ROOT` where root's cache does not.
+
     Args:
         paths: Proxima's directories.
+        tier: What workers run at.
     """
 
-    def __init__(self, paths: Paths) -> None:
-        self._base = os.path.join(paths.cache, "sandbox")
+    def __init__(self, paths: Paths, tier: Tier = "A") -> None:
+        self._passed_through = tier == "B" and limits.is_root()
+        closed = self._passed_through and limits.first_closed(paths.cache) is not None
+        self._base = FOR_ROOT if closed else os.path.join(paths.cache, "sandbox")
         pid = os.getpid()
         self.root = os.path.join(self._base, f"{pid}-{_started(pid)}")
         self._count = 0
@@ -35,12 +44,16 @@ class ScratchSpace:
             if not (pid.isdigit() and started and _started(int(pid)) == started):
                 remove_tree(os.path.join(self._base, name))
         Paths.ensure(self.root)
+        if self._passed_through:
+            for path in (self._base, self.root):
+                os.chmod(path, 0o711)
 
     def make(self, plugin: str) -> str:
         """A new empty directory for one worker."""
         self._count += 1
         path = os.path.join(self.root, f"{plugin}-{self._count}")
         os.mkdir(path, 0o700)
+        os.mkdir(trash_of(path), 0o700)
         return path
 
     def close(self) -> None:
@@ -75,19 +88,38 @@ def used_bytes(path: str) -> int:
     return total
 
 
-def unlinked_bytes(pid: int) -> int:
-    """The space in files that a process holds open and that no directory shows any more, memory files included."""
-    files: dict[tuple[int, int], int] = {}
-    try:
-        names = os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return 0  # it has ended
-    for name in names:
-        with suppress(OSError):
-            status = os.stat(f"/proc/{pid}/fd/{name}")
-            if status.st_nlink == 0 and stat.S_ISREG(status.st_mode):
-                files[status.st_dev, status.st_ino] = status.st_blocks * 512
-    return sum(files.values())
+def trash_of(scratch: str) -> str:
+    """Where the kernel keeps a worker's removed files until nobody has them open; out of the worker's reach."""
+    return f"{scratch}.trash"
+
+
+def delete_removed(scratch: str) -> None:
+    """Deletes what a worker at tier B moved aside to be removed, but for what it still has open or mapped.
+
+    A lease tells: it is given on a file that nobody else has open.
+    """
+    trash = trash_of(scratch)
+    with suppress(OSError):  # what cannot be moved is counted where it is
+        aside = os.open(os.path.join(scratch, REMOVED), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            for name in os.listdir(aside):
+                os.rename(name, os.path.join(trash, secrets.token_hex(8)), src_dir_fd=aside)
+        finally:
+            os.close(aside)
+    with suppress(FileNotFoundError):  # the worker has ended
+        for name in os.listdir(trash):
+            _delete_unused(os.path.join(trash, name))
+
+
+def _delete_unused(path: str) -> None:
+    with suppress(OSError):  # it is counted
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        try:
+            os.fchown(file, os.geteuid(), -1)  # leases are for the owner
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            os.unlink(path)
+        finally:
+            os.close(file)
 
 
 def remove_tree(path: str) -> None:

@@ -236,6 +236,9 @@ class Served:
                 if error.errno == errno.EFBIG:
                     message = f"wrote a file larger than {limits.file_bytes:,} bytes"
                     raise self._limit("file_bytes", message) from error
+                if error.errno == errno.ENOSPC:
+                    message = f"filled its scratch directory of {limits.scratch_bytes:,} bytes"
+                    raise self._limit("scratch_bytes", message) from error
                 if error.errno == errno.EMFILE:
                     raise self._limit("open_files", f"opened more than {limits.open_files} files") from error
                 raise

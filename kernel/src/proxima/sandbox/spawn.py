@@ -17,7 +17,7 @@ from typing import Any
 
 from proxima.errors import DeadlineExceededError
 from proxima.sandbox.channel import Channel
-from proxima.sandbox.errors import ProtocolError, SandboxError
+from proxima.sandbox.errors import LockError, ProtocolError, SandboxError
 from proxima.sandbox.exits import Exit
 from proxima.sandbox.imports import host_homes
 from proxima.sandbox.policy import SandboxPolicy
@@ -94,6 +94,7 @@ class Zygote:
             nonce: The worker repeats it.
 
         Raises:
+            LockError: It could not be forked into namespaces of its own.
             SandboxError: No process could be started.
         """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -103,11 +104,14 @@ class Zygote:
                 fds += os.pipe()
             out_read, out_write, err_read, err_write = fds
             request = {"policy": policy.to_json(), "canary": canary, "nonce": nonce}
+            start = {"tier": policy.tier}  # no more: what the zygote reads, every later worker has in its memory
             try:
-                answer, passed = self._ask((theirs.fileno(), out_write, err_write))
+                answer, passed = self._ask(start, (theirs.fileno(), out_write, err_write))
             except ProtocolError:
                 # It died since it was last used; a new one is as good.
-                answer, passed = self._ask((theirs.fileno(), out_write, err_write))
+                answer, passed = self._ask(start, (theirs.fileno(), out_write, err_write))
+            if "failed" in answer:
+                raise LockError(answer["failed"], answer["reason"], hint=answer["hint"], plugin=policy.plugin)
             if not passed:
                 raise SandboxError(f"no worker for {policy.plugin} could be started: {answer.get('error')}")
             process = Process(answer["pid"], passed[0])
@@ -153,12 +157,12 @@ class Zygote:
             self._closed = True
             self._discard()
 
-    def _ask(self, fds: tuple[int, ...]) -> tuple[dict[str, Any], list[int]]:
+    def _ask(self, request: dict[str, Any], fds: tuple[int, ...]) -> tuple[dict[str, Any], list[int]]:
         with self._lock:
             control = self._running()
             deadline = time.monotonic() + ANSWER_SECONDS
             try:
-                control.send({"spawn": len(fds)}, fds, deadline=deadline)
+                control.send(request, fds, deadline=deadline)
                 answer, passed = control.receive(deadline=deadline, max_fds=1)
             except Exception:
                 self._discard()

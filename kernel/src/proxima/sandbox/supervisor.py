@@ -19,17 +19,16 @@ from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import LimitError, LockError, SandboxError
 from proxima.sandbox.exits import explain, how_to_raise
 from proxima.sandbox.holding import Holding
-from proxima.sandbox.host import Worker, confirm
+from proxima.sandbox.host import LOCK_SECONDS, Worker, handshake
 from proxima.sandbox.imports import environment_paths
 from proxima.sandbox.interfaces import INTERFACES
-from proxima.sandbox.linux.selftest import verify
 from proxima.sandbox.output import OutputPump
 from proxima.sandbox.policy import Limits, SandboxPolicy, Tier, compile_policy
 from proxima.sandbox.remote_errors import RemoteTraceback
 from proxima.sandbox.rpc import Peer
-from proxima.sandbox.scratch import ScratchSpace, remove_tree, unlinked_bytes, used_bytes
+from proxima.sandbox.scratch import ScratchSpace, delete_removed, remove_tree, trash_of, used_bytes
 from proxima.sandbox.shm import BufferPool
-from proxima.sandbox.spawn import Forked, Process, Zygote
+from proxima.sandbox.spawn import Forked, Zygote
 
 if TYPE_CHECKING:
     from proxima.events import Event
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from proxima.permissions import Permissions
     from proxima.plugins.registry import PluginRecord, PluginRegistry
 
-LOCK_SECONDS = 10.0
-VERIFY_SECONDS = 2.0
 CRASHES, CRASH_SECONDS = 3, 60.0
 """So many crashes within so many seconds, and the plugin is quarantined until the user acts."""
 
@@ -96,7 +93,7 @@ class Supervisor:
         self._lock = threading.Lock()
         self._seats: dict[str, _Seat] = {}
         self._watched: set[Worker] = set()
-        self._scratch = ScratchSpace(paths)
+        self._scratch = ScratchSpace(paths, tier)
         self._canary = os.path.join(self._scratch.root, "canary")
         self._output: OutputPump | None = None
         self._closed = threading.Event()
@@ -143,6 +140,7 @@ class Supervisor:
             self._watched.add(worker)
         except BaseException as error:
             remove_tree(scratch)
+            remove_tree(trash_of(scratch))
             if isinstance(error, LockError):
                 self._record(record, "sandbox.lock", str(error))
             raise
@@ -263,16 +261,12 @@ class Supervisor:
         self._output.add(forked.stdout, policy.plugin, forked.process.pid, OutputLine)
         self._output.add(forked.stderr, policy.plugin, forked.process.pid, ErrorLine, keep)
         try:
-            answer, _ = channel.receive(deadline=time.monotonic() + LOCK_SECONDS)
-            took = confirm(answer, nonce, policy)
-            pid = _verified(forked.process.pid, policy)
-            inner = None if pid == forked.process.pid else Process(pid, os.pidfd_open(pid))
+            took = handshake(channel, forked.process.pid, nonce, policy)
         except (ProximaError, OSError) as error:
             channel.close()
             raise self._stillborn(forked, policy, error) from error
         peer = Peer(channel, plugin=policy.plugin, buffers=BufferPool(), on_close=lambda error: made.hang_up(error))
-        made = worker = Worker(policy, forked.process, pid, peer, self.zygote, self._worker_ended, took)
-        worker.inner = inner
+        made = worker = Worker(policy, forked.process, peer, self.zygote, self._worker_ended, took)
         if self._serve is not None:
             self._serve(peer, policy)
         peer.start()
@@ -345,25 +339,15 @@ def _trace(error: ProximaError) -> str:
     return str(cause) if isinstance(cause, RemoteTraceback) else str(error)
 
 
-def _verified(pid: int, policy: SandboxPolicy) -> int:
-    """The kernel's own check; at tier A the process that waits for the worker may be a moment later with its lock."""
-    deadline = time.monotonic() + VERIFY_SECONDS
-    while True:
-        try:
-            return verify(pid, policy)
-        except LockError:
-            if policy.tier != "A" or time.monotonic() >= deadline:
-                raise
-            time.sleep(0.001)
-
-
 def _hold_to_quota(worker: Worker) -> None:
+    """Ends a worker that has used up its disk space; at tier A its directory is a file system with a size."""
     policy = worker.policy
+    if policy.tier == "A":
+        return
     most = policy.limits.scratch_bytes
-    held = used_bytes(policy.scratch)
-    if held <= most:
-        held += unlinked_bytes(worker.pid)
-    if held > most and worker.alive:
+    if policy.keeps_files:
+        delete_removed(policy.scratch)
+    if used_bytes(policy.scratch) + used_bytes(trash_of(policy.scratch)) > most and worker.alive:
         message = f"plugin {policy.plugin} was ended: its scratch directory holds more than {most:,} bytes"
         hint = how_to_raise(policy.plugin, "scratch_bytes")
         worker.finish(LimitError(message, limit="scratch_bytes", hint=hint, plugin=policy.plugin))

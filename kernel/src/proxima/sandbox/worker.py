@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import gc
-import logging
 import os
-import random
 import signal
 import socket
 import sys
@@ -16,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from proxima.sandbox import worker_removal
 from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import LockError, SandboxError
 from proxima.sandbox.linux.lock import lock
+from proxima.sandbox.linux.namespaces import Birth
 from proxima.sandbox.linux.selftest import selftest
 from proxima.sandbox.policy import SandboxPolicy
 from proxima.sandbox.rpc import Peer
@@ -26,10 +26,13 @@ from proxima.sandbox.serving import Served
 from proxima.sandbox.shm import MappedBuffers
 
 REQUEST_SECONDS = 10.0
+LOOK_SECONDS = 5.0
+"""How long the kernel may take to look at a worker's namespaces."""
+
 _ABOVE_STANDARD = 10
 
 
-def begin(fds: list[int], zygote: int) -> None:
+def begin(fds: list[int], zygote: int, birth: Birth | None) -> None:
     """What the zygote's child does; never returns.
 
     The first message on its channel is a mapping: ``policy`` as JSON, ``canary`` (a file that the policy does not show)
@@ -38,6 +41,7 @@ def begin(fds: list[int], zygote: int) -> None:
     Args:
         fds: The channel, standard output and standard error.
         zygote: The parent's pid.
+        birth: What `proxima.sandbox.linux.lock.fork` gave, at tier A.
     """
     code = 1
     try:
@@ -47,15 +51,13 @@ def begin(fds: list[int], zygote: int) -> None:
         request, _ = channel.receive(deadline=time.monotonic() + REQUEST_SECONDS)
         assert isinstance(request, dict)
         try:
-            policy, locked = _lock(request, channel.fileno(), zygote)
+            policy = SandboxPolicy.from_json(request["policy"])
+            locked = _lock(policy, request["canary"], channel, zygote, birth)
         except (LockError, OSError, ValueError) as error:
-            step = error.step if isinstance(error, LockError) else "policy"
-            reason = error.reason if isinstance(error, LockError) else str(error)
-            hint = error.hint if isinstance(error, LockError) else None
-            channel.send({"failed": step, "reason": reason, "hint": hint})
+            channel.send(failed(error))
             return
-        random.seed()
-        np.random.seed()  # the copy that this fork inherited would draw what its siblings draw
+        # What this fork inherited would draw what its siblings draw; Python's own generator has seen to it by itself.
+        np.random.seed(np.frombuffer(os.urandom(32), dtype=np.uint32))
         channel.send({"nonce": request["nonce"], **locked})
         _serve(channel, policy)
         code = 0
@@ -79,21 +81,30 @@ def _take_descriptors(fds: list[int]) -> Channel:
     return Channel(socket.socket(fileno=channel))
 
 
-def _lock(request: dict[str, str], channel: int, zygote: int) -> tuple[SandboxPolicy, dict[str, Any]]:
+def failed(error: Exception) -> dict[str, str | None]:
+    """What the kernel is told where a step of the lock failed."""
+    if isinstance(error, LockError):
+        return {"failed": error.step, "reason": error.reason, "hint": error.hint}
+    return {"failed": "start", "reason": f"{type(error).__name__}: {error}", "hint": None}
+
+
+def _lock(policy: SandboxPolicy, canary: str, channel: Channel, zygote: int, birth: Birth | None) -> dict[str, Any]:
     started = time.perf_counter()
-    policy = SandboxPolicy.from_json(request["policy"])
-    report = lock(policy, (0, 1, 2, channel), parent_pid=zygote)
-    results = selftest(policy, report, request["canary"], zygote)
+
+    def seen() -> None:
+        channel.send({"look": True})
+        channel.receive(deadline=time.monotonic() + LOOK_SECONDS)
+
+    report = lock(policy, (0, 1, 2, channel.fileno()), parent_pid=zygote, birth=birth, seen=seen)
+    results = selftest(policy, report, canary, zygote)
     took = time.perf_counter() - started
-    return policy, {"tier": report.tier, "abi": report.landlock_abi, "results": results, "seconds": took}
+    return {"tier": report.tier, "abi": report.landlock_abi, "results": results, "seconds": took}
 
 
 def _serve(channel: Channel, policy: SandboxPolicy) -> None:
     """Serves until the kernel ends the conversation."""
     peer = Peer(channel, plugin=policy.plugin, buffers=MappedBuffers())
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    served = Served(policy, peer)
-    served.register()
+    if policy.keeps_files:
+        worker_removal.install(policy.scratch)
+    Served(policy, peer).register()
     peer.run()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import resource
 
@@ -23,14 +24,18 @@ _SIGKILL = 9
 _THREADS = 256  # room for thread pools as large as the machine
 
 
-def die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int, status: int) -> None:
     """Have the kernel kill this process when its parent ends.
+
+    Args:
+        parent: Its number in the namespace that `status` was opened in.
+        status: A descriptor of /proc/self/stat, opened before its directory was given up.
 
     Raises:
         OSError: the parent has ended already.
     """
     call("prctl", _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
+    if int(os.pread(status, 1024, 0).rpartition(b")")[2].split()[1]) != parent:
         raise OSError(errno.ESRCH, f"the parent process {parent} has ended")
 
 
@@ -119,8 +124,27 @@ def become(uid: int, gid: int) -> None:
         raise OSError(errno.EPERM, "the user id did not change")
 
 
+def first_closed(path: str) -> str | None:
+    """The first of the directories above a path, or the path itself, that not every user may pass through.
+
+    One that is not there yet counts as closed, since Proxima makes directories for their owner alone.
+    """
+    parts = path.split("/")
+    for above in ("/".join(parts[:count]) for count in range(2, len(parts) + 1)):
+        try:
+            if not os.stat(above).st_mode & 1:
+                return above
+        except OSError:
+            return above
+    return None
+
+
+@functools.cache
 def is_root() -> bool:
-    """Whether this process is root with other users beside it; the only user of a container of one is not."""
+    """Whether this process is root with other users beside it; the only user of a container of one is not.
+
+    The first answer stays, for the process and those it forks: asked before a worker gives up its identity.
+    """
     return os.geteuid() == 0 and all(_maps_unprivileged(f"/proc/self/{name}") for name in ("uid_map", "gid_map"))
 
 

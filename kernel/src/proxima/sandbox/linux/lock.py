@@ -10,14 +10,11 @@ import contextlib
 import errno
 import os
 import platform
-import select
-import signal
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 from proxima.sandbox.errors import LockError
 from proxima.sandbox.linux import landlock, limits, namespaces, seccomp
@@ -50,21 +47,39 @@ class LockReport:
     steps: Mapping[str, float] = field(default_factory=dict)
 
 
+def fork(user_namespace: int = -1) -> namespaces.Birth:
+    """Fork a child that can be locked at tier A; see `namespaces.fork`.
+
+    Raises:
+        LockError: the step is "namespaces".
+    """
+    try:
+        return namespaces.fork(user_namespace)
+    except OSError as error:
+        raise LockError("namespaces", str(error), hint=_hint("namespaces", error)) from error
+
+
 def lock(
-    policy: SandboxPolicy, keep_fds: Sequence[int], *, parent_pid: int | None = None, abi: int | None = None
+    policy: SandboxPolicy,
+    keep_fds: Sequence[int],
+    *,
+    parent_pid: int,
+    birth: namespaces.Birth | None = None,
+    abi: int | None = None,
+    seen: Callable[[], object] | None = None,
 ) -> LockReport:
     """Lock this process, which must have one thread and be a child that nobody waits for by group.
 
-    At tier A the process that called waits, itself locked, for a new one that is process 1 of a process namespace;
-    the call returns in the new one only. The one that waits ends when that one ends, with its status, or with 128 and
-    the signal's number where a signal ended it. Killing either ends both.
     Whatever the process read before remains in its memory: start it from one that knows no secrets.
 
     Args:
         policy: What it may still do.
         keep_fds: Descriptors that stay open; no directories. 0, 1 and 2 become /dev/null if they are not among them.
-        parent_pid: The process whose end ends this one; the present parent if not given.
+        parent_pid: The process whose end ends this one, by its number there.
+        birth: What `fork` gave this process; tier A needs it.
         abi: The Landlock version to use, at most the kernel's; the kernel's if not given.
+        seen: Called at tier A when the namespaces are as they will stay and other processes of this user may still
+            look at them; returns when they have.
 
     Returns:
         What is in force.
@@ -86,26 +101,24 @@ def lock(
             raise LockError(name, str(error), hint=_hint(name, error), plugin=policy.plugin) from error
         steps[name] = round((time.perf_counter() - began) * 1000, 3)
 
+    user_namespace = birth.user_namespace if birth is not None else -1
+    with step("descriptors"):
+        _close_all_but(keep_fds, user_namespace)
     with step("session"):
-        parent = os.getppid() if parent_pid is None else parent_pid
         if os.getsid(0) != os.getpid():
             os.setsid()
-        limits.die_with_parent(parent)
+        status = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
+        limits.die_with_parent(parent_pid, status)
         os.umask(0o077)
         os.chdir("/")  # nobody keeps a directory of the old root as the working directory
-    with step("descriptors"):
-        _close_all_but(keep_fds)
     with step("single thread"):
         _require_one_thread()
-    user_namespace = alive = -1
     if policy.tier == "A":
         with step("namespaces"):
-            if as_root:
-                user_namespace = namespaces.unshare_as_root()
-            else:
-                namespaces.unshare_as_user()
-        with step("process namespace"):  # early, so that the process which waits keeps little memory of its own
-            alive = _continue_in_child(parent, user_namespace)
+            if birth is None:
+                raise OSError(errno.ECHILD, "the process was not forked into namespaces of its own")
+            if not as_root:
+                namespaces.keep_ids(*birth.ids)
     with step("environment"):
         _set_environment(policy)
     with step("view"):
@@ -117,7 +130,7 @@ def lock(
         tasks = 2 * limits.tasks_on_host() + 1024 if policy.tier != "A" else 0
     if policy.tier == "A":
         with step("root directory"):
-            namespaces.replace_root(shown, links, policy.scratch, user_namespace)
+            namespaces.replace_root(shown, links, policy.scratch, policy.limits.scratch_bytes, user_namespace)
         with step("identity"):
             if as_root:
                 namespaces.enter_user_namespace(user_namespace)
@@ -126,14 +139,14 @@ def lock(
             os.chown(policy.scratch, limits.UNPRIVILEGED, limits.UNPRIVILEGED, follow_symlinks=False)
             os.setgroups([])
             limits.become(limits.UNPRIVILEGED, limits.UNPRIVILEGED)
+    if policy.tier == "A" and seen is not None:
+        with step("look from outside"):
+            seen()
     with step("capabilities"):
         limits.drop_capabilities()
         limits.set_dumpable(False)
-        if policy.tier == "A":
-            limits.die_with_parent(0)  # the parent is outside the namespace, where its number is 0
-            _require_alive(alive)
-        else:
-            limits.die_with_parent(parent)  # a new identity had cleared it
+        limits.die_with_parent(parent_pid, status)  # a new identity had cleared it
+        os.close(status)
     with step("limits"):
         limits.set_limits(policy, tasks)
     with step("reach"):
@@ -146,7 +159,13 @@ def lock(
     with step("landlock"):
         rules = landlock.restrict({path: place.rights for path, place in shown.items()}, version=version)
     with step("seccomp"):
-        program = seccomp.program(platform.machine(), os.getpid(), subprocess=policy.subprocess, any_ioctl=policy.gpu)
+        program = seccomp.program(
+            platform.machine(),
+            os.getpid(),
+            subprocess=policy.subprocess,
+            any_ioctl=policy.gpu,
+            keep_files=policy.keeps_files,
+        )
         seccomp.install(program)
     return LockReport(policy.tier, version, rules, len(program) // 8, steps)
 
@@ -154,20 +173,21 @@ def lock(
 def prepare() -> None:
     """Do once, in the process that workers are forked from, what each lock would do again."""
     machine = platform.machine()
-    for programs in (False, True):
+    for choice in (False, True):
         for network in (False, True):
-            system_places(programs, network, False)
-        seccomp.program(machine, 1, subprocess=programs, any_ioctl=False)
-    seccomp.waiting_program(machine)
+            system_places(choice, network, False)
+        seccomp.program(machine, 1, keep_files=choice)
+    seccomp.program(machine, 1, subprocess=True)
     landlock.abi()
 
 
-def _close_all_but(keep: Sequence[int]) -> None:
+def _close_all_but(keep: Sequence[int], for_now: int) -> None:
+    """Close every other descriptor, but for one that the lock itself uses up, or -1."""
     for descriptor in keep:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise OSError(errno.EISDIR, f"descriptor {descriptor} is a directory, from which files could be opened")
     first = 0
-    for descriptor in sorted(set(keep)):
+    for descriptor in sorted({*keep, for_now} - {-1}):
         if descriptor > first:
             call("close_range", first, descriptor - 1, 0)
         first = descriptor + 1
@@ -209,58 +229,17 @@ def _require_one_thread() -> None:
         raise OSError(errno.EBUSY, f"this process has {count} threads")
 
 
-def _continue_in_child(parent: int, user_namespace: int) -> int:
-    """Return in a new process, the first of its process namespace; the present one waits for it and never returns.
-
-    Returns:
-        A pipe that hangs up when the process that waits has ended.
-    """
-    alive, held = os.pipe()
-    child = os.fork()
-    if child:
-        _wait_for(child, parent, user_namespace, held)
-    os.close(held)
-    os.setsid()
-    limits.die_with_parent(0)
-    return alive
-
-
-def _require_alive(alive: int) -> None:
-    """Close the pipe that the waiting process holds open, which must not have ended before its end could be noticed."""
-    if select.select([alive], [], [], 0)[0]:
-        raise OSError(errno.ESRCH, "the process that waits for the worker has ended")
-    os.close(alive)
-
-
-def _wait_for(child: int, parent: int, user_namespace: int, held: int) -> NoReturn:
-    code = 1
-    try:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        first = 0
-        for descriptor in sorted({held, user_namespace} - {-1}):
-            if descriptor > first:
-                call("close_range", first, descriptor - 1, 0)
-            first = descriptor + 1
-        call("close_range", first, _LAST_DESCRIPTOR, 0)
-        if user_namespace >= 0:
-            namespaces.enter_user_namespace(user_namespace)
-        limits.drop_capabilities()
-        limits.die_with_parent(parent)
-        seccomp.install(seccomp.waiting_program(platform.machine()))
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        code = 128 - code if code < 0 else code  # as a shell tells of a signal
-    finally:
-        os._exit(code)
-
-
 def _require_reach(shown: Mapping[str, Place], as_root: bool) -> None:
     for path, place in shown.items():
         if place.owned and not os.access(path, os.R_OK | (os.W_OK if place.writable else 0)):
             who = f"the unprivileged user {limits.UNPRIVILEGED}, which a worker of root becomes," if as_root else "it"
+            closed = limits.first_closed(path) if as_root else None
             raise LockError(
                 "reach",
-                f"{who} cannot {'write' if place.writable else 'read'} {path}",
-                hint="Run Proxima as an ordinary user, or keep Python, plugins and data where every user may read them"
+                f"{who} cannot {'write' if place.writable else 'read'} {path}"
+                + (f": {closed} is closed to other users" if closed else ""),
+                hint="Run Proxima as an ordinary user, or install Python, Proxima and plugins where every user may "
+                "read them, such as below /opt or /usr/local."
                 if as_root
                 else "Check that it is there and who may read it.",
             )

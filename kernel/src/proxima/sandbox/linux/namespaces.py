@@ -1,6 +1,6 @@
 """Tier A: namespaces of its own and a root directory in which nothing but the policy's places exists.
 
-Source: `namespaces(7)`, `user_namespaces(7)`, `pivot_root(2)`, `mount_setattr(2)`.
+Source: `clone(2)`, `namespaces(7)`, `user_namespaces(7)`, `pivot_root(2)`, `mount_setattr(2)`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,13 @@ import os
 import signal
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from proxima.sandbox.linux import limits
+from proxima.sandbox.linux.clone import clone
 from proxima.sandbox.linux.syscalls import call, open_without_links
 from proxima.sandbox.linux.view import Place
+from proxima.sandbox.policy import MAX_ENTRIES
 
 NAMESPACES = ("user", "net", "ipc", "mnt", "uts", "cgroup", "pid")
 
@@ -38,28 +41,64 @@ class _MountAttr(ctypes.Structure):
     )
 
 
-def unshare_as_user() -> None:
-    """Enter new namespaces of every kind as an ordinary user, who keeps their own ids inside.
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What came of `fork`.
+
+    Attributes:
+        pid: The child's; 0 in the child.
+        ids: The user and group id of who forked.
+        user_namespace: A descriptor, in both, of the namespace that a child of root enters later; -1 for others.
+    """
+
+    pid: int
+    ids: tuple[int, int]
+    user_namespace: int
+
+
+def fork(user_namespace: int = -1) -> Birth:
+    """Fork a child into new namespaces of every kind, in which it is process 1; no process waits in between.
+
+    A child of root keeps its user namespace for now, since it needs root's rights to build its root directory.
+
+    Args:
+        user_namespace: One that `new_user_namespace` made, if there is one; taken over.
 
     Raises:
-        OSError: this host does not let ordinary users have them, or this process has threads.
+        OSError: this host does not let this user have them.
     """
-    uid, gid = os.getuid(), os.getgid()
-    call("unshare", _NEWUSER | _ALL_BUT_USER)
+    as_root = limits.is_root()
+    if as_root and user_namespace < 0:
+        user_namespace = new_user_namespace()
+    ids = os.getuid(), os.getgid()
+    try:
+        return Birth(clone(_ALL_BUT_USER | (0 if as_root else _NEWUSER)), ids, user_namespace)
+    except OSError:
+        if user_namespace >= 0:
+            os.close(user_namespace)
+        raise
+
+
+def keep_ids(uid: int, gid: int) -> None:
+    """Have the ids of an ordinary user mean the same in the user namespace that this process was forked into.
+
+    Raises:
+        OSError: the kernel refused.
+    """
     for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
         _write(f"/proc/self/{name}", text)
 
 
-def unshare_as_root() -> int:
-    """Enter new namespaces of every kind but user as root, and make a user namespace to enter later.
+def new_user_namespace() -> int:
+    """Make a user namespace as root, in which root is the unprivileged id outside.
 
-    In it, root is the unprivileged id outside. Mounts that are mapped through it show root's files as the worker's.
+    Mounts that are mapped through it show root's files as the worker's.
 
     Returns:
-        A descriptor of the user namespace.
+        A descriptor of it.
 
     Raises:
-        OSError: this host does not let root have them, or this process has threads.
+        OSError: this host does not let root have one.
     """
     waiting, go = os.pipe()
     child = call("clone", _NEWUSER | signal.SIGCHLD, 0, 0, 0, 0)
@@ -75,12 +114,11 @@ def unshare_as_root() -> int:
     finally:
         os.close(go)
         os.waitpid(child, 0)
-    call("unshare", _ALL_BUT_USER)
     return user_namespace
 
 
 def enter_user_namespace(descriptor: int) -> None:
-    """Join the namespace that `unshare_as_root` made, and become the only id in it.
+    """Join the namespace that `new_user_namespace` made, and become the only id in it.
 
     Raises:
         OSError: the kernel refused.
@@ -91,7 +129,9 @@ def enter_user_namespace(descriptor: int) -> None:
     limits.become(0, 0)
 
 
-def replace_root(places: Mapping[str, Place], links: Mapping[str, str], mount_on: str, user_namespace: int) -> None:
+def replace_root(
+    places: Mapping[str, Place], links: Mapping[str, str], scratch: str, scratch_bytes: int, user_namespace: int
+) -> None:
     """Make a root directory in which only the given places exist, and let go of the old one.
 
     Everything is mounted nosuid; nodev but for devices; read-only unless writable; noexec unless read-only.
@@ -99,7 +139,8 @@ def replace_root(places: Mapping[str, Place], links: Mapping[str, str], mount_on
     Args:
         places: Path without symbolic links to place, parents first.
         links: Symbolic links to make, to their targets.
-        mount_on: A directory to mount the new root on while it is built; it may be one of the places.
+        scratch: The directory that the worker has for itself, one of the places: a file system in memory.
+        scratch_bytes: How much it holds.
         user_namespace: Descriptor of a namespace through which to map the policy's places, or -1.
 
     Raises:
@@ -108,10 +149,10 @@ def replace_root(places: Mapping[str, Place], links: Mapping[str, str], mount_on
     umask = os.umask(0o022)  # a worker of root is another user and must get through the directories made here
     call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
     call("sethostname", b"proxima", 7)
-    trees = {path: _clone(path, place, user_namespace) for path, place in places.items()}
+    trees = {path: _clone(path, place, user_namespace) for path, place in places.items() if path != scratch}
     flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
-    call("mount", b"proxima", os.fsencode(mount_on), b"tmpfs", flags, b"size=1m,nr_inodes=4096,mode=755")
-    root = os.open(mount_on, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    call("mount", b"proxima", os.fsencode(scratch), b"tmpfs", flags, b"size=1m,nr_inodes=4096,mode=755")
+    root = os.open(scratch, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     for path, tree in trees.items():
         name = path[1:]
         _make_target(root, name, is_directory=stat.S_ISDIR(os.fstat(tree).st_mode))
@@ -121,8 +162,13 @@ def replace_root(places: Mapping[str, Place], links: Mapping[str, str], mount_on
         if not _exists(root, link[1:]):
             _make_directories(root, os.path.dirname(link[1:]))
             os.symlink(target, link[1:], dir_fd=root)
-    call("mount_setattr", root, b"", _AT_EMPTY_PATH, _MountAttr(_RDONLY), ctypes.sizeof(_MountAttr))
     os.fchdir(root)
+    _make_target(root, scratch[1:], is_directory=True)
+    inodes = min(scratch_bytes // 4096 + 16, MAX_ENTRIES)
+    owner = limits.UNPRIVILEGED if user_namespace >= 0 else 0
+    options = f"size={scratch_bytes},nr_inodes={inodes},mode=700" + f",uid={owner},gid={owner}" * (owner > 0)
+    call("mount", b"proxima", os.fsencode(scratch[1:]), b"tmpfs", flags, options.encode())
+    call("mount_setattr", root, b"", _AT_EMPTY_PATH, _MountAttr(_RDONLY), ctypes.sizeof(_MountAttr))
     os.close(root)
     call("pivot_root", b".", b".")
     call("umount2", b".", _MNT_DETACH)
@@ -159,11 +205,9 @@ def _make_target(root: int, name: str, *, is_directory: bool) -> None:
 
 
 def _make_directories(root: int, name: str) -> None:
-    made = ""
-    for part in name.split("/") if name else ():
-        made = f"{made}/{part}" if made else part
-        if not _exists(root, made):
-            os.mkdir(made, 0o755, dir_fd=root)
+    if name and not _exists(root, name):
+        _make_directories(root, os.path.dirname(name))
+        os.mkdir(name, 0o755, dir_fd=root)
 
 
 def _exists(root: int, name: str) -> bool:

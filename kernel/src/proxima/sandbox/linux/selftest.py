@@ -65,40 +65,47 @@ def selftest(policy: SandboxPolicy, report: LockReport, canary: str, parent_pid:
     return {name: _fails(name, attempt, expected, policy) for name, (attempt, expected) in attempts.items()}
 
 
-def verify(pid: int, policy: SandboxPolicy) -> int:
-    """Check from outside that a worker is locked, without asking it.
+def verify_namespaces(pid: int, policy: SandboxPolicy) -> None:
+    """Check from outside that a worker shares no namespace with this process, while it lets itself be looked at.
 
-    Landlock cannot be seen from outside, which is why `selftest` is needed too.
+    Once they are verified they stay: a worker without capabilities can enter no others.
 
     Args:
-        pid: The process that called `lock`: at tier A the one that waits for the worker.
+        pid: The worker, which waits in `lock` until it has been seen.
         policy: The policy it was given.
 
-    Returns:
-        The worker's process id, as seen from here.
+    Raises:
+        LockError: it shares one, or it cannot be told.
+    """
+    try:
+        for name in NAMESPACES:
+            if _namespace(pid, name) == _namespace(os.getpid(), name):
+                raise _unverified(policy, f"it shares the {name} namespace with the kernel")
+    except OSError as error:
+        raise _unverified(policy, str(error)) from error
+
+
+def verify(pid: int, policy: SandboxPolicy) -> None:
+    """Check from outside that a worker is locked, without asking it.
+
+    Landlock cannot be seen from outside, which is why `selftest` is needed too; namespaces only earlier, with
+    `verify_namespaces`.
+
+    Args:
+        pid: The worker.
+        policy: The policy it was given.
 
     Raises:
         LockError: something is not as the policy's tier promises, or the process is gone.
     """
     try:
-        if policy.tier != "A":
-            _check_status(_status(pid), policy)
-            return pid
-        worker = _only_child(pid)
-        waiting, status = _status(pid), _status(worker)
-        for each in (waiting, status):
-            _check_status(each, policy)
-            _expect(policy, "CapBnd", int(each["CapBnd"], 16), 0)
-        _expect(policy, "PPid of the worker", int(status["PPid"]), pid)
-        _expect(policy, "number in its namespace", status["NSpid"].split()[-1], "1")
-        for name in NAMESPACES:
-            # The one that waits shares every namespace with the worker; the worker itself may not be looked into.
-            entry = "pid_for_children" if name == "pid" else name
-            if _namespace(pid, entry) == _namespace(os.getpid(), name):
-                raise _unverified(policy, f"it shares the {name} namespace with the kernel")
+        status = _status(pid)
+        _check_status(status, policy)
+        if policy.tier == "A":
+            _expect(policy, "CapBnd", int(status["CapBnd"], 16), 0)
+            _expect(policy, "number in its namespace", status["NSpid"].split()[1:], ["1"])
     except (OSError, KeyError, ValueError) as error:
         raise _unverified(policy, str(error)) from error
-    return worker
 
 
 def _namespace(pid: int, name: str) -> tuple[int, int]:
@@ -109,14 +116,6 @@ def _namespace(pid: int, name: str) -> tuple[int, int]:
 def _status(pid: int) -> dict[str, str]:
     with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
         return {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
-
-
-def _only_child(pid: int) -> int:
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        children = file.read().split()
-    if len(children) != 1:
-        raise OSError(errno.ECHILD, f"process {pid} has {len(children)} children instead of the worker alone")
-    return int(children[0])
 
 
 def _check_status(status: dict[str, str], policy: SandboxPolicy) -> None:

@@ -102,10 +102,11 @@ def numbers(machine: str) -> dict[str, int]:
 
 
 @functools.cache
-def _libc() -> Any:
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.syscall.restype = ctypes.c_long
-    return libc
+def _syscall() -> tuple[Any, dict[str, int]]:
+    """Libc's `syscall`, and the numbers on this machine."""
+    syscall = ctypes.CDLL(None, use_errno=True).syscall
+    syscall.restype = ctypes.c_long
+    return syscall, numbers(platform.machine())
 
 
 def call(
@@ -121,7 +122,8 @@ def call(
     Raises:
         OSError: what the kernel answered; the message names the call.
     """
-    raw: list[Any] = []
+    syscall, known = _syscall()
+    raw: list[Any] = [ctypes.c_long(known[name])]
     for argument in arguments:
         if isinstance(argument, int):
             raw.append(ctypes.c_long(argument))
@@ -129,7 +131,7 @@ def call(
             raw.append(ctypes.byref(argument))
         else:
             raw.append(argument)
-    answer = int(_libc().syscall(ctypes.c_long(numbers(platform.machine())[name]), *raw))
+    answer = int(syscall(*raw))
     if answer < 0:
         error = ctypes.get_errno()
         raise OSError(error, f"{name}: {os.strerror(error)}")

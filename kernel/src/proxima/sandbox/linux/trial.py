@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import sysconfig
 from collections.abc import Sequence
 
 from proxima.sandbox.errors import LockError
 from proxima.sandbox.linux import landlock, seccomp
-from proxima.sandbox.linux.lock import lock
+from proxima.sandbox.linux.lock import fork, lock
+from proxima.sandbox.linux.namespaces import Birth
 from proxima.sandbox.linux.selftest import selftest
 from proxima.sandbox.policy import SandboxPolicy, Tier
 
@@ -19,16 +19,22 @@ def main(arguments: Sequence[str]) -> None:
     """Lock a child at a tier, test it and print the outcome.
 
     Args:
-        arguments: The tier, and a directory to work in.
+        arguments: The tier, a directory to work in, and what every worker reads, as JSON.
     """
     tier: Tier = "A" if arguments[0] == "A" else "B"
     directory = os.path.realpath(arguments[1])
     facts = {"landlock_abi": landlock.abi(), "seccomp": seccomp.available()}
     reading, writing = os.pipe()
-    me, child = os.getpid(), os.fork()
+    me = os.getpid()
+    try:
+        birth = fork() if tier == "A" else None
+    except LockError as error:
+        json.dump({**facts, **_failed(error)}, sys.stdout)
+        return
+    child = os.fork() if birth is None else birth.pid
     if child == 0:
         try:
-            answer = _outcome(tier, directory, writing, me)
+            answer = _outcome(tier, directory, json.loads(arguments[2]), writing, me, birth)
             os.write(writing, json.dumps(answer).encode())
         finally:
             os._exit(0)
@@ -39,17 +45,22 @@ def main(arguments: Sequence[str]) -> None:
     json.dump({**facts, **(json.loads(told) if told else {"error": "it was killed"})}, sys.stdout)
 
 
-def _outcome(tier: Tier, directory: str, writing: int, parent: int) -> dict[str, object]:
+def _outcome(
+    tier: Tier, directory: str, read: Sequence[str], writing: int, parent: int, birth: Birth | None
+) -> dict[str, object]:
     scratch, canary = os.path.join(directory, "scratch"), os.path.join(directory, "canary")
     os.mkdir(scratch)
     os.chmod(directory, 0o711)  # a worker of root is another user
     with open(canary, "w", encoding="ascii") as file:
         file.write("canary")
-    library = os.path.realpath(sysconfig.get_path("stdlib"))
-    policy = SandboxPolicy(plugin="probe", tier=tier, scratch=scratch, read=(library,))
+    policy = SandboxPolicy(plugin="probe", tier=tier, scratch=scratch, read=tuple(read))
     try:
-        report = lock(policy, [writing], parent_pid=parent)
+        report = lock(policy, [writing], parent_pid=parent, birth=birth)
         selftest(policy, report, canary, parent)
     except LockError as error:
-        return {"step": error.step, "error": error.reason, "hint": error.hint}
+        return _failed(error)
     return {"locked": True, "namespaces": tier == "A"}
+
+
+def _failed(error: LockError) -> dict[str, object]:
+    return {"step": error.step, "error": error.reason, "hint": error.hint}

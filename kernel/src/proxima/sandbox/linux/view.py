@@ -54,6 +54,7 @@ class Place:
         return not self.device and bool(self.rights & landlock.WRITE_FILE)
 
 
+@functools.lru_cache(maxsize=1)  # found before a fork, it is there after it
 def places(policy: SandboxPolicy) -> tuple[dict[str, Place], dict[str, str]]:
     """What a policy shows.
 
