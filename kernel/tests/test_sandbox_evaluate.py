@@ -12,6 +12,7 @@ import pytest
 import proxima
 from proxima.errors import DeadlineExceededError, ResourceError, RunError, UsageError
 from proxima.sandbox import evaluate, restricted
+from proxima.sandbox.evaluator import Evaluator, evaluator
 from proxima.sandbox.expressions import MAX_DATA, run_in_child
 from proxima.sandbox.restricted import NotAllowedError, answer, evaluate_restricted, plain_data
 
@@ -214,6 +215,76 @@ def test_refuses_a_deadline_that_is_none(deadline):
 def test_an_answer_of_a_process_that_was_taken_over_is_not_believed(said):
     with pytest.raises((RunError, UsageError)):
         evaluate("1", run=lambda *_: said)
+
+
+needs_a_lock = pytest.mark.skipif(
+    sys.platform != "linux" or evaluator() is None, reason="this host locks nothing: tier C"
+)
+
+
+@pytest.fixture
+def own():
+    made = Evaluator(evaluator()._tier)
+    yield made
+    made.close()
+
+
+def pid_of(own):
+    return own._worker.forked.process.pid
+
+
+REQUEST = json.dumps({"expression": "a + 1", "variables": {"a": 1}}).encode()
+
+
+@needs_a_lock
+def test_one_locked_worker_evaluates_one_after_the_other(own):
+    assert own.run(REQUEST, 5.0, 256 << 20) == b'["value", 2]'
+    status = Path(f"/proc/{pid_of(own)}/status").read_text()
+    assert "Seccomp:\t2" in status
+    assert "NoNewPrivs:\t1" in status
+    first = pid_of(own)
+    assert own.run(REQUEST, 5.0, 256 << 20) == b'["value", 2]'
+    assert pid_of(own) == first
+
+
+@needs_a_lock
+@pytest.mark.parametrize(
+    ("expression", "kind"),
+    [("9**9**9", DeadlineExceededError), ("len('a' * 10**9)", None)],
+)
+def test_what_breaks_a_limit_ends_the_worker_and_the_next_is_answered(own, expression, kind):
+    own.run(REQUEST, 5.0, 128 << 20)
+    first = pid_of(own)
+    request = json.dumps({"expression": expression, "variables": {}}).encode()
+    if kind is None:
+        assert own.run(request, 0.5, 128 << 20) == b'["memory", ""]'
+    else:
+        with pytest.raises(kind, match=r"longer than 0\.5 s"):
+            own.run(request, 0.5, 128 << 20)
+    assert not Path(f"/proc/{first}").exists()
+    assert own.run(REQUEST, 5.0, 128 << 20) == b'["value", 2]'
+    assert pid_of(own) != first
+
+
+@needs_a_lock
+def test_a_worker_that_died_idle_is_replaced_and_one_that_dies_at_work_is_a_run_error(own):
+    own.run(REQUEST, 5.0, 256 << 20)
+    os.kill(pid_of(own), 9)
+    own._worker.forked.process.wait(5)
+    assert own.run(REQUEST, 5.0, 256 << 20) == b'["value", 2]'
+    with pytest.raises(RunError, match="ended"):
+        own.run(b"not json", 5.0, 256 << 20)
+    assert own.run(REQUEST, 5.0, 256 << 20) == b'["value", 2]'
+
+
+@needs_a_lock
+def test_closing_leaves_no_process_and_no_file(own):
+    own.run(REQUEST, 5.0, 256 << 20)
+    pids = pid_of(own), own._zygote.pid
+    own.close()
+    own.close()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert not Path(own._directory).exists()
 
 
 def test_a_request_that_kills_the_process_is_a_run_error():

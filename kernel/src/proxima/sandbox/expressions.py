@@ -1,17 +1,17 @@
-"""`evaluate`: a user's expression over plain data, in a process of its own that is stopped at a deadline."""
+"""`evaluate`: a user's expression over plain data, in a locked process that is stopped at a deadline."""
 
 from __future__ import annotations
 
 import json
 import keyword
 import os
+import sys
 from collections.abc import Callable, Mapping
 
 from proxima.errors import DeadlineExceededError, ResourceError, RunError, UsageError
-from proxima.sandbox.restricted import NotAllowedError, plain_data
+from proxima.sandbox.restricted import MAX_DATA, NotAllowedError, plain_data
 
 MAX_EXPRESSION = 10_000
-MAX_DATA = 1 << 20
 MEMORY_BYTES = 256 << 20
 START_SECONDS = 20.0
 
@@ -38,9 +38,10 @@ def evaluate(
         variables: Names to plain data: None, bool, int, float, str, and lists (or tuples) and dictionaries with keys of
             text of them, at most 1 MiB as JSON, nested at most 32 deep, whole numbers of at most 4096 bits.
         deadline: Seconds that evaluating may take; starting the process is not counted.
-        memory_bytes: The address space of the process, Python itself included.
-        run: Evaluates elsewhere, such as in a locked worker; by default in a new process with resource limits, on POSIX
-            alone.
+        memory_bytes: The address space that evaluating may take.
+        run: Evaluates elsewhere. By default a worker does, locked as plugins' are, which stays for the next expression
+            and is ended when one takes too long or too much memory; where the host locks nothing, a new process with
+            resource limits, on POSIX alone.
 
     Returns:
         Plain data, with the same limits; a tuple comes back as a list.
@@ -50,6 +51,7 @@ def evaluate(
         DeadlineExceededError: It took too long.
         ResourceError: It took too much memory.
         RunError: The process ended in another way.
+        LockError: The worker could not be locked.
     """
     if len(expression) > MAX_EXPRESSION:
         raise UsageError(f"an expression is text of at most {MAX_EXPRESSION:,} characters")
@@ -66,7 +68,16 @@ def evaluate(
     request = json.dumps(asked).encode()
     if len(request) > MAX_DATA:
         raise UsageError(f"the variables of an expression are larger than {MAX_DATA:,} bytes")
-    return _result(expression, (run or run_in_child)(request, deadline, memory_bytes))
+    return _result(expression, (run or _runner())(request, deadline, memory_bytes))
+
+
+def _runner() -> Run:
+    if sys.platform == "linux":
+        from proxima.sandbox.evaluator import evaluator
+
+        if (found := evaluator()) is not None:
+            return found.run
+    return run_in_child
 
 
 def run_in_child(request: bytes, seconds: float, memory_bytes: int) -> bytes:
@@ -77,7 +88,6 @@ def run_in_child(request: bytes, seconds: float, memory_bytes: int) -> bytes:
     """
     import signal
     import subprocess
-    import sys
     import threading
     from importlib.util import find_spec
 

@@ -1,7 +1,8 @@
-"""The other side of `proxima.sandbox.evaluate`: a program that evaluates one restricted expression.
+"""The other side of `proxima.sandbox.evaluate`: what evaluates a restricted expression.
 
-It runs as a script, without site-packages, and imports RestrictedPython and the lock from the directories that it is
-given. Nothing in here is relied on to hold an expression that escapes RestrictedPython; the process is.
+It serves in a locked worker. Where the host locks nothing it runs as a script for one expression, without
+site-packages, and imports RestrictedPython from the directory that it is given. Nothing in here is relied on to hold an
+expression that escapes RestrictedPython; the process is.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Sequence, ValuesView
 from types import GeneratorType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from proxima.sandbox.channel import Channel
 
 METHODS: dict[type, frozenset[str]] = {
     str: frozenset({"lower", "upper", "strip", "startswith", "endswith", "count", "isdigit"}),
@@ -29,6 +33,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 _ITERABLE = (str, list, tuple, dict, range, set, zip, KeysView, ValuesView, ItemsView, GeneratorType)
 
 
+MAX_DATA = 1 << 20
 MAX_DEPTH = 32
 MAX_BITS = 4096
 
@@ -123,6 +128,22 @@ def answer(request: bytes) -> bytes:
         return json.dumps(["raised", f"{type(error).__name__}: {error}"[:1000]]).encode()
 
 
+def serve(channel: Channel, import_paths: Sequence[str]) -> None:
+    """Answers requests in a locked worker until the kernel ends it."""
+    sys.path.extend(import_paths)
+    importlib.import_module("RestrictedPython.Guards")
+    while True:
+        request, _ = channel.receive()
+        assert isinstance(request, bytes)
+        channel.send(_bounded(answer(request), MAX_DATA))
+
+
+def _bounded(said: bytes, most: int) -> bytes:
+    if len(said) <= most:
+        return said
+    return json.dumps(["refused", f"its value is larger than {most:,} bytes"]).encode()
+
+
 def _main(packages: str, seconds: str, memory_bytes: str, most_bytes: str) -> None:
     import math
     import resource
@@ -145,10 +166,7 @@ def _main(packages: str, seconds: str, memory_bytes: str, most_bytes: str) -> No
             resource.setrlimit(getattr(resource, name), (limit, limit))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, float(seconds))
-    said = answer(request)
-    if len(said) > int(most_bytes):
-        said = json.dumps(["refused", f"its value is larger than {int(most_bytes):,} bytes"]).encode()
-    sys.stdout.buffer.write(said)
+    sys.stdout.buffer.write(_bounded(answer(request), int(most_bytes)))
     sys.stdout.buffer.flush()
 
 

@@ -85,13 +85,26 @@ class Zygote:
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
-    def spawn(self, policy: SandboxPolicy, canary: str, nonce: str) -> Forked:
+    def address_space(self) -> int:
+        """The bytes of address space that a worker has from its start.
+
+        Raises:
+            SandboxError: The zygote could not be started.
+        """
+        with self._lock:
+            self._running()
+            assert self._process is not None
+            with open(f"/proc/{self._process.pid}/statm", encoding="ascii") as file:
+                return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+
+    def spawn(self, policy: SandboxPolicy, canary: str, nonce: str, serves: str = "plugin") -> Forked:
         """Forks a worker, which starts to lock itself.
 
         Args:
             policy: What the worker may do.
             canary: A file that the policy does not show, for the self-test.
             nonce: The worker repeats it.
+            serves: A plugin, or ``expressions``.
 
         Raises:
             LockError: It could not be forked into namespaces of its own.
@@ -103,7 +116,7 @@ class Zygote:
             for _ in range(2):
                 fds += os.pipe()
             out_read, out_write, err_read, err_write = fds
-            request = {"policy": policy.to_json(), "canary": canary, "nonce": nonce}
+            request = {"policy": policy.to_json(), "canary": canary, "nonce": nonce, "serves": serves}
             start = {"tier": policy.tier}  # no more: what the zygote reads, every later worker has in its memory
             try:
                 answer, passed = self._ask(start, (theirs.fileno(), out_write, err_write))

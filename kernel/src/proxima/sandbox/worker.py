@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from proxima.sandbox import worker_removal
+from proxima.sandbox import restricted, worker_removal
 from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import LockError, SandboxError
 from proxima.sandbox.linux.lock import lock
@@ -35,8 +35,8 @@ _ABOVE_STANDARD = 10
 def begin(fds: list[int], zygote: int, birth: Birth | None) -> None:
     """What the zygote's child does; never returns.
 
-    The first message on its channel is a mapping: ``policy`` as JSON, ``canary`` (a file that the policy does not show)
-    and ``nonce``.
+    The first message on its channel is a mapping: ``policy`` as JSON, ``canary`` (a file that the policy does not show),
+    ``nonce``, and what it ``serves``.
 
     Args:
         fds: The channel, standard output and standard error.
@@ -59,7 +59,10 @@ def begin(fds: list[int], zygote: int, birth: Birth | None) -> None:
         # What this fork inherited would draw what its siblings draw; Python's own generator has seen to it by itself.
         np.random.seed(np.frombuffer(os.urandom(32), dtype=np.uint32))
         channel.send({"nonce": request["nonce"], **locked})
-        _serve(channel, policy)
+        if request["serves"] == "expressions":
+            restricted.serve(channel, policy.import_paths)
+        else:
+            _serve(channel, policy)
         code = 0
     except SandboxError:
         code = 3  # the kernel is gone, or closed the channel
