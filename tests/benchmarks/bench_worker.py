@@ -80,7 +80,7 @@ def test_start(nursery: Nursery) -> None:
         time.sleep(0.05)  # the kernel takes namespaces down behind our back
     locks = [1000 * seconds for seconds in nursery.lock_seconds[1:]]
     print(
-        f"\ntier {nursery.tier}: ready to load after {statistics.median(times):.1f} ms (least {min(times):.1f}; goal 15), "
+        f"\ntier {nursery.tier}: ready after {statistics.median(times):.1f} ms (least {min(times):.1f}; goal 15), "
         f"lock and self-test {statistics.median(locks):.1f} ms (least {min(locks):.1f}; goal 3); medians of {ROUNDS}"
     )
 

@@ -5,7 +5,7 @@ environment and one open descriptor, the control socket, on which the kernel ask
 It ends when the kernel does, and takes its workers along.
 
 There is no pool of workers that wait: a lock is made for one policy, so only processes that were forked and not locked
-could wait, and a fork is a sixth of what a start takes, for 4 MiB of idle memory each.
+could wait, and forking is a third of what a start takes, for 4 MiB of memory each.
 """
 
 from __future__ import annotations

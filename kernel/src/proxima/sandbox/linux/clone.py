@@ -9,6 +9,7 @@ import ctypes
 import os
 import platform
 import signal
+import threading
 
 from proxima.sandbox.linux.syscalls import call, numbers
 
@@ -52,10 +53,15 @@ def clone(flags: int) -> int:
 
 
 def _address_of_thread_id() -> int:
-    """Where libc keeps this thread's number, which the child has another of; 0 where the kernel does not tell."""
+    """Where libc keeps this thread's number, of which the child has another; 0 where that is not known.
+
+    Libc then asks the kernel where it matters.
+    """
     address = ctypes.c_void_p()
     try:
         call("prctl", _PR_GET_TID_ADDRESS, address, 0, 0, 0)
     except OSError:
-        return 0  # a kernel without CONFIG_CHECKPOINT_RESTORE; libc then asks the kernel where it matters
-    return address.value or 0
+        return 0  # a kernel without CONFIG_CHECKPOINT_RESTORE
+    if address.value and ctypes.c_int.from_address(address.value).value == threading.get_native_id():
+        return address.value
+    return 0  # musl, which has something else cleared when a thread ends
