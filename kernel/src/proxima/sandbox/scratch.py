@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import secrets
 import stat
@@ -11,10 +12,13 @@ from contextlib import suppress
 
 from proxima.paths import Paths
 from proxima.sandbox.linux import limits
+from proxima.sandbox.linux.syscalls import call
 from proxima.sandbox.policy import MAX_ENTRIES, Tier
 from proxima.sandbox.worker_removal import REMOVED
 
 FOR_ROOT = "/var/cache/proxima-sandbox"
+
+_MAPPED = 1 << 16  # at least a page, whatever its size
 
 
 class ScratchSpace:
@@ -96,7 +100,8 @@ def trash_of(scratch: str) -> str:
 def delete_removed(scratch: str) -> None:
     """Deletes what a worker at tier B moved aside to be removed, but for what it still has open or mapped.
 
-    A lease tells: it is given on a file that nobody else has open.
+    A lease tells: it is given on a file that nobody else has open. On a file system where it does not tell of mappings,
+    such as overlayfs, what was removed counts until the worker ends.
     """
     trash = trash_of(scratch)
     with suppress(OSError):  # what cannot be moved is counted where it is
@@ -107,7 +112,7 @@ def delete_removed(scratch: str) -> None:
         finally:
             os.close(aside)
     with suppress(FileNotFoundError):  # the worker has ended
-        for name in os.listdir(trash):
+        for name in os.listdir(trash) if _leases_tell(os.path.dirname(trash)) else ():
             _delete_unused(os.path.join(trash, name))
 
 
@@ -120,6 +125,23 @@ def _delete_unused(path: str) -> None:
             os.unlink(path)
         finally:
             os.close(file)
+
+
+@functools.cache
+def _leases_tell(directory: str) -> bool:
+    """Whether the file system refuses a lease on a file that is mapped and no longer open; tried with one."""
+    path = os.path.join(directory, secrets.token_hex(8))
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.ftruncate(file, _MAPPED)
+        address = call("mmap", 0, _MAPPED, 1, 1, file, 0)  # Python's own mapping would keep the descriptor
+        os.close(file)
+        _delete_unused(path)
+        call("munmap", address, _MAPPED)
+        return os.path.exists(path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def remove_tree(path: str) -> None:
