@@ -35,7 +35,7 @@ _ABOVE_STANDARD = 10
 def begin(fds: list[int], zygote: int, birth: Birth | None) -> None:
     """What the zygote's child does; never returns.
 
-    The first message on its channel is a mapping: ``policy`` as JSON, ``canary`` (a file that the policy does not show),
+    The first message on its channel is a mapping: ``policy`` as JSON, ``canary`` (a file the policy does not show),
     ``nonce``, and what it ``serves``.
 
     Args:
