@@ -198,10 +198,11 @@ def any_messages(number: int) -> None:
             for message in rng.choices(MESSAGES, k=rng.randint(1, 6)):
                 changed = mutated(copy.deepcopy(message), rng, MESSAGES) if rng.random() < 0.8 else message
                 cost = rng.choice([100, MAX_REQUEST, MAX_HELD // 2])
+                free = MAX_HELD - conversation.held.cost
                 request = conversation.hearing.hear(changed, [], cost)
                 if request is not None:
                     assert type(request.method) is str
-                    assert (request.refused is None) == (request.cost <= MAX_REQUEST) or taken
+                    assert (request.refused is None) == (request.cost <= min(MAX_REQUEST, free))
                     taken += request.cost * (request.refused is None)
                     memory = (
                         conversation.lending.get(request.ref).memory if request.ref and not request.refused else None
