@@ -161,7 +161,7 @@ def test_the_deadline_and_the_memory_are_those_that_were_given():
     with pytest.raises(DeadlineExceededError, match=r"longer than 0\.2 s"):
         evaluate("9**9**9", deadline=0.2)
     with pytest.raises(ResourceError, match="more memory"):
-        evaluate("len('a' * 10**8)", memory_bytes=96 << 20)
+        evaluate("len('a' * 10**8)", memory_bytes=64 << 20)
     assert evaluate("len('a' * 10**8)", memory_bytes=512 << 20) == 10**8
 
 
