@@ -23,7 +23,8 @@ def main() -> int:
 
     The states are those of `PluginRegistry`; only that a manifest is wrong below its first line is not seen here.
     """
-    state = PluginState(Paths.default())
+    paths = Paths.default()
+    state = PluginState(paths)
     disabled, quarantined = state.disabled(), state.quarantined()
     named = os.environ.get("PROXIMA_PLUGINS")
     only = None if named is None else [name.strip() for name in named.split(",")]
@@ -32,15 +33,18 @@ def main() -> int:
     contested: list[str] = []
     seen = ""
     gone = disabled | quarantined
-    for plugin in scan():
+    for plugin in scan(store=os.path.join(paths.data, "store")):
         if plugin.contested:
             contested.append(f"{plugin.id}: {plugin.contested}")
         if plugin.id == seen:
             continue
         seen = plugin.id
         gone.discard(plugin.id)
-        # Most lie beside their metadata: one look there is cheaper than to ask first where it is.
-        header = read_header(f"{plugin.base}/{plugin.package}/{MANIFEST_NAME}")
+        if plugin.target and plugin.origin == "store":
+            header: tuple[str, str] | None = (plugin.fits, plugin.kinds)
+        else:
+            # Most lie beside their metadata: one look there is cheaper than to ask first where it is.
+            header = read_header(f"{plugin.base}/{plugin.package}/{MANIFEST_NAME}")
         if header is None and (path := manifest_path(plugin)):
             header = read_header(path)
         if header is None or plugin.id in quarantined or plugin.contested:

@@ -72,8 +72,9 @@ class PluginRecord:
 
     @property
     def first_party(self) -> bool:
-        """Whether this project publishes it."""
-        return self.found is not None and is_first_party(self.id, self.found.distribution)
+        """Whether this project publishes it; what came through the store could take any name."""
+        found = self.found
+        return found is not None and found.origin != "store" and is_first_party(self.id, found.distribution)
 
     def error(self) -> PluginError | None:
         """Why it cannot be activated, as an error; ``None`` where it can."""
@@ -103,6 +104,7 @@ class PluginRegistry:
         only: Ids of the plugins to start with (``PROXIMA_PLUGINS``); ``None`` for all.
         safe_mode: Start without third-party plugins.
         path: Directories to look in; ``sys.path`` by default.
+        store: The directory of the plugin store.
         on_change: Called with the record when a plugin goes to another state.
     """
 
@@ -110,6 +112,7 @@ class PluginRegistry:
     only: Sequence[str] | None = None
     safe_mode: bool = False
     path: Iterable[str] | None = None
+    store: str = ""
     on_change: Callable[[PluginRecord], object] = lambda record: None
 
     @cached_property
@@ -117,7 +120,7 @@ class PluginRegistry:
         """Every plugin by id, in order of id."""
         disabled, quarantined = self.state.disabled(), self.state.quarantined()
         found: dict[str, FoundPlugin] = {}
-        for plugin in scan(self.path):
+        for plugin in scan(self.path, self.store):
             found.setdefault(plugin.id, plugin)
         records = {
             plugin_id: self.judge(found[plugin_id], plugin_id in disabled, plugin_id in quarantined)
@@ -202,6 +205,18 @@ class PluginRegistry:
             self._change(record, now.state, now.reason, now.traceback)
         return record
 
+    def look_again(self, plugin_id: str) -> None:
+        """Takes note that a plugin was installed, changed or removed; one that runs goes on as it is until the end."""
+        old = self.records.get(plugin_id)
+        if old is not None and old.state is State.RUNNING:
+            return
+        found = next((each for each in scan(self.path, self.store) if each.id == plugin_id), None)
+        self.records.pop(plugin_id, None)
+        if found is not None:
+            disabled, quarantined = self.state.disabled(), self.state.quarantined()
+            self.records[plugin_id] = self.judge(found, plugin_id in disabled, plugin_id in quarantined)
+        self.__dict__.pop("contributions", None)
+
     def _change(self, record: PluginRecord, state: State, reason: str = "", traceback: str = "") -> None:
         record.state, record.reason, record.traceback = state, reason, traceback
         self.__dict__.pop("contributions", None)
@@ -231,7 +246,7 @@ class PluginRegistry:
         elif quarantined and (failure := self.state.quarantine_of(found.id)) and failure[0] == fingerprint(found):
             record.state = State.BROKEN
             record.reason, _, record.traceback = failure[1].partition("\n")
-        elif reason := unfit(record.manifest.fits):
+        elif reason := unfit(found.fits or record.manifest.fits):
             record.state, record.reason = State.INCOMPATIBLE, reason
         elif self.only is not None and found.id not in self.only:
             record.state, record.reason = State.INSTALLED, "left out by PROXIMA_PLUGINS"

@@ -34,11 +34,14 @@ class FoundPlugin:
         distribution: The distribution's normalised name.
         version: The distribution's version.
         base: The ``sys.path`` entry that holds its metadata.
-        origin: ``environment``: put there by the user with pip or uv.
+        origin: ``environment``: put there by the user with pip or uv; or ``store``.
         contested: Why it may not have its id, and so does not run; else empty.
+        fits: In the store: what it needs of kernel and Python, which its dependencies can narrow.
+        kinds: In the store: the kinds that it contributes.
+        trusted: In the store: the user lets it run in-process.
     """
 
-    __slots__ = ("base", "contested", "distribution", "id", "origin", "target", "version")
+    __slots__ = ("base", "contested", "distribution", "fits", "id", "kinds", "origin", "target", "trusted", "version")
 
     def __init__(self, name: str, target: str, distribution: str, version: str, base: str) -> None:
         self.id = name
@@ -48,6 +51,9 @@ class FoundPlugin:
         self.base = base
         self.origin = "environment"
         self.contested = ""
+        self.fits = ""
+        self.kinds = ""
+        self.trusted = False
 
     @property
     def module(self) -> str:
@@ -108,19 +114,22 @@ def entry_points(text: str) -> list[tuple[str, str]]:
     return found
 
 
-def scan(path: Iterable[str] | None = None) -> list[FoundPlugin]:
-    """Every plugin on the path, sorted by id; of one id the one that may have it first.
+def scan(path: Iterable[str] | None = None, store: str = "") -> list[FoundPlugin]:
+    """Every plugin on the path and in the store, sorted by id; of one id the one that may have it first.
 
     Where two distributions claim an id neither has it, for what the user granted or trusted was meant for one of them.
     A first-party plugin's id is its own distribution's alone.
 
     Args:
         path: Directories to look in; ``sys.path`` by default.
+        store: The store's directory, which need not exist.
     """
     found: list[FoundPlugin] = []
     seen_distributions = set()
     for base in sys.path if path is None else path:
         base = base or "."
+        if store and base.startswith(f"{store}/"):
+            continue  # of a plugin of the store that runs in this process
         try:
             names = os.listdir(base)
         except OSError:
@@ -135,6 +144,10 @@ def scan(path: Iterable[str] | None = None) -> list[FoundPlugin]:
                 continue
             seen_distributions.add(distribution)
             found.extend(FoundPlugin(n, v, distribution, version, base) for n, v in dict(entry_points(text)).items())
+    if store and os.path.isdir(f"{store}/current"):
+        from proxima.store.pointer import read_pointers
+
+        found += read_pointers(store)
     found.sort(key=lambda plugin: (plugin.id, not is_first_party(plugin.id, plugin.distribution)))
     before: FoundPlugin | None = None
     for plugin in found:
@@ -154,7 +167,7 @@ def _place(plugin: FoundPlugin) -> str:
 
 def manifest_path(plugin: FoundPlugin) -> str | None:
     """Where its compiled manifest lies: beside its metadata, or elsewhere on the path for an editable install."""
-    for base in (plugin.base, *sys.path):
+    for base in (plugin.base,) if plugin.origin == "store" else (plugin.base, *sys.path):
         candidate = f"{base or '.'}/{plugin.package}/{MANIFEST_NAME}"
         if os.path.exists(candidate):
             return candidate
