@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -145,6 +146,8 @@ class Activation:
 
 def _imported(record: PluginRecord) -> Any:
     assert record.found is not None
+    if record.found.origin == "store" and record.found.base not in sys.path:
+        sys.path.append(record.found.base)  # last: what is in the environment goes before what it brought
     module, _, attribute = record.found.target.partition(":")
     plugin = importlib.import_module(module)
     for name in filter(None, attribute.split(".")):

@@ -13,6 +13,10 @@ from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from proxima.plugins.scan import FoundPlugin
+
 HOST_PACKAGES = ("numpy", "msgpack", "pluggy", "proxima", "proxima_sdk")
 """Top-level packages that a worker has from the host; each is read-only for it."""
 
@@ -63,6 +67,24 @@ def host_homes() -> dict[str, str]:
 def install(homes: Mapping[str, str]) -> None:
     """Puts a `HostFinder` first in this interpreter."""
     sys.meta_path.insert(0, HostFinder(homes))
+
+
+def import_paths(found: FoundPlugin) -> tuple[str, ...]:
+    """The directories that a plugin imports from: of the store its own alone, else those of the environment."""
+    if found.origin == "store":
+        return (os.path.realpath(found.base),)
+    return environment_paths(found.base, found.package)
+
+
+def brings_numpy(paths: Sequence[str]) -> bool:
+    """Whether a plugin has a numpy of its own, of another version than the host's; the same one is loaded already."""
+    for path in paths[:1]:
+        found = [name for name in os.listdir(path) if name.startswith("numpy-") and name.endswith(".dist-info")]
+        if found and os.path.isdir(os.path.join(path, "numpy")):
+            from importlib.metadata import version
+
+            return found[0] != f"numpy-{version('numpy')}.dist-info"
+    return False
 
 
 def environment_paths(base: str, package: str) -> tuple[str, ...]:

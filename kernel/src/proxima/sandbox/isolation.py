@@ -23,7 +23,7 @@ Place = Literal["worker", "in-process"]
 
 
 def place_of(record: PluginRecord, settings: Settings) -> Place:
-    """Where a plugin runs: as the user says, else in a worker unless this project publishes it.
+    """Where a plugin runs: as the user says, now or when it was installed, else in a worker unless we publish it.
 
     A manifest can ask for a worker. That it asks to run in-process counts for nothing: only the user can trust it.
 
@@ -37,6 +37,8 @@ def place_of(record: PluginRecord, settings: Settings) -> Place:
         if said != "worker" and said != "in-process":
             raise SettingsError(f"isolation.{record.id}: expected worker or in-process, got {said!r}")
         return "worker" if said == "worker" else "in-process"
+    if record.found is not None and record.found.trusted:
+        return "in-process"
     asked = record.manifest.raw.get("isolation") if record.manifest else None
     return "worker" if asked == "worker" or not record.first_party else "in-process"
 

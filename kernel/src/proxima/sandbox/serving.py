@@ -103,7 +103,7 @@ class Served:
             if self._plugin is not None:
                 raise NotFoundError("a worker loads one plugin, once")
             worker_services.install(self._peer, self._policy)
-            sys.path.extend(self._policy.import_paths)
+            sys.path.extend(path for path in self._policy.import_paths if path not in sys.path)
             importlib.invalidate_caches()
             module, _, attribute = target.partition(":")
             plugin = importlib.import_module(module)

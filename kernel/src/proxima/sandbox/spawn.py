@@ -70,10 +70,12 @@ class Zygote:
 
     Args:
         on_start: Called with the reading end of its standard error, and its pid.
+        numpy: Whether its workers have numpy from the host.
     """
 
-    def __init__(self, on_start: Callable[[int, int], object]) -> None:
+    def __init__(self, on_start: Callable[[int, int], object], *, numpy: bool = True) -> None:
         self._on_start = on_start
+        self._numpy = numpy
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: Channel | None = None
@@ -84,6 +86,15 @@ class Zygote:
         """Its pid while it runs."""
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
+
+    def start(self) -> None:
+        """Starts it, if it does not run.
+
+        Raises:
+            SandboxError: It cannot be started.
+        """
+        with self._lock:
+            self._running()
 
     def address_space(self) -> int:
         """The bytes of address space that a worker has from its start.
@@ -191,10 +202,11 @@ class Zygote:
         self._discard()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         error_read, error_write = os.pipe()
+        homes = {name: home for name, home in host_homes().items() if name != "numpy" or self._numpy}
         try:
             script = os.path.join(os.path.dirname(__file__), "zygote.py")
             self._process = subprocess.Popen(
-                [*_COMMAND, script, str(theirs.fileno()), str(os.getpid()), json.dumps(host_homes())],
+                [*_COMMAND, script, str(theirs.fileno()), str(os.getpid()), json.dumps(homes)],
                 env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=error_write,

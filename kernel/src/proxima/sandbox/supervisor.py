@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from proxima.sandbox.errors import LimitError, LockError, SandboxError
 from proxima.sandbox.exits import explain, how_to_raise
 from proxima.sandbox.holding import Holding
 from proxima.sandbox.host import LOCK_SECONDS, Worker, handshake
-from proxima.sandbox.imports import environment_paths
+from proxima.sandbox.imports import brings_numpy, import_paths
 from proxima.sandbox.interfaces import INTERFACES
 from proxima.sandbox.output import OutputPump
 from proxima.sandbox.policy import Limits, SandboxPolicy, Tier, compile_policy
@@ -99,6 +100,13 @@ class Supervisor:
         self._closed = threading.Event()
         self._watch: threading.Thread | None = None
         self.zygote = Zygote(self._zygote_started)
+        self._without_numpy = Zygote(self._zygote_started, numpy=False)
+
+    def warm(self) -> None:
+        """Starts the zygote, so that the first worker need not wait for it; errors are the first worker's."""
+        with suppress(SandboxError, StorageError):
+            self._open()
+            self.zygote.start()
 
     def worker(self, record: PluginRecord) -> Worker:
         """The plugin's worker; started if it does not run.
@@ -135,7 +143,8 @@ class Supervisor:
         try:
             holding = Holding(self._permissions.grants, record.id)
             granted = self._granted(record)
-            worker = self._locked(self._policy(record, granted, scratch))
+            own = record.found.origin == "store" and brings_numpy(import_paths(record.found))
+            worker = self._locked(self._policy(record, granted, scratch), self._without_numpy if own else self.zygote)
             worker.granted, worker.holding = tuple(granted), holding
             self._watched.add(worker)
         except BaseException as error:
@@ -180,6 +189,7 @@ class Supervisor:
                 if seat.worker is not None:
                     seat.worker.stop()
         self.zygote.close()
+        self._without_numpy.close()
         if self._watch is not None:
             self._watch.join()
         if self._output is not None:
@@ -212,7 +222,7 @@ class Supervisor:
         return compile_policy(
             record.id,
             granted,
-            import_paths=environment_paths(record.found.base, record.found.package),
+            import_paths=import_paths(record.found),
             scratch=scratch,
             workspace=os.getcwd(),
             paths=self._paths,
@@ -246,11 +256,11 @@ class Supervisor:
                 granted.append(permission)
         return granted
 
-    def _locked(self, policy: SandboxPolicy) -> Worker:
+    def _locked(self, policy: SandboxPolicy, zygote: Zygote) -> Worker:
         """Forks a worker and waits until it is locked, and looks whether that is true."""
         assert self._output is not None
         nonce = secrets.token_hex(16)
-        forked = self.zygote.spawn(policy, self._canary, nonce)
+        forked = zygote.spawn(policy, self._canary, nonce)
         channel = Channel(forked.channel)
         worker: Worker | None = None
 
@@ -264,19 +274,19 @@ class Supervisor:
             took = handshake(channel, forked.process.pid, nonce, policy)
         except (ProximaError, OSError) as error:
             channel.close()
-            raise self._stillborn(forked, policy, error) from error
+            raise self._stillborn(forked, policy, zygote, error) from error
         peer = Peer(channel, plugin=policy.plugin, buffers=BufferPool(), on_close=lambda error: made.hang_up(error))
-        made = worker = Worker(policy, forked.process, peer, self.zygote, self._worker_ended, took)
+        made = worker = Worker(policy, forked.process, peer, zygote, self._worker_ended, took)
         if self._serve is not None:
             self._serve(peer, policy)
         peer.start()
         return worker
 
-    def _stillborn(self, forked: Forked, policy: SandboxPolicy, error: Exception) -> SandboxError:
+    def _stillborn(self, forked: Forked, policy: SandboxPolicy, zygote: Zygote, error: Exception) -> SandboxError:
         """Ends a worker that did not get through the lock; why, as an error of the lock."""
         forked.process.kill()
         forked.process.wait(LOCK_SECONDS)
-        ended = self.zygote.reap(forked.process)
+        ended = zygote.reap(forked.process)
         if isinstance(error, LockError):
             return error
         return LockError("handshake", f"{error}; {explain(policy, ended)}", plugin=policy.plugin)

@@ -12,8 +12,6 @@ import time
 import traceback
 from typing import Any
 
-import numpy as np
-
 from proxima.sandbox import restricted, worker_removal
 from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import LockError, SandboxError
@@ -21,9 +19,6 @@ from proxima.sandbox.linux.lock import lock
 from proxima.sandbox.linux.namespaces import Birth
 from proxima.sandbox.linux.selftest import selftest
 from proxima.sandbox.policy import SandboxPolicy
-from proxima.sandbox.rpc import Peer
-from proxima.sandbox.serving import Served
-from proxima.sandbox.shm import MappedBuffers
 
 REQUEST_SECONDS = 10.0
 LOOK_SECONDS = 5.0
@@ -57,7 +52,8 @@ def begin(fds: list[int], zygote: int, birth: Birth | None) -> None:
             channel.send(failed(error))
             return
         # What this fork inherited would draw what its siblings draw; Python's own generator has seen to it by itself.
-        np.random.seed(np.frombuffer(os.urandom(32), dtype=np.uint32))
+        if (numpy := sys.modules.get("numpy")) is not None:
+            numpy.random.seed(numpy.frombuffer(os.urandom(32), dtype=numpy.uint32))
         channel.send({"nonce": request["nonce"], **locked})
         if request["serves"] == "expressions":
             restricted.serve(channel, policy.import_paths)
@@ -106,6 +102,12 @@ def _lock(policy: SandboxPolicy, canary: str, channel: Channel, zygote: int, bir
 
 def _serve(channel: Channel, policy: SandboxPolicy) -> None:
     """Serves until the kernel ends the conversation."""
+    if "numpy" not in sys.modules:
+        sys.path.extend(policy.import_paths)  # it is the plugin's own, and what serves the plugin needs it too
+    from proxima.sandbox.rpc import Peer
+    from proxima.sandbox.serving import Served
+    from proxima.sandbox.shm import MappedBuffers
+
     peer = Peer(channel, plugin=policy.plugin, buffers=MappedBuffers())
     if policy.keeps_files:
         worker_removal.install(policy.scratch)

@@ -1,5 +1,7 @@
 """The process that workers are forked from: a bare interpreter with numpy and the contracts loaded, and no plugin code.
 
+For plugins that bring a numpy of their own there is a second one, without numpy: their workers import it once locked.
+
 Run as ``python -I -S -B zygote.py CONTROL_FD KERNEL_PID HOMES``, once for each kernel. It has one thread, an empty
 environment and one open descriptor, the control socket, on which the kernel asks for workers and for how they ended.
 It ends when the kernel does, and takes its workers along.
@@ -61,19 +63,19 @@ def _preload(homes: dict[str, str]) -> None:
     imports = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(imports)
     imports.install(homes)
-    for module in (
+    needing_numpy = (
         "numpy.fft",
         "numpy.linalg",
         "numpy.random",
-        "pluggy",
         "proxima.contracts.execution",
         "proxima.contracts.features",
         "proxima.contracts.matrices",
         "proxima.contracts.noise",
         "proxima.contracts.view",
         "proxima.hookspecs",
-        "proxima.sandbox.worker",
-    ):
+        "proxima.sandbox.serving",
+    )
+    for module in ("pluggy", "proxima.sandbox.worker", *(needing_numpy if "numpy" in homes else ())):
         importlib.import_module(module)
 
 
