@@ -16,7 +16,7 @@ KERNEL = ROOT / "kernel"
 SDK = ROOT / "plugin-sdk"
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins-core/*/pyproject.toml"))
 PACKAGES = [KERNEL, SDK, *PLUGINS]
-KERNEL_LINES = 6000  # without the rooms below
+KERNEL_LINES = 6200  # without the rooms below
 ROOM_LINES = {"sandbox": 7000, "store": 4000}
 
 

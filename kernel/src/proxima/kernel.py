@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from proxima.errors import PluginError, SettingsError, UsageError
-from proxima.events import EventBus, PluginStateChanged
+from proxima.events import Event, EventBus, PluginStateChanged
 from proxima.paths import Paths
 from proxima.plugins.activation import Activation
 from proxima.plugins.manifest import Contribution
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from proxima.permissions import Consent, Permissions
     from proxima.sandbox.isolation import Isolation
     from proxima.settings import Settings
+    from proxima.store.install import Store
+    from proxima.store.probe import Prober
 
 T = TypeVar("T")
 
@@ -35,6 +37,7 @@ DEFAULTS = {
     "plugins": {"import_seconds": 60.0},
     "isolation": {"allow_tier_c": False},  # and `default` or a plugin's id: "worker" or "in-process"
     "limits": {},  # of a plugin's id, or of `maximum`: fields of `Limits`
+    "store": {},  # the fields of `proxima.store.options.Options`
 }
 
 
@@ -62,7 +65,8 @@ class Kernel:
         if only is None and (named := os.environ.get("PROXIMA_PLUGINS")) is not None:
             only = [name.strip() for name in named.split(",") if name.strip()]
         state = PluginState(self.paths)
-        self.registry = PluginRegistry(state, only, safe_mode, on_change=self._plugin_changed)
+        store = os.path.join(self.paths.data, "store")
+        self.registry = PluginRegistry(state, only, safe_mode, store=store, on_change=self._plugin_changed)
         self._flags = flags
         self._consent = consent
 
@@ -125,11 +129,36 @@ class Kernel:
     def isolation(self) -> Isolation:
         """Which plugins run in a worker, and their workers."""
         from proxima.sandbox.isolation import Isolation
+
+        return Isolation(self, self._own_settings, plugin_settings=self._plugin_settings, seconds=self._import_seconds)
+
+    @cached_property
+    def store(self) -> Store:
+        """The plugins that were installed with Proxima itself, and what installs, updates and removes them."""
+        from proxima.plugins.scan import scan
+        from proxima.store.install import Store
+        from proxima.store.options import Options
+
+        def prober() -> Prober:
+            from proxima.store.probe import Prober
+
+            return Prober(allow_tier_c=self._own_settings.get("isolation.allow_tier_c") is True)
+
+        return Store(
+            paths=self.paths,
+            options=Options.from_settings(self._own_settings.get("store")),
+            permissions=lambda: self.permissions,
+            publish=self._store_changed,
+            prober=prober,
+            environment=lambda: [p for p in scan(self.registry.path, self.registry.store) if p.origin != "store"],
+        )
+
+    @property
+    def _own_settings(self) -> Settings:
+        """Without the workspace's layer: what somebody else left in a directory must not loosen a lock."""
         from proxima.settings import Settings
 
-        # Without the workspace's layer: what somebody else left in a directory must not loosen a lock.
-        settings = Settings.load(self.paths, workspace=self.paths.config, flags=self._flags, defaults=DEFAULTS)
-        return Isolation(self, settings, plugin_settings=self._plugin_settings, seconds=self._import_seconds)
+        return Settings.load(self.paths, workspace=self.paths.config, flags=self._flags, defaults=DEFAULTS)
 
     @cached_property
     def _activation(self) -> Activation:
@@ -257,6 +286,11 @@ class Kernel:
                 if contribution.data.get("contract") == path and (error := record.error()):
                     return str(error)
         return None
+
+    def _store_changed(self, event: Event) -> None:
+        if isinstance(event, PluginStateChanged):
+            self.registry.look_again(event.plugin)
+        self.events.publish(event)
 
     def _plugin_changed(self, record: PluginRecord) -> None:
         self.events.publish(PluginStateChanged(plugin=record.id, state=str(record.state), detail=record.reason))

@@ -77,12 +77,13 @@ def write_atomic(path: str, data: bytes | str) -> None:
             os.unlink(temporary)
             raise
         if os.name == "posix":
-            _sync_directory(directory)
+            sync_directory(directory)
     except OSError as error:
         raise storage_error("write", path, error) from error
 
 
-def _sync_directory(directory: str) -> None:
+def sync_directory(directory: str) -> None:
+    """Has what was renamed or removed in a directory survive a machine that loses power."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

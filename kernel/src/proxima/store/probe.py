@@ -9,9 +9,12 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from proxima.errors import ManifestError, ProximaError
 from proxima.plugins.manifest import Contribution, Manifest
@@ -19,6 +22,7 @@ from proxima.plugins.scan import scan
 from proxima.store.problems import Problem
 
 if TYPE_CHECKING:
+    from proxima.kernel import Kernel
     from proxima.plugins.registry import PluginRecord
     from proxima.sandbox.host import Worker
     from proxima.sandbox.isolation import Isolation
@@ -70,33 +74,85 @@ def probe(
         allow_tier_c: Go on where nothing can lock the worker.
         seconds: The most that importing it, or one of its calls, may take.
     """
-    from proxima.kernel import Kernel
-    from proxima.paths import Paths
+    with Prober(host=host, allow_tier_c=allow_tier_c, seconds=seconds) as prober:
+        return prober(os.fspath(site), manifest, target, environment)
 
-    started = time.perf_counter()
-    flags = {
-        "plugins.import_seconds": seconds,
-        "limits.maximum.wall_seconds": seconds,
-        "limits.maximum.cpu_seconds": 600,
-    }
-    with (
-        tempfile.TemporaryDirectory(prefix="proxima-probe-") as home,
-        Kernel(paths=Paths.under(home), only=[manifest.id], flags=flags) as kernel,
-    ):
-        kernel.registry.path = [os.fspath(site)]
-        if host is not None:
-            kernel.isolation.host = host
+
+class Prober:
+    """Where a plugin is tried: a kernel with a home of its own, which is gone afterwards.
+
+    Args:
+        host: What this host enforces; found out by default.
+        allow_tier_c: See `probe`.
+        seconds: See `probe`.
+    """
+
+    def __init__(
+        self, *, host: HostSupport | None = None, allow_tier_c: bool = False, seconds: float = SECONDS
+    ) -> None:
+        self._host = host
+        self._allow_tier_c = allow_tier_c
+        self._flags = {
+            "plugins.import_seconds": seconds,
+            "limits.maximum.wall_seconds": seconds,
+            "limits.maximum.cpu_seconds": 600,
+        }
+        self._resources = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._pool = ThreadPoolExecutor(1, "proxima-probe")
+        self._loaded: Future[object] | None = None
+        self._kernel: Future[Kernel] | None = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown()
+        self._resources.close()
+
+    def warm(self) -> None:
+        """Starts what every trial needs, while something else is waited for."""
+        if self._kernel is None:
+            self._loaded = self._pool.submit(import_module, "proxima.sandbox.supervisor")
+            self._kernel = self._pool.submit(self._open)
+
+    def wait(self) -> None:
+        """Waits until the modules are imported: two threads that both work hold each other up for milliseconds."""
+        if self._loaded is not None:
+            self._loaded.result()
+
+    def __call__(self, site: str, manifest: Manifest, target: str, environment: bool = False) -> ProbeReport:
+        """Tries one plugin; see `probe`."""
+        started = time.perf_counter()
+        self.warm()
+        assert self._kernel is not None
+        kernel = self._kernel.result()
+        registry = kernel.registry
+        registry.path, registry.only = [site], [manifest.id]
         trial = _Trial(manifest, kernel.isolation)
         try:
-            record = _record(kernel.registry.judge, Path(site), manifest, target, environment)
-            kernel.registry.records = {record.id: record}
-            trial.run(record, allow_tier_c)
+            record = _record(registry.judge, Path(site), manifest, target, environment)
+            registry.records = {record.id: record}
+            kernel.permissions.declare(record.id, record.version, manifest.permissions)
+            trial.run(record, self._allow_tier_c)
         except ProximaError as error:
             trial.failed("load", error)
-    problems = trial.problems
-    bad = {problem.where for problem in problems if problem.level == "error"}
-    good = () if "" in bad else tuple((c.kind, c.name) for c in manifest.contributions if _where(c) not in bad)
-    return ProbeReport(tuple(problems), time.perf_counter() - started, good, trial.traceback)
+        problems = trial.problems
+        bad = {problem.where for problem in problems if problem.level == "error"}
+        good = () if "" in bad else tuple((c.kind, c.name) for c in manifest.contributions if _where(c) not in bad)
+        return ProbeReport(tuple(problems), time.perf_counter() - started, good, trial.traceback)
+
+    def _open(self) -> Kernel:
+        from proxima.kernel import Kernel
+        from proxima.paths import Paths
+
+        home = self._resources.enter_context(tempfile.TemporaryDirectory(prefix="proxima-probe-"))
+        kernel = self._resources.enter_context(Kernel(paths=Paths.under(home), only=[], flags=self._flags))
+        kernel.registry.path = []
+        if self._host is not None:
+            kernel.isolation.host = self._host
+        if kernel.isolation.host.tier != "C" or self._allow_tier_c:
+            kernel.isolation.supervisor.warm()
+        return kernel
 
 
 def _record(judge: Any, site: Path, manifest: Manifest, target: str, environment: bool) -> PluginRecord:

@@ -1,0 +1,393 @@
+"""`Store`: installs plugins, updates them, takes them back and removes them, each as one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from proxima.errors import NotFoundError, PermissionDeniedError, PluginIncompatibleError, ProximaError
+from proxima.nearest import did_you_mean
+from proxima.paths import Paths
+from proxima.plugins.compatibility import unfit
+from proxima.plugins.scan import FoundPlugin, scan
+from proxima.plugins.state import PluginState
+from proxima.store.collect import keep_last, remove_unused
+from proxima.store.errors import ProbeError, StoreError
+from proxima.store.job import Job
+from proxima.store.journal import Entry, history, remember
+from proxima.store.layout import Layout
+from proxima.store.options import Options
+from proxima.store.pointer import directory_of, read_pointer, read_pointers
+from proxima.store.preparing import Closure, Prepared, Workbench
+from proxima.store.proposal import Consent, Proposal, accept, propose
+from proxima.store.pylock import Pinned
+from proxima.store.sources import Source, parse_source
+from proxima.store.swapping import Swapper
+from proxima.store.turn import turn
+from proxima.store.versions import Version, earlier, versions_of
+
+if TYPE_CHECKING:
+    from proxima.events import Event
+    from proxima.permissions import Permissions
+    from proxima.store.probe import Prober
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """The outcome of `Store.install` and `Store.update`.
+
+    Attributes:
+        changed: Whether something was done; not so where that very version runs already.
+        proposal: What was accepted; ``None`` where nothing was asked.
+    """
+
+    plugin: str
+    version: str
+    version_before: str
+    changed: bool
+    proposal: Proposal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The plugins of one Proxima home that were installed with it.
+
+    Attributes:
+        options: How it resolves, fetches and waits.
+        permissions: What plugins were granted, and the audit log.
+        publish: Told of every change.
+        prober: Makes what tries a plugin in a worker before it is put in place.
+        environment: The plugins that are installed in the interpreter's environment.
+    """
+
+    paths: Paths
+    options: Options
+    permissions: Callable[[], Permissions]
+    publish: Callable[[Event], object]
+    prober: Callable[[], Prober]
+    environment: Callable[[], Iterable[FoundPlugin]] = scan
+
+    @property
+    def layout(self) -> Layout:
+        """Where everything lies."""
+        return Layout.of(self.paths)
+
+    def installed(self) -> list[Version]:
+        """The version of each plugin that runs, by id; one whose pointer or directory is damaged is left out."""
+        found = [self._current(each) for each in read_pointers(self.layout.root)]
+        return sorted((each for each in found if each), key=lambda each: each.plugin)
+
+    def versions(self, plugin: str) -> list[Version]:
+        """The kept versions of a plugin, the newest first.
+
+        Raises:
+            NotFoundError: The store has no such plugin; with the nearest names.
+        """
+        self._pointer(plugin)
+        return versions_of(self.layout, plugin)
+
+    def history(self, plugin: str | None = None) -> list[dict[str, object]]:
+        """What was installed, updated, rolled back and removed, when and from what; oldest first."""
+        return history(self.layout, plugin)
+
+    def install(
+        self,
+        source: str | Source,
+        *,
+        version: str | None = None,
+        trust: bool = False,
+        consent: Consent = accept,
+        job: Job | None = None,
+    ) -> Installed:
+        """Installs a plugin, or another version of one that is installed.
+
+        Args:
+            source: ``NAME``, ``pypi:NAME``, a wheel's path, a project's directory or a wheel's https address.
+            version: Only this version.
+            trust: It is to run in-process, over the environment's own distributions.
+            consent: Asked before it is put in place.
+            job: How long it may take, who is told, who may stop it.
+
+        Raises:
+            UsageError: The source is none, or a wheel is refused.
+            NotFoundError: No index has it.
+            ConflictError: No versions fit together.
+            FetchError: A wheel could not be had.
+            ProbeError: It is not what its manifest says.
+            PermissionDeniedError: The consent was not given.
+            StorageError: The disk is full or read-only.
+        """
+        source = parse_source(source) if isinstance(source, str) else source
+        with self._transaction(f"install of {source}", job) as job, self.prober() as prober:
+            prober.warm()
+            closure = self._workbench.resolve(source, job, version=version, trusted=trust)
+            return self._put(closure, source, trust, consent, prober, job)
+
+    def install_pinned(
+        self,
+        pins: Sequence[Pinned],
+        distribution: str,
+        source: Source,
+        trust: bool,
+        consent: Consent,
+        job: Job | None = None,
+    ) -> Installed:
+        """Installs these very wheels, of which nothing is resolved.
+
+        Args:
+            pins: With their hashes; where one's address leads nowhere from here, it is looked for on the index.
+            distribution: Which of them is the plugin's own.
+            source: Where updates come from.
+            trust: See `install`; so also for the others and what this raises.
+            consent: See `install`.
+            job: See `install`.
+        """
+        with self._transaction(f"install of {distribution}", job) as job, self.prober() as prober:
+            closure = self._workbench.locate(pins, distribution, job)
+            return self._put(closure, source, trust, consent, prober, job)
+
+    def update(
+        self,
+        plugin: str,
+        *,
+        version: str | None = None,
+        source: str | None = None,
+        consent: Consent = accept,
+        job: Job | None = None,
+    ) -> Installed:
+        """Resolves a plugin anew from where it came, and puts the newer version in place if there is one.
+
+        The version that runs stays in place where anything fails, the trial above all, and that is remembered.
+
+        Args:
+            plugin: Its id.
+            version: Only this version.
+            source: From elsewhere than before.
+            consent: Asked before the new version is put in place.
+            job: As for `install`, which see for what this raises.
+        """
+        with self._transaction(f"update of {plugin}", job) as job, self.prober() as prober:
+            before = self._running(plugin)
+            origin = parse_source(source) if source else Source(**before.source)  # type: ignore[arg-type]
+            if origin.kind == "index" and not source:
+                origin = replace(origin, specifier="")
+            try:
+                closure = self._workbench.resolve(origin, job, version=version, trusted=before.trusted)
+                return self._put(closure, origin, before.trusted, consent, prober, job, expected=plugin)
+            except ProximaError as error:
+                entry = Entry("update", plugin, before.distribution, before.directory, "", "", before.version)
+                remember(self.layout, replace(entry, why=f"{type(error).__name__}: {error}"[:1000]), "failed")
+                raise
+
+    def newer(self, plugin: str, *, job: Job | None = None) -> str:
+        """The version that `update` would put in place; empty where there is none newer.
+
+        Raises:
+            NotFoundError, ConflictError, StoreError: As for `install`; nothing is fetched but what tells of versions.
+        """
+        before = self._running(plugin)
+        source = Source(**before.source)  # type: ignore[arg-type]
+        if source.kind == "index":
+            source = replace(source, specifier="")
+        found = self._workbench.resolve(source, job or self._job(), trusted=before.trusted).own.version
+        return found if found != before.version else ""
+
+    def rollback(self, plugin: str, version: str | None = None, *, job: Job | None = None) -> Version:
+        """Swaps back to a kept version.
+
+        Args:
+            plugin: Its id.
+            version: A kept version or its directory's name; by default the one that was installed before this one.
+            job: As for `install`.
+
+        Raises:
+            NotFoundError: It is not kept.
+            PluginIncompatibleError: It does not fit this kernel or Python any more.
+        """
+        with self._transaction(f"rollback of {plugin}", job) as job:
+            pointer = self._pointer(plugin)
+            wanted = earlier(plugin, versions_of(self.layout, plugin), version)
+            if reason := unfit(wanted.fits):
+                raise PluginIncompatibleError(f"plugin {plugin} {wanted.version} {reason}", plugin=plugin)
+            if not wanted.current:
+                entry = Entry(
+                    *("rollback", plugin, wanted.distribution, directory_of(pointer), wanted.directory),
+                    *(wanted.version, pointer.version),
+                    permissions=wanted.permissions,
+                    why="the user",
+                )
+                self._swapper.swap(entry, wanted.found, "", job)
+            return wanted
+
+    def uninstall(self, plugin: str, *, job: Job | None = None) -> None:
+        """Removes a plugin, all its versions and what it was granted; nothing of it is imported.
+
+        Raises:
+            NotFoundError: The store has no such plugin.
+        """
+        with self._transaction(f"removal of {plugin}", job) as job:
+            found = self._pointer(plugin)
+            entry = Entry(
+                *("uninstall", plugin, found.distribution, directory_of(found), "", "", found.version), why="the user"
+            )
+            self._swapper.swap(entry, None, "", job)
+
+    def heal(self) -> list[Entry]:
+        """Finishes or undoes what a killed process left; every other transaction does so first."""
+        with self._turn("healing", self._job()):
+            return self._swapper.heal()
+
+    def gc(self) -> int:
+        """Removes versions beyond those that are kept, and wheels that no version needs; gives how many."""
+        with self._transaction("clearing up", None):
+            kept = read_pointers(self.layout.root)
+            return sum(keep_last(self.layout, each.id, self.options.keep) for each in kept) + remove_unused(self.layout)
+
+    @property
+    def _workbench(self) -> Workbench:
+        return self.options.workbench(self.layout, self.paths)
+
+    @property
+    def _swapper(self) -> Swapper:
+        forget = PluginState(self.paths).enable  # neither turned off nor quarantined
+        return Swapper(self.layout, self.permissions, self.publish, forget, self.options.keep)
+
+    def _job(self) -> Job:
+        return Job(deadline=time.monotonic() + self.options.seconds)
+
+    @contextmanager
+    def _turn(self, doing: str, job: Job) -> Iterator[None]:
+        with turn(self.layout, doing, job, self.options.wait_seconds):
+            yield
+
+    @contextmanager
+    def _transaction(self, doing: str, job: Job | None) -> Iterator[Job]:
+        """Holds the store, healed; what the transaction was working on is gone when it ends."""
+        job = job or self._job()
+        with self._turn(doing, job):
+            self._swapper.heal()
+            if job.deadline == float("inf"):
+                job = replace(job, deadline=time.monotonic() + self.options.seconds)
+            try:
+                yield job
+            except BaseException:
+                self._swapper.heal()
+                raise
+
+    def _put(
+        self,
+        closure: Closure,
+        source: Source,
+        trusted: bool,
+        consent: Consent,
+        prober: Prober,
+        job: Job,
+        expected: str = "",
+    ) -> Installed:
+        """From a resolved closure to a version in place."""
+        job.step("lock")
+        if same := self._same(closure, trusted):
+            return Installed(same.plugin, same.version, same.version, changed=False)
+        prober.warm()
+        closure, wheels = self._workbench.fetch(closure, job)
+        prober.wait()
+        made = self._workbench.lay_out(closure, wheels, source, trusted, job)
+        try:
+            return self._try_and_swap(made, consent, prober, job, expected)
+        finally:
+            made.compiler.stop()
+
+    def _try_and_swap(self, made: Prepared, consent: Consent, prober: Prober, job: Job, expected: str) -> Installed:
+        plugin, before = made.found.id, read_pointer(self.layout.root, made.found.id)
+        version_before = before.version if before and before.target else ""
+        self._check_id(made, before, expected)
+        if directory_of(before) == made.directory:
+            return Installed(plugin, made.found.version, version_before, changed=False)
+        job.step("probe")
+        job.progress(None, f"trying {plugin} {made.found.version}")
+        notes = _tried(made, prober)
+        job.step("ask")
+        proposal = propose(made, self._current(before) if before else None, notes, self.permissions())
+        granted = consent(proposal)
+        if granted is None:
+            message = f"{plugin} {made.found.version} was not installed: what it asks for was not accepted"
+            raise PermissionDeniedError(message, plugin=plugin)
+        made.compiler.keep(self.layout, made.site, job)
+        job.check(f"{plugin} was installed")
+        entry = Entry(
+            *(proposal.action, plugin, made.found.distribution, directory_of(before), made.directory),
+            *(made.found.version, version_before),
+            grants=tuple(sorted(str(each) for each in granted)),
+            permissions=made.manifest.permissions,
+            why=str(made.source),
+        )
+        self._swapper.swap(entry, made.found, made.work, job)
+        return Installed(plugin, made.found.version, version_before, changed=True, proposal=proposal)
+
+    def _same(self, closure: Closure, trusted: bool) -> Version | None:
+        """The version that runs, where it is made of these very wheels."""
+        for found in read_pointers(self.layout.root):
+            if found.distribution == closure.own.name and directory_of(found) == closure.directory(trusted):
+                return self._current(found)
+        return None
+
+    def _check_id(self, made: Prepared, before: FoundPlugin | None, expected: str) -> None:
+        plugin, distribution = made.found.id, made.found.distribution
+        if expected not in ("", plugin):
+            raise StoreError(f"{made.source} is the plugin {plugin}, not {expected}", plugin=expected)
+        for other in self.environment():
+            if other.id == plugin:
+                raise StoreError(
+                    f"the environment has a plugin {plugin} already, from {other.distribution} {other.version}",
+                    hint=f"Remove that first: pip uninstall {other.distribution}",
+                    plugin=plugin,
+                )
+        if before and before.target and before.distribution != distribution:
+            raise StoreError(
+                f"{plugin} is installed from {before.distribution}; {distribution} claims the same name",
+                hint=f"Remove that first: proxima plugin uninstall {plugin}",
+                plugin=plugin,
+            )
+
+    def _pointer(self, plugin: str) -> FoundPlugin:
+        found = read_pointer(self.layout.root, plugin)
+        if found is None:
+            names = [each.id for each in read_pointers(self.layout.root)]
+            hint = did_you_mean(plugin, names) or f"The store has: {', '.join(sorted(names)) or 'nothing'}."
+            if any(each.id == plugin for each in self.environment()):
+                hint = "It is in the environment; pip or uv put it there, and updates or removes it."
+            raise NotFoundError(f"the store has no plugin called {plugin!r}", hint=hint)
+        return found
+
+    def _current(self, found: FoundPlugin) -> Version | None:
+        try:
+            return next((each for each in versions_of(self.layout, found.id) if each.current), None)
+        except ProximaError:
+            return None
+
+    def _running(self, plugin: str) -> Version:
+        """The version that the pointer leads to."""
+        current = self._current(self._pointer(plugin))
+        if current is None:
+            hint = f"Remove and install it again: proxima plugin uninstall {plugin}"
+            raise StoreError(f"the store's entry of {plugin} is damaged", hint=hint, plugin=plugin)
+        return current
+
+
+def _tried(made: Prepared, prober: Prober) -> tuple[str, ...]:
+    """Tries it in a worker; gives what could not be tried."""
+    report = prober(made.site, made.manifest, made.found.target, made.found.trusted)
+    if report.ok:
+        return tuple(str(each) for each in report.problems)
+    wrong = [each for each in report.problems if each.level == "error"]
+    error = ProbeError(
+        f"{made.found.id} {made.found.version} failed its trial: " + "; ".join(map(str, wrong)),
+        hint=next((each.hint for each in wrong if each.hint), None),
+        plugin=made.found.id,
+    )
+    if report.traceback:
+        error.add_note(report.traceback)
+    raise error

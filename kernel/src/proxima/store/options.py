@@ -1,0 +1,76 @@
+"""`Options`: the settings ``store.*``, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from proxima.errors import SettingsError
+from proxima.paths import Paths
+from proxima.store.layout import Layout
+from proxima.store.preparing import Workbench
+from proxima.store.resolve.resolver import Index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How the store resolves, fetches, waits and keeps.
+
+    Attributes:
+        resolver: ``uv``, ``pip`` or ``pip-tools``; the first that is here by default.
+        index_url: The index, where it is not what the resolver's own configuration says.
+        extra_index_urls: More of them.
+        find_links: Directories or pages of wheels.
+        seconds: How long one transaction may take.
+        wait_seconds: How long one waits for another.
+        keep: How many versions of a plugin are kept.
+        max_wheel_bytes: How large a wheel may be.
+    """
+
+    resolver: str = ""
+    index_url: str = ""
+    extra_index_urls: tuple[str, ...] = ()
+    find_links: tuple[str, ...] = ()
+    seconds: float = 1800.0
+    wait_seconds: float = 600.0
+    keep: int = 3
+    max_wheel_bytes: int = 4 << 30
+
+    @classmethod
+    def from_settings(cls, table: object) -> Options:
+        """Reads the table ``store``.
+
+        Raises:
+            SettingsError: A setting is unknown or has another type than it should.
+        """
+        if not isinstance(table, Mapping):
+            raise SettingsError(f"store: expected a table, found {table!r}")
+        defaults = cls()
+        known = {each.name: getattr(defaults, each.name) for each in fields(cls)}
+        values: dict[str, Any] = {}
+        for name, value in table.items():
+            if name not in known:
+                raise SettingsError(f"store.{name}: unknown setting", hint=f"The settings are {', '.join(known)}.")
+            values[name] = _checked(name, value, known[name])
+        return cls(**values)
+
+    def workbench(self, layout: Layout, paths: Paths) -> Workbench:
+        """What versions are made with."""
+        index = Index(self.index_url, self.extra_index_urls, self.find_links)
+        return Workbench(layout, paths.cache, index, self.resolver, self.max_wheel_bytes)
+
+
+def _checked(name: str, value: object, default: object) -> object:
+    if isinstance(default, tuple):
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            return tuple(value)
+        raise SettingsError(f"store.{name}: expected a list of texts, found {value!r}")
+    if isinstance(default, str):
+        if isinstance(value, str):
+            return value
+        raise SettingsError(f"store.{name}: expected text, found {value!r}")
+    kinds = (int,) if isinstance(default, int) else (int, float)
+    if isinstance(value, kinds) and not isinstance(value, bool) and value > 0:
+        return value
+    raise SettingsError(f"store.{name}: expected a number above 0, found {value!r}")

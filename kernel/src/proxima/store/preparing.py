@@ -1,0 +1,282 @@
+"""From what the user named to a version that nobody uses yet: resolved, locked, fetched, unpacked and linked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+from proxima.errors import UsageError
+from proxima.paths import Paths
+from proxima.plugins.manifest import Manifest
+from proxima.plugins.scan import FoundPlugin
+from proxima.storage import storage_error
+from proxima.store.errors import StoreError
+from proxima.store.fetch import Fetcher
+from proxima.store.job import Job
+from proxima.store.layout import Layout
+from proxima.store.provided import provided_versions, provided_wheels
+from proxima.store.pylock import Pinned, digest, normalised, pylock_text
+from proxima.store.resolve import resolver
+from proxima.store.resolve.resolver import Index, Request
+from proxima.store.sources import Source, build_wheel
+from proxima.store.trees import Compiler, Tree, check_hash, link_site, unpack_once
+from proxima.store.wheel import WheelFile
+
+_CHANGELOG_BYTES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A plugin's wheel and those it depends on, as they are to be.
+
+    Attributes:
+        own: The plugin's.
+        pins: All of them, its own among them.
+    """
+
+    own: Pinned
+    pins: tuple[Pinned, ...]
+
+    def directory(self, trusted: bool) -> str:
+        """The name of the directory of a version that is made of these; empty while a hash is not known."""
+        if not all(pin.sha256 for pin in self.pins):
+            return ""
+        return f"{self.own.version}-{digest(self.pins)[:12]}" + ("-trusted" if trusted else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A version that is ready to be tried and put in place.
+
+    Attributes:
+        found: As discovery will find it.
+        directory: The name that its directory will have.
+        work: Where it lies now; empty where it is among the kept versions already.
+        site: Its import root.
+        source: What it is made from.
+        compiler: Still compiles what is new of it.
+        changelog: The plugin's own account of its changes, where it has one.
+    """
+
+    found: FoundPlugin
+    manifest: Manifest
+    directory: str
+    work: str
+    site: str
+    source: Source
+    pins: tuple[Pinned, ...]
+    compiler: Compiler
+    changelog: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """What versions are made with.
+
+    Attributes:
+        cache: Proxima's cache directory.
+        index: Where wheels are looked for.
+        driver: The resolver, by name; the first that is here where it is empty.
+    """
+
+    layout: Layout
+    cache: str
+    index: Index = field(default_factory=Index)
+    driver: str = ""
+    max_wheel_bytes: int = 4 << 30
+
+    def resolve(self, source: Source, job: Job, *, version: str | None = None, trusted: bool = False) -> Closure:
+        """What the source stands for, and what it depends on.
+
+        Args:
+            source: As the user named it.
+            job: How long it may take.
+            version: Only this one.
+            trusted: Other than in a worker, the distributions of the environment come first.
+
+        Raises:
+            ConflictError: No versions fit together.
+            NotFoundError: There is no such distribution, or no such version.
+            WheelError: The plugin's own wheel is refused.
+        """
+        job.step("resolve")
+        job.progress(None, f"resolving {source}")
+        if source.kind == "index":
+            wanted = f"=={version}" if version else source.specifier
+            requirement, name = source.text + wanted, normalised(source.text.partition("[")[0])
+        else:
+            own = self._own(source, job)
+            with WheelFile.open(own) as wheel:
+                wheel.check()
+                name = wheel.name
+                if version not in (None, wheel.version):
+                    raise UsageError(f"{source} is version {wheel.version}, not {version}")
+            requirement = f"{name} @ file://{own}"
+        provided = provided_versions(self.layout.root, trusted=trusted)
+        provided.pop(name, None)
+        wheels = provided_wheels(provided, os.path.join(self.cache, "provided"))
+        pins = resolver(self.driver).resolve(Request([requirement], wheels, self.index, job))
+        for pin in pins:
+            if pin.name == name:
+                return Closure(pin, tuple(pins))
+        raise StoreError(f"the resolver left out {name} itself")
+
+    def locate(self, pins: Sequence[Pinned], distribution: str, job: Job) -> Closure:
+        """A closure of wheels that are known; what is at its address no more is looked for on the index.
+
+        Raises:
+            NotFoundError: It is not there either.
+            FetchError: What is there is another file.
+        """
+        job.step("resolve")
+        lost = [pin for pin in pins if pin.path and not os.path.exists(pin.path) and not self._fetcher.has(pin)]
+        if lost:
+            wanted = [f"{pin.name}=={pin.version}" for pin in pins]
+            found = {pin.name: pin for pin in resolver(self.driver).resolve(Request(wanted, {}, self.index, job))}
+            pins = [replace(pin, url=found[pin.name].url) if pin in lost else pin for pin in pins]
+        own = next((pin for pin in pins if pin.name == distribution), None)
+        if own is None:
+            raise StoreError(f"the lock of {distribution} does not have {distribution} itself")
+        return Closure(own, tuple(pins))
+
+    def fetch(self, closure: Closure, job: Job) -> tuple[Closure, dict[str, str]]:
+        """The wheels, with their hashes where the index did not tell them, and the path of each by its hash."""
+        job.step("fetch")
+        fetched = self._fetcher.fetch(closure.pins, job)
+        pins = tuple(pin for pin, _ in fetched)
+        own = next(pin for pin in pins if pin.name == closure.own.name)
+        return Closure(own, pins), {pin.sha256: path for pin, path in fetched}
+
+    def lay_out(self, closure: Closure, wheels: dict[str, str], source: Source, trusted: bool, job: Job) -> Prepared:
+        """A version's directory, made under a name that nobody reads.
+
+        Args:
+            closure: With all hashes.
+            wheels: The path of each wheel by its hash.
+            source: For the record.
+            trusted: The user lets it run in-process.
+            job: How long it may take.
+
+        Raises:
+            WheelError: A wheel is refused, or the plugin's own holds no plugin.
+            StorageError: The disk is full or read-only.
+        """
+        own = wheels[closure.own.sha256]
+        check_hash(closure.own, own)
+        with WheelFile.open(own) as wheel:
+            wheel.check()
+            manifest = wheel.manifest
+            if manifest is None:
+                hint = "It is a library or a program; plugins have an entry point in the group proxima.plugins."
+                raise StoreError(f"{wheel.name} {wheel.version} holds no plugin", hint=hint)
+            ((_, target),) = wheel.entry_points
+        job.step("unpack")
+        first = sorted(closure.pins, key=lambda pin: pin != closure.own)
+        trees = [unpack_once(self.layout, pin, wheels[pin.sha256], job) for pin in first]
+        compiler = Compiler(trees)
+        try:
+            return self._linked(closure, trees, compiler, manifest, target, source, trusted, job)
+        except BaseException:
+            compiler.stop()
+            raise
+
+    def _linked(
+        self,
+        closure: Closure,
+        trees: Sequence[Tree],
+        compiler: Compiler,
+        manifest: Manifest,
+        target: str,
+        source: Source,
+        trusted: bool,
+        job: Job,
+    ) -> Prepared:
+        """The version's directory, of links to the trees."""
+        pin = closure.own
+        found = FoundPlugin(manifest.id, target, pin.name, pin.version, "")
+        found.origin, found.trusted = "store", trusted
+        found.fits = " ".join(filter(None, (manifest.fits, _this_python(closure.pins))))
+        found.kinds = " ".join(dict.fromkeys(each.kind for each in manifest.contributions))
+        name = closure.directory(trusted)
+        changelog = _changelog(trees[0].work)
+        prepared = Prepared(found, manifest, name, "", "", source, closure.pins, compiler, changelog)
+        job.step("link")
+        kept = self.layout.version(manifest.id, name)
+        if os.path.exists(os.path.join(kept, "install.json")):
+            return replace(prepared, site=os.path.join(kept, "site"))
+        work = os.path.join(Paths.ensure(self.layout.work), name)
+        shutil.rmtree(work, ignore_errors=True)
+        Paths.ensure(work)
+        link_site(trees, os.path.join(work, "site"))
+        prepared = replace(prepared, work=work, site=os.path.join(work, "site"))
+        _write_facts(prepared)
+        return prepared
+
+    @property
+    def _fetcher(self) -> Fetcher:
+        indexes = (self.index.url, *self.index.extra_urls)
+        return Fetcher(self.layout.downloads, indexes, self.max_wheel_bytes)
+
+    def _own(self, source: Source, job: Job) -> str:
+        """The plugin's wheel, in the cache, whatever becomes of where it came from."""
+        name, fetch = "", self._fetcher
+        if source.kind == "url":
+            return fetch.fetch_one(Pinned(name, "", source.text), job)[1]
+        if source.kind == "wheel":
+            return fetch.fetch_one(Pinned(name, "", f"file://{source.text}"), job)[1]
+        with tempfile.TemporaryDirectory(prefix="proxima-build-") as directory:
+            wheel = build_wheel(source.text, directory, job)
+            return fetch.fetch_one(Pinned(name, "", f"file://{wheel}"), job)[1]
+
+
+def _write_facts(prepared: Prepared) -> None:
+    """``pylock.toml`` and ``install.json``: what the version is made of, and what it was made from."""
+    found = prepared.found
+    facts = {
+        "plugin": found.id,
+        "distribution": found.distribution,
+        "version": found.version,
+        "target": found.target,
+        "fits": found.fits,
+        "kinds": found.kinds,
+        "trusted": found.trusted,
+        "time": time.time(),
+        "source": asdict(prepared.source),
+        "permissions": list(prepared.manifest.permissions),
+        "changelog": prepared.changelog,
+    }
+    texts = {"pylock.toml": pylock_text(prepared.pins), "install.json": json.dumps(facts, indent=1)}
+    for name, text in texts.items():
+        path = os.path.join(prepared.work, name)
+        try:
+            with open(path, "x", encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise storage_error("write", path, error) from error
+
+
+def _this_python(pins: Sequence[Pinned]) -> str:
+    """What the wheels need of Python beyond what they say: one that is compiled for one version runs in no other."""
+    for pin in pins:
+        abis = pin.file_name.removesuffix(".whl").rpartition("-")[0].rpartition("-")[2].split(".")
+        if not {"none", "abi3"}.intersection(abis):
+            return f"python=={sys.version_info[0]}.{sys.version_info[1]}.*"
+    return ""
+
+
+def _changelog(tree: str) -> str:
+    """The plugin's ``CHANGELOG.md``, which lies beside its manifest or with its metadata."""
+    from glob import escape, glob
+
+    for place in ("*", "*.dist-info", "*.dist-info/*"):
+        for path in sorted(glob(f"{escape(tree)}/{place}/CHANGELOG*")):
+            if os.path.isfile(path):
+                with open(path, encoding="utf-8", errors="replace") as file:
+                    return file.read(_CHANGELOG_BYTES)
+    return ""

@@ -1,0 +1,89 @@
+"""The kept versions of a plugin, as their ``install.json`` tells of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+
+from proxima.errors import NotFoundError, StorageError
+from proxima.plugins.scan import FoundPlugin
+from proxima.storage import storage_error
+from proxima.store.layout import Layout, names_in
+from proxima.store.pointer import directory_of, read_pointer
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A kept version of a plugin, from its ``install.json``.
+
+    Attributes:
+        directory: Its directory's name.
+        time: When it was installed, in seconds since the epoch.
+        source: What it was installed from, as `Source` is written.
+        current: It is the one that runs.
+    """
+
+    plugin: str
+    directory: str
+    distribution: str
+    version: str
+    target: str
+    fits: str
+    kinds: str
+    trusted: bool
+    time: float
+    source: dict[str, str]
+    permissions: tuple[str, ...]
+    changelog: str = ""
+    current: bool = False
+
+    @property
+    def found(self) -> FoundPlugin:
+        """As discovery finds it where its pointer leads here."""
+        found = FoundPlugin(self.plugin, self.target, self.distribution, self.version, "")
+        found.origin, found.fits, found.kinds, found.trusted = "store", self.fits, self.kinds, self.trusted
+        return found
+
+
+def versions_of(layout: Layout, plugin: str) -> list[Version]:
+    """The kept versions of a plugin, the newest first."""
+    current = directory_of(read_pointer(layout.root, plugin))
+    found = [read_version(layout, plugin, name, current) for name in names_in(layout.versions(plugin))]
+    return sorted(found, key=lambda each: each.time, reverse=True)
+
+
+def read_version(layout: Layout, plugin: str, directory: str, current: str = "") -> Version:
+    """One kept version.
+
+    Raises:
+        StorageError: Its ``install.json`` cannot be read.
+    """
+    path = os.path.join(layout.version(plugin, directory), "install.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            values = json.load(file)
+        permissions = tuple(values.pop("permissions"))
+        return Version(**values, directory=directory, permissions=permissions, current=directory == current)
+    except OSError as error:
+        raise storage_error("read", path, error) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise StorageError(f"{path} is damaged: {error}", hint=f"Install {plugin} again.") from error
+
+
+def earlier(plugin: str, kept: list[Version], wanted: str | None) -> Version:
+    """The kept version that is asked for, or the one that was installed before the current one.
+
+    Raises:
+        NotFoundError: It is not kept; the hint says which are.
+    """
+    if wanted is not None:
+        found = [each for each in kept if wanted in (each.version, each.directory)]
+    else:
+        now = next((each.time for each in kept if each.current), float("inf"))
+        found = [each for each in kept if each.time < now]
+    if not found:
+        names = ", ".join(f"{each.version}{' (runs now)' if each.current else ''}" for each in kept)
+        what = f"version {wanted}" if wanted else "older version"
+        raise NotFoundError(f"no {what} of {plugin} is kept", hint=f"Kept: {names or 'none'}.", plugin=plugin)
+    return found[0]
