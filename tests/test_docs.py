@@ -16,6 +16,7 @@ PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs" / "user-guide").glob("*.md")),
     ROOT / "docs" / "developer-guide" / "sandbox.md",
+    ROOT / "docs" / "developer-guide" / "store.md",
 ]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
