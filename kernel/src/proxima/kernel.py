@@ -130,7 +130,7 @@ class Kernel:
         """Which plugins run in a worker, and their workers."""
         from proxima.sandbox.isolation import Isolation
 
-        return Isolation(self, self._own_settings, plugin_settings=self._plugin_settings, seconds=self._import_seconds)
+        return Isolation(self, self.own_settings, plugin_settings=self._plugin_settings, seconds=self._import_seconds)
 
     @cached_property
     def store(self) -> Store:
@@ -142,11 +142,11 @@ class Kernel:
         def prober() -> Prober:
             from proxima.store.probe import Prober
 
-            return Prober(allow_tier_c=self._own_settings.get("isolation.allow_tier_c") is True)
+            return Prober(allow_tier_c=self.own_settings.get("isolation.allow_tier_c") is True)
 
         return Store(
             paths=self.paths,
-            options=Options.from_settings(self._own_settings.get("store")),
+            options=Options.from_settings(self.own_settings.get("store")),
             permissions=lambda: self.permissions,
             publish=self._store_changed,
             prober=prober,
@@ -154,7 +154,7 @@ class Kernel:
         )
 
     @property
-    def _own_settings(self) -> Settings:
+    def own_settings(self) -> Settings:
         """Without the workspace's layer: what somebody else left in a directory must not loosen a lock."""
         from proxima.settings import Settings
 
@@ -172,8 +172,11 @@ class Kernel:
         return seconds
 
     def _plugin_settings(self, record: PluginRecord) -> dict[str, object]:
-        has_any = record.manifest is not None and record.manifest.config_schema
-        return self.settings.section(f"plugins.{record.id}") if has_any else {}
+        schema = record.manifest.config_schema if record.manifest else {}
+        if not schema:
+            return {}
+        self.settings.declare(f"plugins.{record.id}", schema)  # one that is tried before it is installed is unknown
+        return self.settings.section(f"plugins.{record.id}")
 
     def contributions(self, kind: str) -> list[Contribution]:
         """What the installed plugins contribute of a kind, from their manifests; nothing is imported."""
@@ -290,6 +293,7 @@ class Kernel:
     def _store_changed(self, event: Event) -> None:
         if isinstance(event, PluginStateChanged):
             self.registry.look_again(event.plugin)
+            self.__dict__.pop("settings", None)  # they know the schemas of the plugins that were there
         self.events.publish(event)
 
     def _plugin_changed(self, record: PluginRecord) -> None:

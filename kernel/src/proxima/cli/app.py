@@ -89,6 +89,10 @@ def run(words: Sequence[str]) -> int:
             parser.print_help()
             return 2
         code: int = args.run(args, kernel)
+        if kernel.own_settings.get("store"):  # the user has set something of it
+            from proxima.cli.updates import after_command
+
+            after_command(kernel)
         return code
 
 

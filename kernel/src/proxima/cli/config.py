@@ -48,13 +48,13 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
         raise UsageError("--unset takes a setting and no value")
     file = os.path.join(kernel.paths.config, "settings.toml")
     if args.unset:
-        _write(file, args.name, args.key, None)
+        write_setting(file, args.name, args.key, None)
     elif args.value is not None:
         fragment = schema[args.key]
         value = args.value if fragment.get("type") == "string" else from_text(args.value)
         if wrong := mistake(value, fragment, f"the config_schema of plugins.{args.name}.{args.key}"):
             raise UsageError(f"{args.key}{wrong.path}: {wrong.message}", hint=f"allowed: {_allowed(fragment)}")
-        _write(file, args.name, args.key, value)
+        write_setting(file, args.name, args.key, value)
     rows = _rows(kernel, args.name, schema if args.key is None else {args.key: schema[args.key]})
     if args.json:
         print_json(rows if args.key is None else rows[0])
@@ -96,7 +96,7 @@ def _text(value: Any) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def _write(file: str, plugin: str, key: str, value: object) -> None:
+def write_setting(file: str, plugin: str, key: str, value: object) -> None:
     """Sets or, where ``value`` is None, removes one value in the user's file, whose comments and order stay."""
     import tomlkit
     from tomlkit.items import Table

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 from typing import Any
 
-from proxima.cli import bisect, config, sdk
-from proxima.cli import permissions as plugin_permissions
+from proxima.cli import bisect, config, install, lock, permissions, rollback, sdk, sync, uninstall, update
 from proxima.cli.output import clean, print_json, table
 from proxima.cli.plugin_list import row_of, show
 from proxima.kernel import Kernel
@@ -19,7 +19,18 @@ examples:
   proxima plugin disable backend-cirq
 """
 
-_MODULES = {"bisect": bisect, "config": config, "permissions": plugin_permissions}
+_SHOWN_HISTORY = 10
+_MODULES = {
+    "install": install,
+    "uninstall": uninstall,
+    "update": update,
+    "rollback": rollback,
+    "lock": lock,
+    "sync": sync,
+    "permissions": permissions,
+    "config": config,
+    "bisect": bisect,
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -87,16 +98,20 @@ def _info(args: argparse.Namespace, kernel: Kernel) -> int:
     if args.json:
         print_json(data)
         return 0
-    contributions = data.pop("contributions")
-    permissions = data.pop("permissions")
-    traceback = data.pop("traceback")
+    contributions, allowed, traceback, versions, history = (
+        data.pop(key) for key in ("contributions", "permissions", "traceback", "versions", "history")
+    )
     for key, value in data.items():
         if value:
             print(f"{key:<14}{clean(str(value))}")
     for each in contributions:
         print(f"{'contributes':<14}" + clean(f"{each['kind']}: {each['name']}  {each['description']}"))
-    for each in permissions:
+    for each in allowed:
         print(f"{'permission':<14}" + clean(f"{each['permission']}: {each['state']}  {each['meaning']}"))
+    for each in versions:
+        print(f"{'kept':<14}" + clean(f"{each['version']}{', runs now' if each['current'] else ''}  {each['source']}"))
+    for each in history[-_SHOWN_HISTORY:]:
+        print(f"{'history':<14}" + clean(f"{each['time']}  {each['action']} {each['version']} ({each['outcome']})"))
     if traceback:
         print("\n" + "\n".join(clean(line) for line in traceback.splitlines()))
     return 0
@@ -127,6 +142,27 @@ def _as_dict(kernel: Kernel, record: PluginRecord) -> dict[str, Any]:
             {"kind": c.kind, "name": c.name, "class": c.target, "description": c.description}
             for c in (manifest.contributions if manifest else ())
         ],
-        "permissions": plugin_permissions.rows_of(kernel, record),
+        "permissions": permissions.rows_of(kernel, record),
         "traceback": record.traceback,
+        **_past(kernel, record),
     }
+
+
+def _past(kernel: Kernel, record: PluginRecord) -> dict[str, Any]:
+    """The kept versions of a plugin of the store, and what was done to it."""
+    if record.found is None or record.found.origin != "store":
+        return {"versions": [], "history": []}
+    versions = [
+        {"version": v.version, "current": v.current, "installed": _when(v.time), "source": v.source.get("text", "")}
+        for v in kernel.store.versions(record.id)
+    ]
+    keys = ("action", "version", "version_before", "outcome", "why")
+    history = [
+        {"time": _when(float(str(each["time"]))), **{key: each.get(key, "") for key in keys}}
+        for each in kernel.store.history(record.id)
+    ]
+    return {"versions": versions, "history": history}
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")

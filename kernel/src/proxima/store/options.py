@@ -12,6 +12,8 @@ from proxima.store.layout import Layout
 from proxima.store.preparing import Workbench
 from proxima.store.resolve.resolver import Index
 
+_CHOICES = {"update_check": ("never", "daily", "weekly"), "update": ("ask", "auto")}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
@@ -26,6 +28,8 @@ class Options:
         wait_seconds: How long one waits for another.
         keep: How many versions of a plugin are kept.
         max_wheel_bytes: How large a wheel may be.
+        update_check: How often newer versions are looked for: ``never``, ``daily`` or ``weekly``.
+        update: ``auto`` puts them in place where they ask for nothing new; ``ask`` only tells of them.
     """
 
     resolver: str = ""
@@ -36,6 +40,8 @@ class Options:
     wait_seconds: float = 600.0
     keep: int = 3
     max_wheel_bytes: int = 4 << 30
+    update_check: str = "never"
+    update: str = "ask"
 
     @classmethod
     def from_settings(cls, table: object) -> Options:
@@ -67,6 +73,9 @@ def _checked(name: str, value: object, default: object) -> object:
             return tuple(value)
         raise SettingsError(f"store.{name}: expected a list of texts, found {value!r}")
     if isinstance(default, str):
+        choices = _CHOICES.get(name)
+        if choices and value not in choices:
+            raise SettingsError(f"store.{name}: expected {' or '.join(choices)}, found {value!r}")
         if isinstance(value, str):
             return value
         raise SettingsError(f"store.{name}: expected text, found {value!r}")

@@ -1,0 +1,29 @@
+"""``proxima plugin rollback``: back to a version that is still kept."""
+
+from __future__ import annotations
+
+import argparse
+
+from proxima.cli.output import ProgressLine, clean, print_json
+from proxima.cli.proposing import job
+from proxima.kernel import Kernel
+
+SUMMARY = "go back to the version before, or to another that is kept"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.add_argument("name", help="the plugin's name, as `proxima plugin list` shows it")
+    parser.add_argument("version", nargs="?", help="a kept version: `proxima plugin info NAME` lists them")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace, kernel: Kernel) -> int:
+    """Swaps the versions."""
+    with ProgressLine() as progress:
+        version = kernel.store.rollback(args.name, args.version, job=job(progress))
+    if args.json:
+        print_json({"plugin": args.name, "version": version.version})
+    else:
+        print(f"{clean(args.name)} {clean(version.version)} runs again")
+    return 0

@@ -1,0 +1,49 @@
+"""``proxima plugin sync``: the installed plugins made those of a lock file."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from proxima.cli.config import write_setting
+from proxima.cli.output import ProgressLine, clean, print_json
+from proxima.cli.proposing import Asking, add_options, as_dict, in_words, job
+from proxima.kernel import Kernel
+
+SUMMARY = "make the installed plugins those of a lock file, to the hash; others are removed"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the options."""
+    parser.epilog = "example: proxima plugin sync cluster.lock --yes"
+    parser.add_argument("file", help="what `proxima plugin lock` wrote")
+    add_options(parser)
+
+
+def run(args: argparse.Namespace, kernel: Kernel) -> int:
+    """Installs, replaces and removes; permissions are those of the lock, once the user agrees."""
+    from proxima.store.portable import sync
+
+    file = os.path.join(kernel.paths.config, "settings.toml")
+
+    def configure(plugin: str, settings: Mapping[str, Any]) -> None:
+        for key, value in settings.items():
+            write_setting(file, plugin, key, value)
+
+    before = {each.plugin for each in kernel.store.installed()}
+    with ProgressLine() as progress:
+        consent = Asking(args.yes, progress)
+        done = sync(kernel.store, args.file, consent=consent, configure=configure, job=job(progress))
+    removed = sorted(before - {each.plugin for each in kernel.store.installed()})
+    if args.json:
+        print_json({"changed": [as_dict(each) for each in done], "removed": removed})
+        return 0
+    for outcome in done:
+        print(in_words(outcome))
+    for plugin in removed:
+        print(f"{clean(plugin)} is removed")
+    if not done and not removed:
+        print("Everything is as the file says.")
+    return 0

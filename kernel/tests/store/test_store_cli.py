@@ -1,0 +1,245 @@
+"""The user's side of the store: the commands, what they ask, what they say, and how they are interrupted."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NET = "network:example.org"
+
+
+@pytest.fixture
+def cli(shop: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Runs `proxima` in a process of its own: exit code, output, errors."""
+    monkeypatch.setenv("PROXIMA_HOME", str(shop.home))
+    monkeypatch.setenv("PROXIMA_SETTING__store__index_url", shop.index.url)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        command = [sys.executable, "-m", "proxima", *words]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+def as_json(cli: Any, *words: str) -> Any:
+    code, out, err = cli(*words, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_a_life_from_the_terminal(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0")
+    assert cli("plugin", "install", "tea") == (0, "tea 1.0 is installed\n", "install tea 1.0 from tea\n")
+    assert cli("plugin", "install", "tea")[:2] == (0, "tea 1.0 is installed already\n")
+    assert re.search(r"^tea +1\.0 +enabled", cli("plugin", "list")[1], re.MULTILINE)
+    shop.plugin("tea", "1.1", files={"tea/CHANGELOG.md": "# 1.1\nSweeter.\n# 1.0\nFirst.\n"})
+    assert as_json(cli, "plugin", "update", "--check") == [{"plugin": "tea", "newest": "1.1", "installed": "1.0"}]
+    code, out, err = cli("plugin", "update", "tea")
+    assert (code, out) == (0, "tea 1.1 is installed in place of 1.0\n")
+    assert "what has changed:\n    # 1.1\n    Sweeter.\n" in err
+    assert "First" not in err
+    assert cli("plugin", "update", "--all")[1] == "tea 1.1 is the newest\n"
+    assert cli("plugin", "rollback", "tea")[1] == "tea 1.0 runs again\n"
+    info = as_json(cli, "plugin", "info", "tea")
+    assert [(each["version"], each["current"]) for each in info["versions"]] == [("1.1", False), ("1.0", True)]
+    assert [each["action"] for each in info["history"]] == ["install", "update", "rollback"]
+    assert cli("plugin", "disable", "tea")[0] == 0
+    assert cli("plugin", "uninstall", "tea")[1] == "tea is removed\n"
+    assert "tea" not in cli("plugin", "list")[1]
+    assert shop.left_behind() == []
+
+
+def test_permissions_are_shown_and_without_a_terminal_not_granted(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0", permissions=[NET])
+    code, _, err = cli("plugin", "install", "tea")
+    assert code == 4
+    assert f"asks for {NET}: Connect to example.org on port 443; risk:" in err
+    assert "hint: read what it asks for above; --yes accepts it" in err
+    assert "tea" not in cli("plugin", "list")[1]
+    assert as_json(cli, "plugin", "install", "tea", "--yes")["permissions"] == [NET]
+    (row,) = as_json(cli, "plugin", "permissions", "tea")["permissions"]
+    assert (row["permission"], row["state"]) == (NET, "granted")
+
+
+def test_an_update_that_asks_for_more_leaves_the_old_one_running(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0")
+    shop.plugin("cake", "1.0")
+    for name in ("tea", "cake"):
+        assert cli("plugin", "install", name)[0] == 0
+    shop.plugin("tea", "2.0", permissions=[NET])
+    shop.plugin("cake", "2.0")
+    code, out, err = cli("plugin", "update", "--all")
+    assert (code, out) == (1, "cake 2.0 is installed in place of 1.0\n")
+    assert f"asks for {NET}" in err
+    assert "tea stays as it is" in err
+    assert shop.said("tea") == "1.0"
+    assert cli("plugin", "update", "tea", "-y")[0] == 0
+    assert shop.said("tea") == "2.0"
+
+
+class Terminal:
+    """`proxima` on a terminal of its own, its output read as it comes."""
+
+    def __init__(self, *words: str) -> None:
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execv(sys.executable, [sys.executable, "-m", "proxima", *words])
+        self.seen = ""
+
+    def until(self, text: str) -> None:
+        end = time.monotonic() + 30
+        while text not in self.seen:
+            assert time.monotonic() < end, self.seen
+            if select.select([self.fd], [], [], 0.2)[0]:
+                self.seen += os.read(self.fd, 4096).decode()
+
+    def type(self, line: str) -> None:
+        os.write(self.fd, line.encode() + b"\n")
+
+    def end(self) -> int:
+        try:
+            while data := os.read(self.fd, 4096):
+                self.seen += data.decode()
+        except OSError:  # the other end is closed
+            os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "granted"),
+    [(["y"], 0, ["file_read:workspace", NET]), (["s", "n", "y"], 0, [NET]), (["n"], 4, []), (["what", ""], 4, [])],
+)
+def test_the_user_is_asked(cli: Any, shop: Any, answers: list[str], code: int, granted: list[str]) -> None:
+    shop.plugin("tea", "1.0", permissions=["file_read:workspace", NET])
+    terminal = Terminal("plugin", "install", "tea")
+    for answer in answers:
+        terminal.until("[n]o" if answer in ("y", "s", "n") and "some" not in answer and answer == answers[0] else ": ")
+        terminal.until(": ")
+        terminal.type(answer)
+        time.sleep(0.2)
+    assert terminal.end() == code, terminal.seen
+    if code == 0:
+        rows = as_json(cli, "plugin", "permissions", "tea")["permissions"]
+        assert sorted(row["permission"] for row in rows if row["state"] == "granted") == granted
+    else:
+        assert "tea" not in cli("plugin", "list")[1]
+        assert shop.left_behind() == []
+
+
+def test_ctrl_c_at_the_question_leaves_nothing(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0", permissions=[NET])
+    terminal = Terminal("plugin", "install", "tea")
+    terminal.until("[n]o")
+    os.kill(terminal.pid, signal.SIGINT)
+    assert terminal.end() == 130
+    assert shop.left_behind() == []
+
+
+def test_trust_is_asked_too(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0")
+    code, _, err = cli("plugin", "install", "tea", "--trust")
+    assert code == 4
+    assert "with all of your rights" in err
+    assert cli("plugin", "install", "tea", "--trust", "--yes")[0] == 0
+    assert as_json(cli, "plugin", "info", "tea")["isolation"] == "in-process"
+
+
+def test_another_machine_is_made_the_same(cli: Any, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema = {"cups": {"type": "integer", "default": 1}}
+    shop.plugin("tea", "1.0", permissions=[NET], config_schema=schema)
+    shop.plugin("cake", "1.0")
+    for name in ("tea", "cake"):
+        code, _, err = cli("plugin", "install", name, "--yes")
+        assert code == 0, err
+    assert cli("plugin", "config", "tea", "cups", "3")[0] == 0
+    assert cli("plugin", "lock", "-o", "set.lock")[1] == "wrote set.lock: 2 plugins\n"
+    shop.plugin("tea", "2.0", config_schema=schema)
+    monkeypatch.setenv("PROXIMA_HOME", str(shop.root / "elsewhere"))
+    shop.plugin("milk", "1.0")
+    assert cli("plugin", "install", "milk")[0] == 0
+    made = as_json(cli, "plugin", "sync", "set.lock", "--yes")
+    assert {each["plugin"]: each["version"] for each in made["changed"]} == {"tea": "1.0", "cake": "1.0"}
+    assert made["removed"] == ["milk"]
+    assert as_json(cli, "plugin", "config", "tea", "cups")["value"] == 3
+    (row,) = as_json(cli, "plugin", "permissions", "tea")["permissions"]
+    assert row["state"] == "granted"
+    assert cli("plugin", "sync", "set.lock")[1] == "Everything is as the file says.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["install", "absent-plugin"], 3, "absent-plugin"),
+        (["install", "./absent.whl"], 2, "there is no such wheel"),
+        (["install", "http://example.org/x.whl"], 2, "https"),
+        (["uninstall", "absent"], 3, "the store has no plugin called 'absent'"),
+        (["uninstall", "execution"], 3, "It is in the environment; pip or uv put it there"),
+        (["rollback", "absent"], 3, "the store has no plugin called 'absent'"),
+        (["update"], 2, "name a plugin, or give --all or --check"),
+        (["update", "--all", "--version", "1"], 2, "--version needs the name of one plugin"),
+        (["sync", "absent.lock"], 1, "cannot read absent.lock"),
+    ],
+)
+def test_what_is_wrong_is_said(cli: Any, shop: Any, words: list[str], code: int, said: str) -> None:
+    got, _, err = cli("plugin", *words)
+    assert said in err
+    assert got == code
+    assert shop.left_behind() == []
+
+
+def test_newer_versions_are_looked_for_on_schedule_and_told_of(
+    cli: Any, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.plugin("tea", "1.0")
+    assert cli("plugin", "install", "tea")[0] == 0
+    shop.plugin("tea", "2.0")
+    file = shop.home / "state" / "updates.json"
+    assert cli("audit")[0] == 0
+    assert not file.exists(), "nothing is looked for unless the user says so"
+    monkeypatch.setenv("PROXIMA_SETTING__store__update_check", "daily")
+    assert cli("audit")[0] == 0
+    known = wait_for(file, "newer")
+    assert known["newer"] == {"tea": "2.0"}
+    terminal = Terminal("audit")
+    assert terminal.end() == 0
+    assert "newer plugins: tea 2.0" in terminal.seen
+    again = Terminal("audit")
+    assert again.end() == 0
+    assert "newer plugins" not in again.seen, "once a day is enough"
+    assert cli("plugin", "update", "tea")[0] == 0
+    assert json.loads(file.read_text())["newer"] == {}
+
+
+def test_updates_by_themselves_ask_for_nothing_new(cli: Any, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tea", "cake"):
+        shop.plugin(name, "1.0")
+        assert cli("plugin", "install", name)[0] == 0
+    shop.plugin("tea", "2.0")
+    shop.plugin("cake", "2.0", permissions=[NET])
+    monkeypatch.setenv("PROXIMA_SETTING__store__update_check", "daily")
+    monkeypatch.setenv("PROXIMA_SETTING__store__update", "auto")
+    assert cli("plugin", "update", "--all", "--in-background")[0] == 0
+    assert (shop.said("tea"), shop.said("cake")) == ("2.0", "1.0")
+    assert wait_for(shop.home / "state" / "updates.json", "newer")["newer"] == {"cake": "2.0"}
+
+
+def wait_for(file: Path, key: str) -> Any:
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        if file.exists() and key in (known := json.loads(file.read_text())):
+            return known
+        time.sleep(0.1)
+    raise AssertionError(f"{file} has no {key}")
