@@ -437,7 +437,7 @@ def test_deadline_ends_a_long_run() -> None:
 
 
 def test_progress_rises_to_at_most_one() -> None:
-    builder, rng = scrambled(19, 1)
+    builder, rng = scrambled(21, 1)
     for op in rng.choice([Op.H, Op.RX, Op.CX], 250).tolist():
         append_random(builder, Op(op), rng)
     seen: list[float] = []

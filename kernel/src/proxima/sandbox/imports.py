@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from types import ModuleType
 
 TYPE_CHECKING = False
@@ -49,7 +50,9 @@ class HostFinder:
             raise ModuleNotFoundError(f"{name} belongs to the kernel; a sandboxed plugin cannot import it", name=name)
         if rest or package not in self._homes:
             return None
-        return PathFinder.find_spec(name, [self._homes[package]])
+        # By its file: a worker may read the package, but not list the directory that it lies in.
+        place = os.path.join(self._homes[package], package)
+        return spec_from_file_location(name, os.path.join(place, "__init__.py"), submodule_search_locations=[place])
 
 
 def host_homes() -> dict[str, str]:
