@@ -11,7 +11,7 @@ from proxima.kernel import Kernel
 
 _SDK = "proxima_sdk"  # met by name, and only when one of its commands is run
 
-NAMES = ("build", "test", "validate")
+NAMES = ("build", "dev", "docs", "new", "test", "validate")
 
 
 def run(name: str, words: Sequence[str], kernel: Kernel, parser: argparse.ArgumentParser) -> int:

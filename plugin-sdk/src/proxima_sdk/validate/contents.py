@@ -14,7 +14,7 @@ from proxima.store.wheel import WheelFile
 LARGE_BYTES, TOO_LARGE_BYTES = 50 << 20, 500 << 20
 
 # fmt: off
-_GENERIC = {
+GENERIC = {
     "benchmarks", "build", "dist", "doc", "docs", "example", "examples", "lib", "scripts", "src", "test", "tests",
     "tools", "util", "utils",
 }
@@ -40,7 +40,7 @@ def judge_contents(wheel: WheelFile, size: int) -> Iterator[Problem]:
     known = packages_distributions()
     for name in sorted(set(top_level_names(wheel))):
         others = {canonicalize_name(other) for other in known.get(name, ())} - {wheel.name}
-        if name in _GENERIC:
+        if name in GENERIC:
             message = "is a name that any package could take; one of two hides the other"
             yield Problem("shadows", message, name, hint="put it into the plugin's own package, or leave it out")
         elif others:

@@ -1,0 +1,32 @@
+"""The whole conformance kit, and what is this simulator's own."""
+
+import numpy as np
+import pytest
+
+from my_plugin import simulator
+from proxima.contracts.backend import RunRequest
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.features import features_of
+from proxima.errors import UnsupportedError
+from proxima.kernel import Kernel
+from proxima_sdk.conformance import BackendConformance
+
+
+class TestConformance(BackendConformance):
+    backend = "my-plugin"
+
+
+def test_the_first_qubit_of_a_matrix_is_its_least_significant_bit() -> None:
+    state = np.array([0, 1, 0, 0], dtype=complex)  # qubit 0 is 1
+    cx = np.eye(4)[:, [0, 3, 2, 1]].astype(complex)  # on qubits (control, target)
+    assert simulator.apply(cx, [0, 1], state).tolist() == [0, 0, 0, 1]
+    assert simulator.apply(cx, [1, 0], state).tolist() == state.tolist()
+
+
+def test_noise_is_refused_by_name(proxima_kernel: Kernel) -> None:
+    circuit = Circuit.builder(1, 1).h(0).bit_flip(0.1, 0).measure(0, 0).build()
+    request = RunRequest(circuit=circuit)
+    backend = proxima_kernel.get("backends", "my-plugin")
+    assert "bit_flip" in backend.estimate(request, features_of(circuit)).reason
+    with pytest.raises(UnsupportedError, match="bit_flip"):
+        backend.plan(request)

@@ -1,0 +1,5 @@
+"""MY_DESCRIPTION"""
+
+from proxima_sdk import Plugin
+
+plugin = Plugin(__package__)
