@@ -21,7 +21,7 @@ class MCPServer(contract.MCPServer):
     ...     command = ("mcp-files", "--root", ".")
     """
 
-    command = ()
+    command: tuple[str, ...] = ()
     environment = MappingProxyType[str, str]({})
     url = ""
 

@@ -69,7 +69,7 @@ class Statevector(Backend):
             counts=counts_from_samples(samples) if samples is not None and "counts" in wants else None,
             samples=samples if "samples" in wants else None,
             statevector=state if "statevector" in wants else None,
-            probabilities=abs(state) ** 2 if "probabilities" in wants else None,
+            probabilities=simulator.probabilities(state) if "probabilities" in wants else None,
             expectations=tuple(Expectation(str(o), simulator.expectation(state, o)) for o in observables),
             error_bound=ErrorBound("sampling", 0.5 / shots**0.5) if sampled else ErrorBound("exact", 1e-14),
             timings={**plan.timings, "execute": executed - start, "sample": done - executed},

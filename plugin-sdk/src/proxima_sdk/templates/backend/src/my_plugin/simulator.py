@@ -53,7 +53,7 @@ def apply(matrix: Array, qubits: Sequence[int], state: Array) -> Array:
 def sample(state: Array, circuit: Circuit, shots: int, seed: int, context: RunContext) -> npt.NDArray[np.uint8]:
     """What the final measurements give: shape (shots, number of classical bits), column j for classical bit j."""
     rng = np.random.default_rng(seed)
-    cumulative = np.cumsum(np.abs(state) ** 2)
+    cumulative = np.cumsum(probabilities(state))
     below = np.nextafter(cumulative[-1], 0.0)  # so that rounding picks no state beyond the last
     out = np.zeros((shots, circuit.num_clbits), dtype=np.uint8)
     for first in range(0, shots, SHOTS_AT_ONCE):
@@ -65,6 +65,11 @@ def sample(state: Array, circuit: Circuit, shots: int, seed: int, context: RunCo
     return out
 
 
+def probabilities(state: Array) -> npt.NDArray[np.float64]:
+    """Of every basis state: shape (2^n,)."""
+    return np.asarray(np.abs(state) ** 2, dtype=np.float64)
+
+
 def expectation(state: Array, observable: PauliSum) -> float:
     """The exact expectation value of a sum of Pauli strings, whose leftmost letter acts on the highest qubit."""
     total = 0.0
@@ -73,5 +78,5 @@ def expectation(state: Array, observable: PauliSum) -> float:
         for qubit, letter in enumerate(reversed(letters)):
             if letter != "I":
                 moved = apply(PAULIS[letter], [qubit], moved)
-        total += coefficient * np.vdot(state, moved).real
-    return float(total)
+        total += coefficient * float(np.vdot(state, moved).real)
+    return total

@@ -58,17 +58,17 @@ def _called(params: dict[str, Any]) -> dict[str, Any]:
     if params.get("name") != TOOL["name"]:
         raise RequestError(WRONG_PARAMETERS, f"there is no tool {params.get('name')!r}")
     given = params.get("arguments")
-    a, b = ((given.get(name) if isinstance(given, dict) else None) for name in ("a", "b"))
-    if not _are_counts(a) or not _are_counts(b):
+    a, b = (_counts(given.get(name) if isinstance(given, dict) else None) for name in ("a", "b"))
+    if a is None or b is None:
         return {"content": [{"type": "text", "text": "a and b: expected counts by bit string"}], "isError": True}
     value = distance(a, b)
     return {"content": [{"type": "text", "text": f"{value:.6f}"}], "structuredContent": {"distance": value}}
 
 
-def _are_counts(value: Any) -> bool:
+def _counts(value: Any) -> dict[str, int] | None:
     if not isinstance(value, dict) or not all(type(count) is int and count >= 0 for count in value.values()):
-        return False
-    return sum(value.values()) > 0
+        return None
+    return value if any(value.values()) else None
 
 
 def reply(line: str) -> dict[str, Any] | None:

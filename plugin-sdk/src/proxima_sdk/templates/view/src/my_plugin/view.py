@@ -19,6 +19,7 @@ SCHEMA = {
     "properties": {
         "qubits": {"type": "integer", "minimum": 2, "maximum": 20},
         "shots": {"type": "integer", "minimum": 1, "maximum": 100_000},
+        "backends": {"type": "string", "description": "Names with commas between them; empty for every backend"},
     },
     "required": ["qubits", "shots"],
     "additionalProperties": False,
@@ -33,7 +34,7 @@ class Backends(View):
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._values: Mapping[str, Any] = {"qubits": 3, "shots": 1000}
+        self._values: Mapping[str, Any] = {"qubits": 3, "shots": 1000, "backends": ""}
 
     def show(self) -> Group:
         """The form; nothing is run before somebody asks for it."""
@@ -46,8 +47,9 @@ class Backends(View):
             raise UsageError(f"the view {self.name} has no action {action!r}")
         self._values = dict(values)
         circuit = ghz(values["qubits"])
+        names = [name.strip() for name in values.get("backends", "").split(",") if name.strip()]
         options = RunOptions(shots=values["shots"], seed=1, store=False)
-        comparison = self._kernel.services.require(Execution).compare(circuit, (), options)
+        comparison = self._kernel.services.require(Execution).compare(circuit, names, options)
         return Group((*self.show().parts, *_shown(comparison)), self.title)
 
 
