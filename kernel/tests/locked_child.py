@@ -153,7 +153,7 @@ def main() -> None:
         policy = SandboxPolicy(
             plugin="attempts",
             tier=spec["tier"] or "B",
-            read=runtime_paths(),
+            read=(*runtime_paths(), host.workspace),
             write=(host.workspace,),
             import_paths=(host.plugin, *spec.get("import_paths", [])),
             scratch=host.scratch,

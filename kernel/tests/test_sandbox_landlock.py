@@ -68,11 +68,13 @@ def test_only_what_a_rule_names_can_be_opened(version: int, tmp_path: Path) -> N
         ("c", f"{tmp_path}/read/new"),
         ("w", f"{tmp_path}/write/file"),
         ("c", f"{tmp_path}/write/new"),
+        ("r", f"{tmp_path}/write/file"),
+        ("r", f"{tmp_path}/write"),
         ("r", f"{tmp_path}/hidden/file"),
         ("r", f"{tmp_path}/read/../hidden/file"),
         ("r", f"{tmp_path}"),
     ]
-    assert restricted(version, rules, attempts) == (2, [0, 13, 13, 0, 0, 13, 13, 13])
+    assert restricted(version, rules, attempts) == (2, [0, 13, 13, 0, 0, 13, 13, 13, 13, 13])
 
 
 @NEEDED
@@ -106,6 +108,13 @@ def test_view_never_grants_making_links_devices_or_sockets() -> None:
     made = (1 << 6) | (1 << 9) | (1 << 10) | (1 << 11) | (1 << 12)
     shown, _ = places(policy(write=("/tmp/scratch/w",), subprocess=True, gpu=True))
     assert not any(place.rights & made for place in shown.values())
+
+
+def test_view_lets_what_may_be_written_be_read_only_where_that_is_granted_too() -> None:
+    shown, _ = places(policy(write=("/tmp/w", "/tmp/both", "/tmp/r/w"), read=("/tmp/both", "/tmp/r")))
+    assert not shown["/tmp/w"].rights & landlock.READ
+    for path in ("/tmp/both", "/tmp/r/w", "/tmp/scratch/x"):
+        assert shown[path].rights & landlock.READ == landlock.READ
 
 
 def test_view_lays_a_readable_directory_over_a_writable_one() -> None:
