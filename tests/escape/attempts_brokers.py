@@ -5,6 +5,7 @@ A control has no kernel to ask; there, what a trusting broker would do is done i
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -186,3 +187,18 @@ def call_what_is_not_served(host: Any) -> list[str]:
     kernel = peer()
     asked = {name: partial(kernel.call, name, {}, deadline=time.monotonic() + 5) for name in NOT_SERVED}
     return every_one(asked, "NotFoundError")
+
+
+def ask_whether_a_path_is_a_link(host: Any) -> str:
+    """Two paths that are refused alike, but for what the refusal says of one that leads elsewhere."""
+    if (kernel := peer()) is None:
+        return os.readlink(f"{host.home}/link")
+    said = []
+    for name in ("link", "none"):
+        try:
+            kernel.call_for_fds("files.open", (f"{host.home}/{name}", "r"), 1, returns=None)
+        except PermissionError as error:
+            said.append(str(error).replace(name, "") + str(getattr(error, "hint", "")))
+    if said[0] != said[1]:
+        return " | ".join(said)
+    raise PermissionError(errno.EPERM, "the same is said of both")

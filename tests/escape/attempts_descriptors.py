@@ -120,3 +120,9 @@ def signals_on_readiness(host: Any) -> None:
 
     left, _right = socket.socketpair()
     fcntl.fcntl(left, 15, struct.pack("ii", 1, host.victim))
+
+
+def urgent_byte(host: Any) -> int:
+    """Out-of-band data between unix sockets: rarely used code of the kernel that a renderer has escaped through."""
+    left, _right = socket.socketpair()
+    return left.send(b"x", socket.MSG_OOB)

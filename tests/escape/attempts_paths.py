@@ -244,3 +244,29 @@ def hidden_temporary_file_that_runs_as_its_owner(host: Any) -> None:
     os.close(made)
     if not mode & 0o4000:
         raise OSError(errno.EPERM, "the bit was taken away")
+
+
+def read_the_list_of_mounts(host: Any) -> bytes:
+    return read(os.open("/proc/self/mountinfo", os.O_RDONLY))
+
+
+def read_own_control_group(host: Any) -> bytes:
+    return read(os.open("/proc/self/cgroup", os.O_RDONLY))
+
+
+def read_facts_of_a_descriptor(host: Any) -> bytes:
+    return read(os.open("/proc/self/fdinfo/0", os.O_RDONLY))
+
+
+def read_the_symbols_of_the_kernel(host: Any) -> bytes:
+    return read(os.open("/proc/kallsyms", os.O_RDONLY))
+
+
+def list_processes(host: Any) -> list[str]:
+    return os.listdir("/proc")
+
+
+def make_others_be_killed_first(host: Any) -> None:
+    """When memory runs out, Linux ends the process with the highest score."""
+    with open("/proc/self/oom_score_adj", "r+") as file:
+        file.write(file.read())

@@ -1,7 +1,10 @@
-"""Answers and errors whose values are not what they seem. Plugin's side."""
+"""Answers, requests and errors whose values are not what they seem. Plugin's side."""
 
 from __future__ import annotations
 
+import itertools
+import json
+import struct
 import time
 from typing import Any
 
@@ -112,3 +115,40 @@ def wire_error_without_end(host: Any) -> None:
 
 def wire_error_with_a_place(host: Any) -> None:
     send(3, 2, "CircuitSyntaxError", "x", None, {"path": "x", "line": "y", "column": 1, "token": "t"}, "")
+
+
+def wire_port_of_a_truth_value(host: Any) -> None:
+    send(1, 999, "network.connect", ["localhost", True, None], None)
+
+
+def wire_seconds_that_are_no_number(host: Any) -> None:
+    send(1, 999, "network.connect", ["localhost", host.granted, float("nan")], None)
+
+
+def wire_keys_that_collide(host: Any) -> None:
+    """Tuples of -1 and -2, which have one hash: each must be compared with all that came before."""
+    keys = itertools.islice(itertools.product((-1, -2), repeat=16), 3000)
+    say(answer({"$": "dict", "v": [[list(key), None] for key in keys]}))
+
+
+def wire_circuit_whose_offsets_wrap(host: Any) -> None:
+    """Differences of int32 wrap: these rise by two thousand million twice, and 32 GiB are to be made for it."""
+    offsets, rows = struct.pack("<5i", 0, 2**31 - 1, -(2**31), -1, 1), 4
+    columns = (bytes([64] * rows), offsets, bytes(4), bytes(4 * rows + 4), b"", b"", *[b"\xff" * 4 * rows] * 3)
+    lengths = [rows, rows + 1, 1, rows + 1, 0, 0, rows, rows, rows]
+    lists = dict.fromkeys(("qregs", "cregs", "parameters", "conditions", "payloads"), ())
+    head = {"num_qubits": 1, "num_clbits": 0, "lengths": lengths, **lists, "name": "", "metadata": {}}
+    data = _headed(json.dumps(head).encode())
+    for column in columns:
+        data += bytes(-len(data) % 8) + column
+    say(answer({"$": "Circuit", "v": data}))
+
+
+def wire_circuit_with_a_header_without_end(host: Any) -> None:
+    """A hundred mebibytes of empty lists are six gibibytes of objects; this is a fifth of it."""
+    head = b'{"num_qubits":0,"metadata":[' + b"[]," * ((20 << 20) // 3) + b"[]]}"
+    say(answer({"$": "Circuit", "v": _headed(head)}))
+
+
+def _headed(head: bytes) -> bytes:
+    return b"PXCIRC\x00\x01" + struct.pack("<I", len(head)) + head

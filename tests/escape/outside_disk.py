@@ -136,7 +136,7 @@ def act(arguments):
     os.mkdir('closed'); os.mkdir('closed/in'); open('closed/in/f', 'w').close()
     os.mkdir('none', 0)
     for _ in range(500): os.mkdir('directory'); os.chdir('directory')
-    return str(len(os.listdir(top)))
+    return str(len(set(os.listdir(top)) - {'.removed'}))
 """
     arena.plugin("burrower", body)
     tool = arena.tool("burrower")

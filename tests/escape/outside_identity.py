@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +107,36 @@ def escapes_for_a_terminal(arena: Any) -> str:
 def control_escapes_for_a_terminal(arena: Any) -> str:
     shown = json.loads(json.dumps(str(ValueError(SEQUENCES))))
     return through(SEQUENCES in shown, repr(shown))
+
+
+def lines_that_look_like_the_kernels(arena: Any) -> str:
+    """An error and a log record of several lines, one of which begins as those of the kernel do."""
+    from proxima.cli.failure import report
+    from proxima.errors import PluginBrokenError
+
+    out = io.StringIO()
+    with redirect_stderr(out):
+        report(PluginBrokenError("plugin x raised no\nhint: run this", hint="a\nproxima: error: b"))
+    done = arena.shop.python(
+        "-c",
+        "import logging; from proxima.cli.app import run\nrun(['audit'])\n"
+        "logging.getLogger('proxima').warning('\\x1b[2J %s', 'a\\nproxima: b')",
+    )
+    tried("run this" in out.getvalue(), out.getvalue())
+    tried("[2J a" in done.stderr, done.stderr)
+    shown = f"{out.getvalue()}{done.stderr}"
+    begins = [line.partition(":")[0] for line in shown.splitlines()]
+    return through("\x1b" in shown or begins.count("proxima") != 2 or begins.count("hint") != 1, repr(shown))
+
+
+def question_with_lines_of_its_own(arena: Any) -> str:
+    """Spaces that a terminal of 80 columns breaks into lines, so that they look like the question's own."""
+    from proxima.permissions import ConsentRequest, Permission, TerminalConsent
+
+    target = "/data/x" + " " * 63 + "  risk    none: Proxima itself asks"
+    out = io.StringIO()
+    TerminalConsent(io.StringIO(), out).ask(
+        ConsentRequest("hostile", "1", Permission("file_read", target), target, "because" + " " * 70 + "risk    none")
+    )
+    tried("/data/x" in out.getvalue() and "because" in out.getvalue(), out.getvalue())
+    return through(" " * 9 in out.getvalue(), out.getvalue())

@@ -1,4 +1,4 @@
-"""The kernel's memory: what a plugin changes in it, and how much it fills. Judged outside the worker."""
+"""Memory: what a plugin changes in it, learns from it, and how much it fills. Judged outside the worker."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ def control_buffer_changed_after_the_check(arena: Any) -> str:
 
 
 def memory_of_the_kernel_by_large_requests(arena: Any) -> str:
-    """Sixty requests of 60 MiB each at once, which the kernel must hold until each is answered."""
-    from proxima.errors import ProximaError
-
+    """Ten requests of 60 MiB each at once, which the kernel would hold until each is answered."""
     body = """
 import struct
 from conversation import keep_open, peer
@@ -68,7 +66,7 @@ def act(arguments):
     kernel, size = peer(), 60 << 20
     keep_open(kernel)
     text = b"A" * size
-    for number in range(1000, 1060):
+    for number in range(1000, 1010):
         head = b"\\x95\\x01\\xcd" + struct.pack(">H", number)
         head += b"\\xabsecrets.get\\x91\\xdb" + struct.pack(">I", size)
         for part in (struct.pack("<I", len(head) + size + 1), head, text, b"\\xc0"):
@@ -76,19 +74,61 @@ def act(arguments):
     return "sent"
 """
     arena.plugin("feeder", body)
-    arena.limits = {"wall_seconds": 3.0}
     tool = arena.tool("feeder")
     with Resident() as resident:
-        try:
-            said = str(tool.call({}).text)
-        except ProximaError as error:
-            said = str(error)
-    arena.limits = {}
+        said = str(tool.call({}).text)
     arena.end("feeder")
     grown = resident.most >> 20
-    if grown > 256:  # four messages of the largest size that there is
-        return f"{grown} MiB; {said}"
-    raise Stopped(f"{grown} MiB; {said}")
+    tried(said == "sent" and grown > 32, f"{grown} MiB; {said}")
+    return through(grown > 256, f"{grown} MiB")  # four messages of the largest size that there is
+
+
+def memory_that_ends_the_kernel_first(arena: Any) -> str:
+    """Where memory runs out, Linux ends the process with the highest score."""
+    arena.call("other")
+    worker, kernel = map(_score, (arena.supervisor.running("other").pid, os.getpid()))
+    return through(worker <= kernel, f"the worker's score is {worker}, the kernel's {kernel}")
+
+
+def control_memory_that_ends_the_kernel_first(arena: Any) -> str:
+    worker, kernel = map(_score, (arena.host.victim, os.getpid()))
+    return through(worker <= kernel, f"a child's score is {worker}, its parent's {kernel}")
+
+
+def _score(pid: int) -> int:
+    with open(f"/proc/{pid}/oom_score_adj") as file:
+        return int(file.read())
+
+
+def policies_of_other_plugins(arena: Any) -> str:
+    """What the process that workers are forked from read for the plugins that came before, in inherited memory."""
+    for number in range(2):
+        hosts = tuple(f"network:known-only-to-{number}-{n}.example.org" for n in range(20))
+        arena.plugin(f"earlier{number}", "def act(arguments): return 'x'", permissions=hosts)
+        arena.call(f"earlier{number}")
+    body = """
+def act(arguments):
+    import gc
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.sbrk.restype = ctypes.c_long
+    reading, writing = os.pipe()
+    top = libc.sbrk(0)
+    parts = {(top - (64 << 20), top)} | {(n, n + (1 << 20)) for n in {id(o) >> 20 << 20 for o in gc.get_objects()}}
+    found = set()
+    for begin, end in parts:
+        for page in range(begin & ~4095, end, 4096):
+            size = libc.syscall(ctypes.c_long(1), ctypes.c_long(writing), ctypes.c_long(page), ctypes.c_long(4096))
+            data = os.read(reading, 4096) if size > 0 else b''
+            for part in data.split(b'known-' + b'only-to-')[1:]:
+                if b'example.org' in part[:40]: found.add(part[:1].decode('latin-1'))
+    return ''.join(sorted(found))
+"""
+    arena.plugin("later", body, permissions=("network:known-only-to-9.example.org",))
+    found = arena.call("later")
+    for name in ("earlier0", "earlier1", "later"):
+        arena.end(name)
+    tried("9" in found, f"it finds not even its own policy: {found!r}")
+    return through(found != "9", f"it found the policies of {found}")
 
 
 class Resident:

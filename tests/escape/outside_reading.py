@@ -1,9 +1,10 @@
-"""What the kernel reads: manifests, settings, permissions, files that change meanwhile. Judged outside the worker."""
+"""What the kernel reads and opens: manifests, settings, files that change, connections. Judged outside the worker."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -181,3 +182,115 @@ class Swapping:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
+
+
+def directory_of_the_users_script(arena: Any) -> str:
+    """Whoever calls the kernel from a script has its directory on `sys.path`; a plugin named as something in it."""
+    script = arena.root / "project"
+    (script / arena.shop.package("guest")).mkdir(parents=True)
+    notes = script / "notes"
+    notes.write_text("private")
+    arena.let_everybody_read(script)
+    body = (
+        f"def act(arguments):\n    try: return open({str(notes)!r}).read()\n"
+        "    except (FileNotFoundError, PermissionError) as error: return 'refused: ' + str(error)"
+    )
+    sys.path.insert(0, str(script))
+    try:
+        arena.plugin("guest", body)
+        said = arena.call("guest")
+    finally:
+        sys.path.remove(str(script))
+        arena.end("guest")
+    return through(not said.startswith("refused: "), said)
+
+
+def metadata_that_stop_every_command(arena: Any) -> list[str]:
+    """Numbers, nesting and bytes in what is read of every plugin before any command."""
+    package = arena.plugin("breaker")
+    manifest, points = package / "proxima-plugin.json", next(package.parent.glob("breaker-*")) / "entry_points.txt"
+    good, good_points = json.loads(manifest.read_text()), points.read_text()
+    deep: Any = 1
+    for _ in range(400):
+        deep = {"a": deep}
+    stopped = []
+    for word, change, text in (
+        ("digits", {"fits": "python>=" + "9" * 5000}, good_points),
+        ("depth", {"config_schema": {"a": {"default": deep}}}, good_points),
+        ("null", {}, "[proxima.plugins]\nbreaker = a\0b:plugin\n"),
+    ):
+        manifest.write_text(json.dumps(good | change))
+        points.write_text(text)
+        for command in ("plugin list", "doctor"):
+            done = arena.shop.proxima(*command.split())
+            tried("breaker" in done.stdout, f"{word}: {command}: {done.stdout} {done.stderr}")
+            if done.returncode not in (0, 1) or "Traceback" in done.stderr:  # 1: the doctor found something
+                stopped.append(f"{word}: {command}: {done.stderr[-200:]}")
+    arena.remove(package)
+    arena.remove(points.parent)
+    arena.look_again()
+    if stopped:
+        return stopped
+    raise Stopped("each command answers")
+
+
+def everything_but_secrets(arena: Any) -> list[str]:
+    """With `file_read:all` and `file_write:all` granted: what is never granted stays out of reach all the same."""
+    from proxima.errors import PermissionDeniedError
+    from proxima.paths import user_home
+    from proxima.sandbox.filebroker import FileBroker
+
+    package = arena.plugin("librarian", permissions=("file_read:all", "file_write:all"))
+    before = dict(os.environ)
+    os.environ["HOME"] = f"{arena.base}/home"
+    secret = Path(user_home(), ".ssh", "id")
+    secret.parent.mkdir(exist_ok=True)
+    secret.write_text("secret")
+    sys.path.append(str(package))  # as if the kernel imported from there
+    broker = FileBroker(arena.kernel.permissions, arena.kernel.paths)
+    opened = []
+    try:
+        os.close(broker.open("librarian", f"{arena.host.workspace}/file"))
+        for path, mode in (
+            *((str(secret), "r"), (f"{package}/code.pth", "w"), (arena.host.permissions, "r")),
+            *(("/sys/fs/cgroup/cgroup.procs", "r"), ("/proc/self/environ", "r")),
+        ):
+            try:
+                os.close(broker.open("librarian", path, mode))
+                opened.append(f"{mode} {path}")
+            except PermissionDeniedError as error:
+                tried("no permission opens it" in str(error), str(error))
+    finally:
+        sys.path.remove(str(package))
+        os.environ.clear()
+        os.environ.update(before)
+    if opened:
+        return opened
+    raise Stopped("each was refused, whatever was granted")
+
+
+def half_closed_connection(arena: Any) -> str:
+    """One that will say no more goes on listening, unless the kernel still knows of it when it ends the others."""
+    from proxima.sandbox.netbroker import NetworkBroker
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        arena.plugin("caller", permissions=(f"network:localhost:{port}",))
+        network = NetworkBroker(arena.kernel.permissions)
+        network.open("caller")
+        mine = socket.socket(fileno=network.connect("caller", "localhost", port))
+        theirs, _ = server.accept()
+        mine.shutdown(socket.SHUT_WR)
+        tried(theirs.recv(1) == b"", "it was not closed on this side")
+        socket.socket(fileno=network.connect("caller", "localhost", port)).close()  # it looks at the open ones then
+        network.close("caller")
+        try:
+            theirs.send(b"secret")
+            mine.settimeout(1)
+            got = mine.recv(10)
+        except ConnectionError as error:
+            raise Stopped(str(error)) from error
+        finally:
+            mine.close()
+            theirs.close()
+    return through(got, f"it heard {got!r}")

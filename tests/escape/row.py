@@ -31,7 +31,7 @@ UNSEEN = by("ENOENT", "")  # not there at tier A; tier B tells that it is
 CLOSED = by("EACCES")  # Landlock
 READ_ONLY = by("EROFS", "EACCES")  # a read-only mount at tier A, Landlock at tier B
 ASKED = by("PermissionDeniedError: its manifest does not declare it")  # the broker, by the plugin's grants
-ASKED_BY_ANOTHER_NAME = by("PermissionDeniedError: or the place that it leads to")
+ASKED_FOR_A_FILE = by("PermissionDeniedError: or the place that it leads to")  # likewise, and no more is told
 STOPPED = by("Stopped")
 
 
@@ -87,8 +87,9 @@ class Row:
 def _is(outcome: str, answer: Mapping[str, Any]) -> bool:
     name, _, text = outcome.partition(": ")
     number = answer.get("errno")
-    met = answer.get("type") if number is None else errno.errorcode.get(number)
-    return met == name and text in answer.get("error", "")
+    # By the number: one may have two names.
+    met = answer.get("type") == name if number is None else getattr(errno, name, None) == number
+    return met and text in answer.get("error", "")
 
 
 def rows_of(module: str, letter: str) -> Callable[..., Row]:

@@ -9,6 +9,7 @@ _family = rows_of("attempts_families", "c")
 _descriptor = rows_of("attempts_descriptors", "c")
 _process = rows_of("attempts_processes", "c")
 _privilege = rows_of("attempts_privileges", "c")
+_limit = rows_of("attempts_limits", "c")
 
 PATHS = (
     _path("open_by_openat2"),
@@ -60,6 +61,12 @@ PATHS = (
     _path("write_by_mapping", READ_ONLY),
     _path("truncate_imported_code"),
     _path("hidden_temporary_file_that_runs_as_its_owner"),
+    _path("read_the_list_of_mounts", HIDDEN),
+    _path("read_own_control_group", HIDDEN),
+    _path("read_facts_of_a_descriptor", HIDDEN),
+    _path("read_the_symbols_of_the_kernel", HIDDEN),
+    _path("list_processes", CLOSED),
+    _path("make_others_be_killed_first", HIDDEN),
 )
 
 CALLS = (
@@ -83,6 +90,7 @@ CALLS = (
     _descriptor("zero_copy_into_a_pipe"),
     _descriptor("hold_descriptors_in_flight", by("ETOOMANYREFS"), spoils=True),  # RLIMIT_NOFILE
     _descriptor("signals_on_readiness"),
+    _descriptor("urgent_byte"),
     _process("group_of_a_process"),
     _process("session_of_a_process"),
     _process("priority_of_a_process"),
@@ -99,8 +107,8 @@ CALLS = (
     _process("signal_another_worker"),
     _process("lock_list_of_a_process"),
     _process("be_traced"),
-    _process("processor_time_of_a_process", by("EINVAL", "")),  # process namespace
-    _process("sleep_on_a_process_clock", by("EINVAL", "")),  # process namespace
+    _process("processor_time_of_a_process"),
+    _process("sleep_on_a_process_clock"),
     _process("existence_of_a_process_by_futex", by("ESRCH", "")),  # process namespace
     _process("wait_for_all_children"),
     _process("timer_that_signals"),
@@ -119,4 +127,11 @@ CALLS = (
     _privilege(
         "secret_in_own_memory", by("KeyError: not found in all of it")
     ),  # the zygote starts with an empty environment
+    _limit("memory_that_outlives_its_mapping"),
+    _limit("memory_of_the_zero_device", HIDDEN),
+    _limit("huge_pages"),
+    _limit("second_table_of_descriptors", spoils=True),
+    _limit("thread_with_descriptors_of_its_own"),
+    _limit("disk_at_once", by("EOPNOTSUPP")),  # seccomp, so that libc writes instead
+    _limit("disk_at_once_behind_a_files_end", by("EOPNOTSUPP")),
 )

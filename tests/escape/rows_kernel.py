@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from row import ASKED, ASKED_BY_ANOTHER_NAME, STOPPED, Row, by, rows_of
+from row import ASKED, ASKED_FOR_A_FILE, STOPPED, Row, by, rows_of
 
 NO_KERNEL = "without a kernel there is nobody to ask"
 NO_READER = "an unlocked process has no channel; the reader is the thing that is tried"
@@ -14,18 +14,19 @@ _ask = rows_of("attempts_brokers", "b")
 _buffer = rows_of("attempts_buffers", "38")
 
 BROKERS = (
-    _ask("ask_for_a_key", ASKED),
-    _ask("ask_by_walking_up", ASKED_BY_ANOTHER_NAME),
-    _ask("ask_through_a_link", ASKED_BY_ANOTHER_NAME),
+    _ask("ask_for_a_key", ASKED_FOR_A_FILE),
+    _ask("ask_by_walking_up", ASKED_FOR_A_FILE),
+    _ask("ask_through_a_link", ASKED_FOR_A_FILE),
     _ask("ask_with_a_null_byte", by("UsageError: is not an absolute path")),
-    _ask("ask_for_the_kernels_environment", ASKED_BY_ANOTHER_NAME),
-    _ask("ask_for_the_kernels_memory", ASKED),
-    _ask("ask_by_the_kernels_root", ASKED_BY_ANOTHER_NAME),
-    _ask("ask_for_a_device", ASKED),
+    _ask("ask_for_the_kernels_environment", ASKED_FOR_A_FILE),
+    _ask("ask_for_the_kernels_memory", ASKED_FOR_A_FILE),
+    _ask("ask_by_the_kernels_root", ASKED_FOR_A_FILE),
+    _ask("ask_for_a_device", ASKED_FOR_A_FILE),
     _ask("ask_for_a_pipe_in_the_workspace", by("PermissionDeniedError: it is not a regular file")),
     _ask("ask_for_a_directory", by("PermissionDeniedError: it is not a regular file")),
-    _ask("ask_to_write_settings", ASKED),
-    _ask("ask_to_write_the_kernels_code", ASKED, root_control=True),
+    _ask("ask_whether_a_path_is_a_link", by("EPERM: the same is said of both")),
+    _ask("ask_to_write_settings", ASKED_FOR_A_FILE),
+    _ask("ask_to_write_the_kernels_code", ASKED_FOR_A_FILE, root_control=True),
     _ask("ask_for_a_secret", ASKED),
     _ask("ask_for_a_secret_by_an_odd_name", by("PermissionDeniedError")),
     _ask("ask_for_stored_results", ASKED),
@@ -97,6 +98,11 @@ WIRE = (
     _value("error_of_a_private_name", "PluginBrokenError: raised hiding"),
     _value("error_without_end", "an error with a text that is too long"),
     _value("error_with_a_place", "a syntax error without its place"),
+    _value("port_of_a_truth_value", "expected a whole number, got bool"),
+    _value("seconds_that_are_no_number", "expected a finite number"),
+    _value("keys_that_collide", "keys have the same hash"),
+    _value("circuit_whose_offsets_wrap", "offsets are inconsistent"),
+    _value("circuit_with_a_header_without_end", "the circuit's header has"),
 )
 
 
@@ -111,6 +117,7 @@ def _judged(module: str) -> Callable[..., Row]:
 
 _start, _reading, _identity = _judged("outside_start"), _judged("outside_reading"), _judged("outside_identity")
 _disk, _process, _memory = _judged("outside_disk"), _judged("outside_processes"), _judged("outside_memory")
+_backend = _judged("outside_backends")
 
 OUTSIDE_THE_WORKER = (
     _start("thread_before_the_lock", "35"),
@@ -121,9 +128,20 @@ OUTSIDE_THE_WORKER = (
     _reading("settings_of_a_workspace", no_control=NO_CHOICE),
     _reading("grants_that_are_too_broad"),
     _reading("file_swapped_for_a_link", "d"),
+    _reading("directory_of_the_users_script", no_control=NO_CHOICE),
+    _reading("metadata_that_stop_every_command", no_control=NO_CHOICE),
+    _reading("everything_but_secrets", no_control=NO_CHOICE),
+    _reading("half_closed_connection", no_control=NO_CHOICE),
     _identity("two_plugins_of_one_name", "d", no_control=NO_CHOICE),
     _identity("act_in_anothers_name", "d", no_control=NO_KERNEL),
     _identity("escapes_for_a_terminal", "d"),
+    _identity("lines_that_look_like_the_kernels", no_control=NO_CHOICE),
+    _identity("question_with_lines_of_its_own", no_control=NO_CHOICE),
+    _backend("result_in_anothers_name", no_control=NO_CHOICE),
+    _backend("results_of_other_backends", no_control=NO_CHOICE),
+    _backend("answer_that_never_comes", no_control=NO_CHOICE),
+    _backend("numbers_beyond_all_numbers", no_control=NO_CHOICE),
+    _backend("theme_in_a_backends_place", no_control=NO_CHOICE),
     _disk("disk_beyond_the_quota_in_one_file", control="control_disk"),
     _disk("disk_beyond_the_quota_in_unlinked_files", control="control_disk"),
     _disk("disk_beyond_the_quota_in_many_files", "d", control="control_disk"),
@@ -142,4 +160,6 @@ OUTSIDE_THE_WORKER = (
     _process("worker_that_is_inspected", not_root="root may look into everything; plugins are not root"),
     _memory("buffer_changed_after_the_check", "39"),
     _memory("memory_of_the_kernel_by_large_requests", no_control=NO_KERNEL),
+    _memory("memory_that_ends_the_kernel_first"),
+    _memory("policies_of_other_plugins", no_control=NO_CHOICE),
 )
