@@ -16,6 +16,7 @@ import pytest
 
 from proxima.errors import PluginBrokenError, PluginError, ProximaError, ResourceError
 from proxima.sandbox.errors import CrashedError, LimitError, ProtocolError, SandboxError
+from proxima.sandbox.output import BURST, LINES_PER_SECOND
 
 CYCLES = int(os.environ.get("PROXIMA_LEAK_CYCLES", "40"))
 FLOOD_BYTES = int(os.environ.get("PROXIMA_FLOOD_BYTES", str(128 << 20)))
@@ -105,7 +106,7 @@ FAULTS: dict[str, tuple[str, type[ProximaError], str]] = {
         "scratch directory",
     ),
     "hides_files_too_deep_to_measure": (
-        "for _ in range(3000): os.mkdir('d'); os.chdir('d')\n    time.sleep(60)",
+        "for _ in range(30): os.mkdir('d' * 200); os.chdir('d' * 200)\n    time.sleep(60)",  # no path names the last
         LimitError,
         "scratch directory holds more than",
     ),
@@ -244,20 +245,21 @@ def test_a_flood_of_output_is_cut_and_counted(sandbox: Any) -> None:
     before = resident()
     finished: list[str] = []
     thread = threading.Thread(target=lambda: finished.append(sandbox.call("bad", bytes=FLOOD_BYTES)))
+    started = time.monotonic()
     thread.start()
-    slowest = 0.0
+    answered = 0
     while thread.is_alive():
-        started = time.monotonic()
         assert sandbox.call("good") == "done"
-        slowest = max(slowest, time.monotonic() - started)
+        answered += 1
     assert finished == ["printed"]
+    assert answered >= 100  # a thousand where nothing else runs: the kernel has time for others
     sandbox.close()
     lines = sandbox.output("bad")
-    assert len(lines) < 10_000
+    most = BURST + LINES_PER_SECOND * (time.monotonic() - started)
+    assert len(lines) < 2 * most  # each may be followed by one that says how many were dropped
     assert max(map(len, lines)) <= 4096
     assert any("came too fast and were dropped" in line for line in lines)
     assert resident() - before < 64 << 20
-    assert slowest < 1.0
 
 
 def test_output_and_logging_arrive_as_events(sandbox: Any) -> None:

@@ -15,7 +15,7 @@ MAX_LINE = 4096
 """Bytes of a line that are kept; the rest of it is dropped."""
 
 LINES_PER_SECOND = 500
-_BURST = 2000
+BURST = 2000
 _CHUNK = 64 << 10
 
 
@@ -26,7 +26,7 @@ class _Stream:
     kind: type[OutputLine] | type[ErrorLine]
     begun: bytearray = field(default_factory=bytearray)
     cut: bool = False
-    allowance: float = _BURST
+    allowance: float = BURST
     counted: float = field(default_factory=time.monotonic)
     dropped: int = 0
     keep: Callable[[str], object] | None = None
@@ -123,7 +123,7 @@ class OutputPump:
             self._end(fd, stream)
             return
         now = time.monotonic()
-        stream.allowance = min(stream.allowance + (now - stream.counted) * LINES_PER_SECOND, _BURST)
+        stream.allowance = min(stream.allowance + (now - stream.counted) * LINES_PER_SECOND, BURST)
         stream.counted = now
         view = memoryview(buffer)[:count]
         at = 0
