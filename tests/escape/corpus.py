@@ -10,7 +10,7 @@ from rows_lock import LOCK
 ROWS: tuple[Row, ...] = (*LOCK, *PATHS, *CALLS, *BROKERS, *WIRE, *OUTSIDE_THE_WORKER)
 
 OUTSIDE = {
-    "an sdist's setup.py at installation": "nothing installs plugins yet; the marketplace will take wheels alone",
+    "a project whose directory is named to be installed": "its own code builds it, as whoever names it asks for",
     "HTML in results and logs": "there is no page that shows them yet",
     "graphics devices": "their drivers are outside the promise; they need the permission gpu",
     "Spectre, timing, bugs of the Linux kernel": "outside the promise",

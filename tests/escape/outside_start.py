@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +171,79 @@ def _evil_package(arena: Any, name: str) -> Path:
     package.chmod(0o755)
     (package / "__init__.py").write_text("")
     return package
+
+
+_BACKEND = """
+open({mark!r}, "w").close()
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    raise SystemExit("it ran")
+"""
+
+
+def _source_distribution(arena: Any) -> tuple[Path, Path]:
+    """One whose build leaves a mark, in a directory of an index; and the mark."""
+    shelf, mark = arena.root / "index" / "simple" / "sourced", arena.root / "built"
+    shelf.mkdir(parents=True)
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: sourced\nVersion: 1.0\n",
+        "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "backend.py": _BACKEND.format(mark=str(mark)),
+    }
+    with tarfile.open(shelf / "sourced-1.0.tar.gz", "w:gz") as archive:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"sourced-1.0/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return shelf / "sourced-1.0.tar.gz", mark
+
+
+def source_distribution_at_installation(arena: Any) -> str:
+    """A plugin that an index has as source alone: to build it would run its code, in no worker."""
+    from proxima.errors import ProximaError
+    from proxima.kernel import Kernel
+    from proxima.paths import Paths
+
+    archive, mark = _source_distribution(arena)
+    asked: list[str] = []
+
+    class Pages(SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            asked.append(self.path)
+
+    index = ThreadingHTTPServer(("127.0.0.1", 0), partial(Pages, directory=str(arena.root / "index")))
+    thread = threading.Thread(target=index.serve_forever, args=(0.02,))
+    thread.start()
+    before = dict(os.environ)
+    os.environ.update(_without_the_users_settings(arena))
+    said = []
+    try:
+        flags = {"store.index_url": f"http://127.0.0.1:{index.server_address[1]}/simple/"}
+        with Kernel(paths=Paths.under(f"{arena.base}/installing"), flags=flags) as kernel:
+            for source in ("sourced", str(archive)):
+                try:
+                    kernel.store.install(source)
+                except ProximaError as error:
+                    said.append(str(error))
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        index.shutdown()
+        index.server_close()
+        thread.join()
+    tried("/simple/sourced/" in asked and len(said) == 2, f"{asked} {said}")
+    return through(mark.exists(), f"it was built; {said}")
+
+
+def control_source_distribution_at_installation(arena: Any) -> str:
+    """What an installer does that builds what it finds."""
+    archive, mark = _source_distribution(arena)
+    words = [sys.executable, "-m", "uv", "pip", "install", "--offline", "--no-index", "--python", sys.executable]
+    words += ["--target", f"{arena.base}/target", "--find-links", str(archive.parent), "sourced"]
+    environment = os.environ | _without_the_users_settings(arena)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=30)
+    return through(mark.exists(), f"it was built; {done.stderr[-200:]}")
+
+
+def _without_the_users_settings(arena: Any) -> dict[str, str]:
+    own = {"HOME": arena.base, "UV_CACHE_DIR": f"{arena.base}/uv", "UV_NO_CONFIG": "1", "PIP_CONFIG_FILE": os.devnull}
+    return own | {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}

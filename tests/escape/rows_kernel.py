@@ -124,6 +124,7 @@ OUTSIDE_THE_WORKER = (
     _start("import_time_code", "37"),
     _start("startup_files_and_variables"),
     _start("plugin_in_a_host_packages_place"),
+    _start("source_distribution_at_installation"),
     _reading("manifest_that_is_no_file"),
     _reading("settings_of_a_workspace", no_control=NO_CHOICE),
     _reading("grants_that_are_too_broad"),
