@@ -19,6 +19,7 @@ from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import SandboxError
 from proxima.sandbox.imports import HostFinder, environment_paths, host_homes
 from proxima.sandbox.linux.limits import is_root
+from proxima.sandbox.spawn import Zygote
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
 
@@ -80,6 +81,30 @@ def test_a_new_one_is_started_when_it_died_idle(sandbox: Any) -> None:
     os.kill(first, signal.SIGKILL)
     assert sandbox.call("one") == "done"
     assert sandbox.supervisor.zygote.pid not in (first, None)
+
+
+def test_it_is_started_ahead_and_told_of_when_it_is_needed() -> None:
+    told: list[int] = []
+    before = os.listdir("/proc/self/fd")
+
+    def on_start(stderr: int, pid: int) -> None:
+        told.append(pid)
+        os.close(stderr)
+
+    one, unused = Zygote(on_start), Zygote(on_start)
+    one.start()
+    unused.start()
+    first = one.pid
+    assert first is not None
+    assert told == []
+    assert one.address_space() > 0  # waits until it is ready
+    assert told == [first]
+    one.start()
+    assert one.pid == first
+    one.close()
+    unused.close()
+    assert (one.pid, unused.pid, told) == (None, None, [first])
+    assert os.listdir("/proc/self/fd") == before
 
 
 def test_one_that_cannot_start_says_so(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -136,7 +136,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_installation_with_numpy(home: Path, tmp_path: Path) -> None:
     made = wheel(home, "second", "1.0")
-    env, uv = environ(home), str(Path(sys.executable).with_name("uv"))
+    env, beside = environ(home), Path(sys.executable).with_name
+    uv, proxima = str(beside("uv")), str(beside("proxima"))
     fresh = tmp_path / "environment"
 
     def by_uv() -> None:
@@ -145,7 +146,7 @@ def test_installation_with_numpy(home: Path, tmp_path: Path) -> None:
         start(env, uv, "pip", "install", "-q", "--python", str(fresh / "bin" / "python"), str(made))
 
     def by_store() -> None:
-        start(env, sys.executable, "-c", INSTALL, str(made))
+        start(env, proxima, "plugin", "install", "--yes", str(made))
 
     times: dict[str, list[float]] = {"store": [], "uv": []}
     for round_ in range(8):

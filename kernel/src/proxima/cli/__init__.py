@@ -6,6 +6,7 @@ one and a shell prompt may run the other, and with 1000 plugins installed neithe
 
 from __future__ import annotations
 
+import gc
 import sys
 
 TYPE_CHECKING = False
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from proxima.cli.failure import report
 
         return report(error)
+    finally:
+        if arguments is None:
+            gc.freeze()  # all of it goes with the process; Python would go through it once more to see whether it can
 
 
 def _run(words: list[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,11 +12,14 @@ from proxima.errors import SettingsError, UsageError
 
 # What is heavy is imported when the first plugin needs a worker: most starts need none.
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from proxima.kernel import Kernel
     from proxima.plugins.registry import PluginRecord
     from proxima.sandbox.errors import SandboxError
     from proxima.sandbox.policy import Limits, Tier
     from proxima.sandbox.probe import HostSupport
+    from proxima.sandbox.spawn import Zygote
     from proxima.sandbox.supervisor import Supervisor
     from proxima.settings import Settings
 
@@ -93,13 +97,35 @@ class Isolation:
         self._settings = settings
         self._plugin_settings = plugin_settings
         self._seconds = seconds
+        self._trial: Future[HostSupport] | None = None
 
     @cached_property
     def host(self) -> HostSupport:
         """What this host can enforce; tried out on first use."""
         from proxima.sandbox.probe import probe
 
-        return probe()
+        return self._trial.result() if self._trial else probe()
+
+    @cached_property
+    def zygote(self) -> Zygote:
+        """What the workers are forked from."""
+        from proxima.sandbox.spawn import Zygote
+
+        return Zygote(lambda stderr, pid: self.supervisor.zygote_started(stderr, pid))
+
+    def start(self) -> None:
+        """Starts what the first worker waits for, the zygote and the trial of the host; errors are that worker's."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        from proxima.sandbox.errors import SandboxError
+        from proxima.sandbox.probe import probe
+
+        with suppress(SandboxError):
+            self.zygote.start()
+        if "host" not in self.__dict__:
+            pool = ThreadPoolExecutor(1, "proxima-trial")
+            self._trial = pool.submit(probe)
+            pool.shutdown(wait=False)
 
     @cached_property
     def supervisor(self) -> Supervisor:
@@ -117,6 +143,7 @@ class Isolation:
             settings=self._plugin_settings,
             tier=self.host.tier,
             seconds=self._seconds,
+            zygote=self.zygote,
             serve=brokers.serve,
             ended=brokers.ended,
         )
@@ -171,3 +198,5 @@ class Isolation:
         """Ends every worker."""
         if "supervisor" in self.__dict__:
             self.supervisor.close()
+        if "zygote" in self.__dict__:
+            self.zygote.close()

@@ -69,7 +69,7 @@ class Zygote:
     """Starts the zygote process on first use, and again when it has died.
 
     Args:
-        on_start: Called with the reading end of its standard error, and its pid.
+        on_start: Called with the reading end of its standard error, and its pid, when it is first asked for something.
         numpy: Whether its workers have numpy from the host.
     """
 
@@ -79,6 +79,7 @@ class Zygote:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: Channel | None = None
+        self._untold = -1  # its standard error, until `on_start` has it
         self._closed = False
 
     @property
@@ -88,13 +89,13 @@ class Zygote:
         return process.pid if process is not None and process.poll() is None else None
 
     def start(self) -> None:
-        """Starts it, if it does not run.
+        """Starts it, if it does not run; the first worker waits until it is ready.
 
         Raises:
             SandboxError: It cannot be started.
         """
         with self._lock:
-            self._running()
+            self._launched()
 
     def address_space(self) -> int:
         """The bytes of address space that a worker has from its start.
@@ -195,6 +196,24 @@ class Zygote:
             return answer, passed
 
     def _running(self) -> Channel:
+        """The control socket of a zygote that is ready."""
+        control = self._launched()
+        if self._untold < 0:
+            return control
+        assert self._process is not None
+        error_read, self._untold = self._untold, -1
+        self._on_start(error_read, self._process.pid)
+        try:
+            control.receive(deadline=time.monotonic() + START_SECONDS)
+        except Exception as error:
+            self._discard()
+            raise SandboxError(
+                f"the process that workers are forked from did not start: {error}",
+                hint="What it printed is in the log; `proxima doctor` shows what this host lacks.",
+            ) from error
+        return control
+
+    def _launched(self) -> Channel:
         if self._closed:
             raise SandboxError("the kernel is closing; no worker is started")
         if self._control is not None and self._process is not None and self._process.poll() is None:
@@ -222,19 +241,13 @@ class Zygote:
         finally:
             theirs.close()
             os.close(error_write)
-        self._on_start(error_read, self._process.pid)
-        self._control = Channel(ours)
-        try:
-            self._control.receive(deadline=time.monotonic() + START_SECONDS)
-        except Exception as error:
-            self._discard()
-            raise SandboxError(
-                f"the process that workers are forked from did not start: {error}",
-                hint="What it printed is in the log; `proxima doctor` shows what this host lacks.",
-            ) from error
+        self._control, self._untold = Channel(ours), error_read
         return self._control
 
     def _discard(self) -> None:
+        if self._untold >= 0:
+            os.close(self._untold)
+            self._untold = -1
         if self._control is not None:
             self._control.close()
             self._control = None

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -63,6 +62,7 @@ class Supervisor:
         limits: What a plugin may use up.
         tier: What this host enforces.
         seconds: How long importing a plugin may take.
+        zygote: One that may have been started already, whose `on_start` is `zygote_started`; by default a new one.
         serve: Called with each new conversation and its policy, to serve what the worker may ask of the kernel.
         ended: Called with the plugin's id when its worker has ended.
     """
@@ -78,6 +78,7 @@ class Supervisor:
         settings: Callable[[PluginRecord], Mapping[str, object]],
         tier: Tier,
         seconds: float,
+        zygote: Zygote | None = None,
         serve: Callable[[Peer, SandboxPolicy], object] | None = None,
         ended: Callable[[str], object] | None = None,
     ) -> None:
@@ -99,14 +100,8 @@ class Supervisor:
         self._output: OutputPump | None = None
         self._closed = threading.Event()
         self._watch: threading.Thread | None = None
-        self.zygote = Zygote(self._zygote_started)
-        self._without_numpy = Zygote(self._zygote_started, numpy=False)
-
-    def warm(self) -> None:
-        """Starts the zygote, so that the first worker need not wait for it; errors are the first worker's."""
-        with suppress(SandboxError, StorageError):
-            self._open()
-            self.zygote.start()
+        self.zygote = zygote or Zygote(self.zygote_started)
+        self._without_numpy = Zygote(self.zygote_started, numpy=False)
 
     def worker(self, record: PluginRecord) -> Worker:
         """The plugin's worker; started if it does not run.
@@ -338,7 +333,8 @@ class Supervisor:
         if taken_back:
             worker.stop(0, why=f"was stopped: it may no longer use {taken_back}")
 
-    def _zygote_started(self, stderr: int, pid: int) -> None:
+    def zygote_started(self, stderr: int, pid: int) -> None:
+        """Tells what a zygote prints."""
         assert self._output is not None
         self._output.add(stderr, "kernel", pid, ErrorLine)
 

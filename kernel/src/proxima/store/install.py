@@ -122,8 +122,8 @@ class Store:
         """
         source = parse_source(source) if isinstance(source, str) else source
         with self._transaction(f"install of {source}", job) as job, self.prober() as prober:
-            prober.warm()
-            closure = self._workbench.resolve(source, job, version=version, trusted=trust)
+            prober.start()
+            closure = self._workbench.resolve(source, job, version=version, trusted=trust, meanwhile=prober.load)
             return self._put(closure, source, trust, consent, prober, job)
 
     def install_pinned(
@@ -291,9 +291,9 @@ class Store:
         job.step("lock")
         if same := self._same(closure, trusted):
             return Installed(same.plugin, same.version, same.version, changed=False)
-        prober.warm()
+        prober.start()
         closure, wheels = self._workbench.fetch(closure, job)
-        prober.wait()
+        prober.load().result()  # two threads that both work hold each other up for milliseconds
         made = self._workbench.lay_out(closure, wheels, source, trusted, job)
         try:
             return self._try_and_swap(made, consent, prober, job, expected)

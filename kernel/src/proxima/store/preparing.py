@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 from proxima.errors import UsageError
@@ -91,7 +91,15 @@ class Workbench:
     driver: str = ""
     max_wheel_bytes: int = 4 << 30
 
-    def resolve(self, source: Source, job: Job, *, version: str | None = None, trusted: bool = False) -> Closure:
+    def resolve(
+        self,
+        source: Source,
+        job: Job,
+        *,
+        version: str | None = None,
+        trusted: bool = False,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> Closure:
         """What the source stands for, and what it depends on.
 
         Args:
@@ -99,6 +107,7 @@ class Workbench:
             job: How long it may take.
             version: Only this one.
             trusted: Other than in a worker, the distributions of the environment come first.
+            meanwhile: Called before the resolver is waited for, to start what else takes time.
 
         Raises:
             ConflictError: No versions fit together.
@@ -121,7 +130,9 @@ class Workbench:
         provided = provided_versions(self.layout.root, trusted=trusted)
         provided.pop(name, None)
         wheels = provided_wheels(provided, os.path.join(self.cache, "provided"))
-        pins = resolver(self.driver).resolve(Request([requirement], wheels, self.index, job))
+        request, driver = Request([requirement], wheels, self.index, job), resolver(self.driver)
+        meanwhile()
+        pins = driver.resolve(request)
         for pin in pins:
             if pin.name == name:
                 return Closure(pin, tuple(pins))

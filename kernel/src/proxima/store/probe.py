@@ -101,31 +101,30 @@ class Prober:
 
     def __enter__(self) -> Self:
         self._pool = ThreadPoolExecutor(1, "proxima-probe")
-        self._loaded: Future[object] | None = None
         self._kernel: Future[Kernel] | None = None
+        self._loaded: Future[None] | None = None
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown()
         self._resources.close()
 
-    def warm(self) -> None:
-        """Starts what every trial needs, while something else is waited for."""
+    def start(self) -> Future[Kernel]:
+        """Starts the processes that every trial needs."""
         if self._kernel is None:
-            self._loaded = self._pool.submit(import_module, "proxima.sandbox.supervisor")
             self._kernel = self._pool.submit(self._open)
+        return self._kernel
 
-    def wait(self) -> None:
-        """Waits until the modules are imported: two threads that both work hold each other up for milliseconds."""
-        if self._loaded is not None:
-            self._loaded.result()
+    def load(self) -> Future[None]:
+        """Imports what every trial needs, while another process is waited for."""
+        if self._loaded is None:
+            self._loaded = self._pool.submit(_load)
+        return self._loaded
 
     def __call__(self, site: str, manifest: Manifest, target: str, environment: bool = False) -> ProbeReport:
         """Tries one plugin; see `probe`."""
         started = time.perf_counter()
-        self.warm()
-        assert self._kernel is not None
-        kernel = self._kernel.result()
+        kernel = self.start().result()
         registry = kernel.registry
         registry.path, registry.only = [site], [manifest.id]
         trial = _Trial(manifest, kernel.isolation)
@@ -150,9 +149,13 @@ class Prober:
         kernel.registry.path = []
         if self._host is not None:
             kernel.isolation.host = self._host
-        if kernel.isolation.host.tier != "C" or self._allow_tier_c:
-            kernel.isolation.supervisor.warm()
+        kernel.isolation.start()
         return kernel
+
+
+def _load() -> None:
+    for module in ("proxima.sandbox.brokers", "proxima.sandbox.supervisor", "proxima.store.smoke"):
+        import_module(module)
 
 
 def _record(judge: Any, site: Path, manifest: Manifest, target: str, environment: bool) -> PluginRecord:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from jsonschema import Draft202012Validator, SchemaError
+
 from proxima.contracts.backend import RunContext, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import features_of
@@ -94,8 +96,6 @@ def _tool(made: Any, declared: Contribution) -> Iterator[Problem]:
         yield Problem("smoke", f"its definition is of {definition.name!r}")
     if not definition.description:
         yield Problem("smoke", "its definition has no description, by which a model chooses")
-    from jsonschema import Draft202012Validator, SchemaError
-
     try:
         Draft202012Validator.check_schema(dict(definition.parameters))
     except SchemaError as error:
