@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import proxima_sdk
 from proxima.plugins.manifest import KINDS
 from proxima_sdk import conformance, testing
+from proxima_sdk.docs.docstring import docstring_as_markdown, inline
 
-_SECTION = re.compile(r"(Args|Attributes|Raises|Returns|Yields):$")
 _CHECK = "test_"
 
 INTRODUCTION = """\
@@ -90,53 +90,9 @@ def _kit(name: str, kit: type[Any]) -> list[str]:
     lines = [f"### `{name}`", "", *_prose(kit), "| check | holds |", "|---|---|"]
     for check, method in dict(checks).items():
         summary = inspect.getdoc(method) or ""
-        lines.append(f"| `{check.removeprefix(_CHECK)}` | {_inline(summary.partition(chr(10))[0])} |")
+        lines.append(f"| `{check.removeprefix(_CHECK)}` | {inline(summary.partition(chr(10))[0])} |")
     return [*lines, ""]
 
 
 def _prose(subject: Any) -> list[str]:
-    return [*_markdown((inspect.getdoc(subject) or "").splitlines()), ""]
-
-
-def _markdown(lines: list[str]) -> Iterator[str]:
-    """A docstring as Markdown: sections as lists, examples as code."""
-    section, code = "", False
-    for i, line in enumerate(lines):
-        following = lines[i + 1] if i + 1 < len(lines) else ""
-        in_code = line.startswith((">>> ", "... ")) or (code and line.startswith("    "))
-        if code and not in_code and line.strip():
-            yield "```"
-            yield ""
-            code = False
-        if heading := _SECTION.fullmatch(line):
-            section = heading[1]
-            yield f"{section}:"
-            yield ""
-        elif line.startswith((">>> ", "... ")):
-            if not code:
-                yield "```python"
-            code = True
-            yield line[4:]
-        elif code:
-            yield line.removeprefix("    ")
-        elif line.endswith("::"):
-            yield _inline(line[:-1])
-            yield ""
-            yield "```python"
-            code = True
-        elif section and line.startswith("    ") and not line.startswith("     "):
-            name, colon, text = line.strip().partition(": ")
-            simple = colon and re.fullmatch(r"[\w, .]+", name)
-            yield f"- `{name}`: {_inline(text)}" if simple else f"- {_inline(line.strip())}"
-        elif section and line.strip():
-            yield f"  {_inline(line.strip())}"
-        else:
-            if not line.startswith(" ") and line.strip():
-                section = ""
-            yield _inline(line)
-        if code and not following and i + 1 == len(lines):
-            yield "```"
-
-
-def _inline(text: str) -> str:
-    return text.replace("``", "`").replace("|", "\\|")
+    return [*docstring_as_markdown(inspect.getdoc(subject) or ""), ""]

@@ -13,7 +13,10 @@ from proxima_sdk.build import built_wheel
 from proxima_sdk.validate.report import Report, validate_wheel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from proxima.kernel import Kernel
+    from proxima.store.problems import Problem
 
 EPILOG = """\
 examples:
@@ -62,18 +65,23 @@ def _report(args: argparse.Namespace, kernel: Kernel) -> Report:
 
 
 def print_report(report: Report) -> None:
-    """Prints each finding with its hint, the plugin's traceback where it raised, and a line of counts."""
-    for problem in report.problems:
+    """Prints what was found, and a line of counts."""
+    print_problems(report.problems, report.traceback)
+    what = f"{report.name} {report.version}" if report.name else report.wheel
+    print(clean(f"{what}: {report.count('error')} errors, {report.count('warning')} warnings"))
+
+
+def print_problems(problems: Iterable[Problem], traceback: str) -> None:
+    """Prints each finding with its hint, and the plugin's traceback where it raised."""
+    for problem in problems:
         first, *more = (clean(line) for line in str(problem).splitlines())
         print(f"{problem.level:<8} {problem.code:<20} {first}")
         for line in more:
             print(f"{'':<30}{line}")
         if problem.hint and problem.level != "note":
             print(f"{'':<30}{clean(problem.hint)}")
-    for line in report.traceback.splitlines():
+    for line in traceback.splitlines():
         print(clean(line))
-    what = f"{report.name} {report.version}" if report.name else report.wheel
-    print(clean(f"{what}: {report.count('error')} errors, {report.count('warning')} warnings"))
 
 
 def say(line: str) -> None:
