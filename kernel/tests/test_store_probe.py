@@ -329,7 +329,7 @@ def test_each_kind_can_fail(tried: Try, old: str, new: str, kind: str, says: str
         ("plugin = object(", "was never closed"),
         ("import os; os._exit(3)", "ended"),
         ("raise SystemExit(0)", "SystemExit"),
-        ("open('/etc/shadow')", "may not use file_read:/etc/shadow"),
+        ("open('/etc/shadow')", "file_read:/etc/shadow"),
         ("import socket; socket.create_connection(('example.org', 443), 5)", "network"),
         ("", "plugin"),
         (TOOL.replace("proxima_tools", "proxima_teas"), "proxima_teas"),

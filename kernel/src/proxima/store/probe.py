@@ -165,6 +165,8 @@ def _record(judge: Any, site: Path, manifest: Manifest, target: str, environment
             record: PluginRecord = judge(found, False, False)
             if error := record.error():
                 raise error
+            assert record.manifest is not None
+            record.manifest = replace(record.manifest, permissions=())  # it is tried without any, and none is missed
             return record
     raise ManifestError(f"{site}: no distribution there has the plugin {manifest.id} = {target}")
 
