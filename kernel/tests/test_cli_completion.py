@@ -11,7 +11,8 @@ import pytest
         ("proxima pl", {"plugin"}),
         (
             "proxima plugin ",
-            {"list", "info", "enable", "disable", "permissions", "build", "test", "validate", "-h", "--help"},
+            {"list", "info", "enable", "disable", "permissions", "config", "bisect", "install", "uninstall", "update"}
+            | {"rollback", "lock", "sync", "new", "dev", "docs", "build", "test", "validate", "-h", "--help"},
         ),
         ("proxima plugin li", {"list"}),
         ("proxima --saf", {"--safe-mode"}),

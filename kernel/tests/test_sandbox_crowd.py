@@ -43,7 +43,7 @@ def usage(sandbox: Any) -> dict[str, Any]:
             "threads": threading.active_count(),
             "children": len(Path(f"/proc/{zygote}/task/{zygote}/children").read_text().split()),
             "zygote fds": len(os.listdir(f"/proc/{zygote}/fd")),
-            "scratch": len(os.listdir(scratch)),
+            "scratch": sum(not name.endswith(".trash") for name in os.listdir(scratch)),
         }
 
     before, deadline = now(), time.monotonic() + 10

@@ -15,7 +15,7 @@ from typing import NoReturn
 from proxima import __version__
 from proxima.cli import sdk
 from proxima.cli.output import clean, paragraph
-from proxima.errors import NotFoundError, UsageError
+from proxima.errors import NotFoundError, SettingsError, UsageError
 from proxima.kernel import Kernel
 from proxima.nearest import did_you_mean
 from proxima.permissions import Consent
@@ -89,10 +89,11 @@ def run(words: Sequence[str]) -> int:
             parser.print_help()
             return 2
         code: int = args.run(args, kernel)
-        if kernel.own_settings.get("store"):  # the user has set something of it
-            from proxima.cli.updates import after_command
+        with suppress(SettingsError):  # a file that is wrong has been told of, or was not needed
+            if kernel.own_settings.get("store"):  # the user has set something of it
+                from proxima.cli.updates import after_command
 
-            after_command(kernel)
+                after_command(kernel)
         return code
 
 
