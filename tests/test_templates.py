@@ -46,7 +46,7 @@ def runs(projects: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
 
     def tested(project: Path) -> Done:
         command = [sys.executable, "-m", "proxima", "plugin", "test", str(project), "--json", "--pytest=-W error"]
-        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=240, check=False)
 
     with ThreadPoolExecutor(2) as pool:
         yield {kind: pool.submit(tested, project) for kind, project in projects.items()}

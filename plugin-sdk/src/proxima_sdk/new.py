@@ -56,7 +56,7 @@ class ProjectType:
 TYPES: Mapping[str, ProjectType] = {
     "agent": ProjectType("Says how many qubits a simulation of a given memory holds"),
     "algorithm": ProjectType("Finds the angles that make an observable least", (_TOOLS, _BACKENDS)),
-    "backend": ProjectType("A statevector simulator in numpy"),
+    "backend": ProjectType("A statevector simulator in numpy", (_TOOLS, _BACKENDS)),
     "codegen": ProjectType("Writes circuits as Python for Cirq", (_TOOLS, "cirq-core>=1.4")),
     "command": ProjectType("Runs a circuit several times and says how much its counts vary", (_TOOLS, _BACKENDS)),
     "format": ProjectType("Reads and writes circuits as JSON"),

@@ -23,6 +23,14 @@ def test_the_first_qubit_of_a_matrix_is_its_least_significant_bit() -> None:
     assert simulator.apply(cx, [1, 0], state).tolist() == state.tolist()
 
 
+def test_proxima_runs_circuits_on_it(proxima_kernel: Kernel) -> None:
+    pytest.importorskip("proxima_execution")
+    circuit = Circuit.builder(2, 2, name="bell").h(0).cx(0, 1).measure(0, 0).measure(1, 1).build()
+    counts = proxima_kernel.run(circuit, backend="my-plugin", shots=100, seed=3).counts
+    assert counts is not None
+    assert set(counts) == {"00", "11"}
+
+
 def test_noise_is_refused_by_name(proxima_kernel: Kernel) -> None:
     circuit = Circuit.builder(1, 1).h(0).bit_flip(0.1, 0).measure(0, 0).build()
     request = RunRequest(circuit=circuit)
