@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from proxima.sandbox.interfaces import INTERFACES
+from proxima_sdk.new import TYPES
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs" / "user-guide").glob("*.md")),
+    ROOT / "docs" / "developer-guide" / "plugin-development.md",
     ROOT / "docs" / "developer-guide" / "sandbox.md",
     ROOT / "docs" / "developer-guide" / "store.md",
 ]
@@ -51,6 +55,13 @@ def test_commands_work(page: Path, place: dict[str, object]) -> None:
 def test_python_examples_work(page: Path, place: dict[str, object]) -> None:
     done = subprocess.run([sys.executable, "-c", "\n".join(_blocks(page, "python"))], **place)  # type: ignore[call-overload]
     assert done.returncode == 0, done.stderr
+
+
+def test_every_template_is_listed() -> None:
+    page = (ROOT / "docs" / "developer-guide" / "plugin-development.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([a-z-]+)` \|.* \| (in a worker|in-process)", page, re.MULTILINE)
+    listed = {name: where == "in a worker" for name, where in rows}
+    assert listed == {name: f"{name.replace('-', '_')}s" in INTERFACES for name in TYPES}
 
 
 def test_made_pages_match_the_code() -> None:
