@@ -166,10 +166,11 @@ class Swapping:
 
     def __init__(self, path: str, target: str) -> None:
         words = (
-            "import os, sys\npath, target = sys.argv[1:]\n"
-            "while True:\n"
+            "import itertools, os, sys, time\npath, target = sys.argv[1:]\n"
+            "for turn in itertools.count():\n"
             "    open(path + '.f', 'w').write('harmless'); os.replace(path + '.f', path)\n"
             "    for _ in range(200): os.stat(path)\n"
+            "    if turn % 2: time.sleep(0.005)\n"  # for the broker to open it, on a busy machine too
             "    os.symlink(target, path + '.l'); os.replace(path + '.l', path)\n"
         )
         command = [sys.executable, "-I", "-S", "-c", words, path, target]
