@@ -1,0 +1,5 @@
+"""qulacs: a fast simulator of statevectors in C++."""
+
+from proxima_sdk import Plugin
+
+plugin = Plugin(__package__)

@@ -1,0 +1,108 @@
+"""The backend: what it can do, what a run costs, and the run itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import ClassVar
+
+from proxima.contracts.backend import Estimate, Plan, RunContext, RunRequest
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.features import Features, features_of
+from proxima.contracts.operations import CHANNELS, OPERATIONS, Op
+from proxima.contracts.result import ErrorBound, Expectation, RunResult, counts_from_samples
+from proxima.errors import BackendUnavailableError, UnsupportedError, UsageError
+from proxima_sdk import Backend
+
+METHOD = "statevector"
+MAX_QUBITS = 24  # a gate on more takes longer than the half second between two looks at context.check()
+BYTES_PER_AMPLITUDE = 3 * 16  # the state, its copy for the caller, and the sums that shots are drawn by
+
+
+class Qulacs(Backend):
+    """Holds the whole state: 2^n complex numbers, exact to rounding."""
+
+    name = "qulacs"
+    engine: ClassVar[Mapping[str, str]] = {"qulacs": "qulacs", "numpy": "numpy"}
+
+    def estimate(self, request: RunRequest, features: Features) -> Estimate:
+        """Every gate touches every amplitude."""
+        if reason := refusal(request, features):
+            return Estimate(False, reason)
+        amplitudes = 2**features.num_qubits
+        gates = features.num_gates + 1
+        work = {"gate": gates, "amplitude": gates * amplitudes, "shot": request.shots or 0}
+        return Estimate(True, method=METHOD, memory_bytes=BYTES_PER_AMPLITUDE * amplitudes, work=work)
+
+    def plan(self, request: RunRequest) -> Plan:
+        """The circuit's gates as qulacs's."""
+        start = time.perf_counter()
+        try:
+            from lab_qulacs import engine
+        except ImportError as error:
+            raise BackendUnavailableError(f"qulacs cannot be imported: {error}", hint="pip install qulacs") from error
+        circuit = request.circuit
+        if reason := refusal(request, features_of(circuit)):
+            raise UnsupportedError(f"{self.name}: {reason}")
+        _check_usage(request, circuit)
+        gates = engine.gates_of(circuit)
+        seconds = time.perf_counter() - start
+        return Plan(backend=self.name, request=request, method=METHOD, native=gates, timings={"translate": seconds})
+
+    def run(self, plan: Plan, context: RunContext) -> RunResult:
+        """Applies the gates, then reads off what is wanted."""
+        from lab_qulacs import engine
+
+        request, circuit = plan.request, plan.request.circuit
+        start = time.perf_counter()
+        state = engine.evolve(circuit.num_qubits, plan.native, context)
+        executed = time.perf_counter()
+        wants, shots = request.wants, request.shots or 0
+        sampled = bool({"counts", "samples"} & set(wants))
+        samples = engine.sample(state, circuit, shots, request.seed, context) if sampled else None
+        vector = state.get_vector() if {"statevector", "probabilities"} & set(wants) else None
+        observables = request.observables if "expectation" in wants else ()
+        done = time.perf_counter()
+        return RunResult(
+            backend=self.name,
+            method=METHOD,
+            precision="double",
+            shots=request.shots,
+            seed=request.seed,
+            counts=counts_from_samples(samples) if samples is not None and "counts" in wants else None,
+            samples=samples if "samples" in wants else None,
+            statevector=vector if "statevector" in wants else None,
+            probabilities=abs(vector) ** 2 if vector is not None and "probabilities" in wants else None,
+            expectations=tuple(Expectation(str(o), engine.expectation(state, o)) for o in observables),
+            error_bound=ErrorBound("sampling", 0.5 / shots**0.5) if sampled else ErrorBound("exact", 1e-14),
+            timings={**plan.timings, "execute": executed - start, "sample": done - executed},
+            versions=dict(self.probe().versions),
+        )
+
+
+def refusal(request: RunRequest, features: Features) -> str:
+    """Why the request cannot be run here; empty where it can."""
+    if features.num_qubits > MAX_QUBITS:
+        return f"{features.num_qubits} qubits are more than {MAX_QUBITS}"
+    for op in features.ops:
+        if op in CHANNELS or op is Op.RESET:
+            return f"{OPERATIONS[op].name} leaves no pure state, which is all that is simulated"
+    if features.is_dynamic:
+        return "conditions and measurements before the end are not simulated"
+    if "density_matrix" in request.wants:
+        return "density_matrix is not offered; ask for statevector"
+    method = request.options.get("method", METHOD)
+    return "" if method == METHOD else f"there is no method {method!r}, only {METHOD!r}"
+
+
+def _check_usage(request: RunRequest, circuit: Circuit) -> None:
+    """Raises `UsageError` where the request contradicts itself."""
+    if circuit.parameters:
+        raise UsageError(f"open parameters: {', '.join(circuit.parameters)}", hint="give each a value")
+    if {"counts", "samples"} & set(request.wants) and not circuit.final_measurements:
+        raise UsageError("the circuit measures nothing, so it has no counts", hint="add measurements")
+    for observable in request.observables:
+        if observable.num_qubits != circuit.num_qubits:
+            raise UsageError(
+                f"{observable} has {observable.num_qubits} letters a term, the circuit {circuit.num_qubits} qubits"
+            )
