@@ -67,7 +67,7 @@ def project(tmp_path: Path) -> Path:
     settings = (
         'config_schema:\n  depth:\n    type: number\n    minimum: 1\n    default: 2\n    description: "a <b> | c"\n'
     )
-    manifest.write_text(manifest.read_text() + f'permissions: ["network:example.org", "subprocess"]\n{settings}')
+    manifest.write_text(manifest.read_text() + f'  - "network:example.org"\n  - subprocess\n{settings}')
     return made
 
 
