@@ -75,7 +75,8 @@ def _preload(homes: dict[str, str]) -> None:
         "proxima.hookspecs",
         "proxima.sandbox.serving",
     )
-    for module in ("pluggy", "proxima.sandbox.worker", *(needing_numpy if "numpy" in homes else ())):
+    first = ("proxima.sandbox.linux.lock", "proxima.sandbox.linux.selftest", "proxima.sandbox.channel")
+    for module in (*first, "pluggy", "proxima.sandbox.worker", *(needing_numpy if "numpy" in homes else ())):
         importlib.import_module(module)
 
 
