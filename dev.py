@@ -29,6 +29,7 @@ STAMP = VENV / "proxima-stamp"
 LOCK = ROOT / "requirements.lock"
 WORKSPACE = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["uv"]["workspace"]
 MEMBERS = sorted(file.parent for name in WORKSPACE["members"] for file in ROOT.glob(f"{name}/pyproject.toml"))
+COMPILER = next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), "c++", "g++", "clang++")))), None)
 
 NETWORK = (
     "The first run downloads packages. Behind a proxy set HTTPS_PROXY; for a mirror set PIP_INDEX_URL and "
@@ -70,10 +71,26 @@ def host() -> str:
     return f"{sys.version.split()[0]} {ROOT}"
 
 
+def buildable() -> list[Path]:
+    """The members that can be installed here: without a C++ compiler, none that is native or depends on one that is."""
+    if COMPILER:
+        return MEMBERS
+    tables = {member: tomllib.loads((member / "pyproject.toml").read_text("utf-8")) for member in MEMBERS}
+    native = {
+        table["project"]["name"] for table in tables.values() if "scikit_build" in table["build-system"]["build-backend"]
+    }
+    out = [m for m, t in tables.items() if native & {t["project"]["name"], *t["project"].get("dependencies", ())}]
+    names = ", ".join(member.name for member in out)
+    print(f"-- no C++ compiler (c++, g++, clang++ or $CXX) is here, so these are left out: {names}", file=sys.stderr)
+    return [member for member in MEMBERS if member not in out]
+
+
 def inputs() -> str:
     """A hash over everything the environment is made from."""
     files = [LOCK, Path(__file__), ROOT / "pyproject.toml", *(member / "pyproject.toml" for member in MEMBERS)]
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    native = sorted(file for member in MEMBERS for file in (*member.glob("CMakeLists.txt"), *member.glob("cpp/*")))
+    content = [str(COMPILER).encode(), *(file.read_bytes() for file in (*files, *native))]
+    return hashlib.sha256(b"\0".join(content)).hexdigest()
 
 
 def usable() -> bool:
@@ -113,9 +130,10 @@ def bootstrap() -> None:
             [*uv_pip, "--only-binary", ":all:", "--require-hashes", "--requirements", str(LOCK)],
             NETWORK,
         )
-        editables = [part for member in MEMBERS for part in ("--editable", str(member))]
+        members = buildable()
+        editables = [part for member in members for part in ("--editable", str(member))]
         step(
-            f"install the workspace's {len(MEMBERS)} packages as editables",
+            f"install the workspace's {len(members)} packages as editables",
             [*uv_pip, "--no-deps", "--no-build-isolation", *editables],
             "The lines above name the package whose pyproject.toml or source folder is wrong.",
         )

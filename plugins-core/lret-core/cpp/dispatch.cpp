@@ -1,0 +1,35 @@
+// Which of the compiled kernels this processor runs.
+#include "kernels.h"
+
+namespace proxima {
+
+#define DECLARE(isa)                        \
+    extern const Kernels<float> single_##isa; \
+    extern const Kernels<double> double_##isa;
+
+DECLARE(baseline)
+#ifdef PROXIMA_X86
+DECLARE(avx2)
+DECLARE(avx512)
+#define CHOOSE(precision)                                                                                       \
+    (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") \
+         ? precision##_avx512                                                                                   \
+     : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? precision##_avx2                       \
+                                                                       : precision##_baseline)
+#else
+#define CHOOSE(precision) precision##_baseline
+#endif
+
+template <>
+const Kernels<float>& kernels<float>() {
+    static const Kernels<float>& chosen = CHOOSE(single);
+    return chosen;
+}
+
+template <>
+const Kernels<double>& kernels<double>() {
+    static const Kernels<double>& chosen = CHOOSE(double);
+    return chosen;
+}
+
+}  // namespace proxima

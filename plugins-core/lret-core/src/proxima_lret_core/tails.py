@@ -1,0 +1,70 @@
+"""Pauli noise at a circuit's end, applied to answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from proxima.contracts.matrices import PAULIS
+
+# In the order of IXYZ: whether two Pauli operators commute (1) or not (-1).
+_SIGNS = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
+
+
+@dataclass(frozen=True, slots=False)
+class Tail:
+    """A mixture of Pauli operators on one or two qubits.
+
+    Attributes:
+        eigenvalues: By which it multiplies each of the 4^k Pauli strings, numbered in base 4 (IXYZ), the first qubit the
+            lowest digit.
+    """
+
+    qubits: tuple[int, ...]
+    values: tuple[float, ...]
+
+    def eigenvalue(self, digits: Sequence[int]) -> float:
+        """By which it multiplies the Pauli string with these letters (0 to 3 for IXYZ), one for each qubit."""
+        return self.values[sum(digit << (2 * k) for k, digit in enumerate(digits))]
+
+    @cached_property
+    def _probabilities(self) -> npt.NDArray[np.float64]:
+        """Of each Pauli string, in the order of the eigenvalues."""
+        signs = _SIGNS if len(self.qubits) == 1 else np.kron(_SIGNS, _SIGNS)
+        return signs @ np.array(self.values) / len(self.values)
+
+    def mix_probabilities(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Probabilities of the basis states after it, shape (2^n,)."""
+        flips = np.zeros(2 ** len(self.qubits))  # X and Y flip a bit
+        for string, probability in enumerate(self._probabilities):
+            flips[sum(((string >> 2 * k & 3) in (1, 2)) << k for k in range(len(self.qubits)))] += probability
+        n = len(values).bit_length() - 1
+        tensor = values.reshape((2,) * n)
+        axes = [n - 1 - q for q in self.qubits]
+        out = np.zeros_like(tensor)
+        for mask, probability in enumerate(flips):
+            turned = [axis for k, axis in enumerate(axes) if mask >> k & 1]
+            out += probability * (np.flip(tensor, turned) if turned else tensor)
+        return out.reshape(-1)
+
+    def mix_density_matrix(
+        self, rho: npt.NDArray[np.complex128], positions: Sequence[int]
+    ) -> npt.NDArray[np.complex128]:
+        """A density matrix after it, shape (2^m, 2^m), its qubits at these bits of the index."""
+        rows = np.arange(len(rho))
+        out = np.zeros_like(rho)
+        for string, probability in enumerate(self._probabilities):
+            flip, phase = 0, np.ones(len(rho), dtype=np.complex128)
+            for k, position in enumerate(positions):
+                letter = PAULIS["IXYZ"[string >> 2 * k & 3]]
+                bit = rows >> position & 1
+                flips = int(letter[0, 0] == 0)
+                flip |= flips << position
+                phase *= letter[bit, bit ^ flips]
+            # row i of P rho is phase_i times row i ^ flip of rho
+            out += probability * phase[:, None] * rho[np.ix_(rows ^ flip, rows ^ flip)] * phase.conj()[None, :]
+        return out
