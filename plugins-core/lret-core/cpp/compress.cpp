@@ -31,9 +31,10 @@ struct Rows {
 using Subtract = decltype(Kernels<double>::subtract);
 
 // Rows R with R^dagger R <= G: steps of Cholesky with the largest remaining diagonal as pivot, until the trace that
-// remains is at most `enough`, or what remains is rounding, or there would be more than `most` rows.
+// remains is at most `enough`, or there would be more than `most` rows. Of a column's diagonal, what is below `noise`
+// times its first value is rounding and counts as 0.
 // On return `remaining` is the trace of G - R^dagger R.
-Rows pivoted_cholesky(const Rows& gram, double enough, double floor, size_t most, double& remaining, Poll& poll) {
+Rows pivoted_cholesky(const Rows& gram, double enough, double noise, size_t most, double& remaining, Poll& poll) {
     const size_t n = gram.length;
     const Subtract subtract = kernels<double>().subtract;
     Rows rows(n);
@@ -43,7 +44,6 @@ Rows pivoted_cholesky(const Rows& gram, double enough, double floor, size_t most
     while (remaining > enough && rows.count() < most) {
         poll();
         const size_t pivot = size_t(std::max_element(diagonal.begin(), diagonal.end()) - diagonal.begin());
-        if (diagonal[pivot] <= floor) break;
         const size_t at = rows.count();
         rows.add();
         double *re = rows.re[at].data(), *im = rows.im[at].data();
@@ -55,7 +55,8 @@ Rows pivoted_cholesky(const Rows& gram, double enough, double floor, size_t most
         remaining = 0;
         for (size_t j = 0; j < n; ++j) {
             re[j] *= scale, im[j] *= scale;
-            diagonal[j] = j == pivot ? 0 : std::max(0.0, diagonal[j] - re[j] * re[j] - im[j] * im[j]);
+            diagonal[j] -= re[j] * re[j] + im[j] * im[j];
+            if (j == pivot || diagonal[j] < noise * gram.re[j][j]) diagonal[j] = 0;
             remaining += diagonal[j];
         }
     }
@@ -86,10 +87,10 @@ std::vector<double> orthonormalise(Rows& rows, Poll& poll) {
 }
 
 // At least the 2-norm of |W|: the root of its largest row sum times its largest column sum.
-double absolute_norm(const Rows& rows, const std::vector<size_t>& kept) {
+double absolute_norm(const Rows& rows) {
     std::vector<double> sums(rows.length);
     double most = 0;
-    for (size_t i : kept) {
+    for (size_t i = 0; i < rows.count(); ++i) {
         double sum = 0;
         for (size_t j = 0; j < rows.length; ++j) {
             const double size = std::hypot(rows.re[i][j], rows.im[i][j]);
@@ -103,8 +104,33 @@ double absolute_norm(const Rows& rows, const std::vector<size_t>& kept) {
 
 }  // namespace
 
+// Whether columns overlap so much that a truncation is sure to find several to each dimension: judged by the Gram matrix
+// of a few pairs of tiles. Of r columns at random in D dimensions the squared cosines sum to r / D for each.
 template <typename T>
-void Factor<T>::compress(Poll& poll) {
+bool Factor<T>::overlaps(const std::vector<double>& norms) const {
+    constexpr int L = LANES<T>, SAMPLES = 12;
+    constexpr double ENOUGH = 12;
+    const size_t tiles = tiles_.size(), r = rank();
+    std::vector<double> re(size_t(L) * L), im(size_t(L) * L);
+    double sum = 0;
+    size_t count = 0, state = 1;
+    for (int sample = 0; sample < SAMPLES; ++sample) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        const size_t a = (state >> 33) % tiles, b = (state >> 13) % tiles;
+        kernels_.gram(tiles_[a].get(), tiles_[b].get(), rows_, re.data(), im.data());
+        for (size_t i = a * L; i < std::min(r, (a + 1) * L); ++i)
+            for (size_t j = b * L; j < std::min(r, (b + 1) * L); ++j) {
+                const size_t e = (i - a * L) * L + (j - b * L);
+                if (i == j || norms[i] <= 0 || norms[j] <= 0) continue;
+                sum += (re[e] * re[e] + im[e] * im[e]) / (norms[i] * norms[j]);
+                ++count;
+            }
+    }
+    return count == 0 || sum / double(count) * double(r) > ENOUGH;
+}
+
+template <typename T>
+void Factor<T>::compress(bool forced, Poll& poll) {
     constexpr int L = LANES<T>;
     const size_t tiles = tiles_.size(), r = rank();
     const double allowed = std::max(0.0, budget.allowed()) / (scale_ * scale_);
@@ -112,6 +138,7 @@ void Factor<T>::compress(Poll& poll) {
     if (tile_bytes() * double(tiles + 2) + 48.0 * double(r) * double(r) > memory_) return;
 
     const std::vector<double> norms = stored_norms(poll);
+    if (r < rows_ && !forced && !overlaps(norms)) return;
     const double trace = std::accumulate(norms.begin(), norms.end(), 0.0);
     Rows gram(r);
     for (size_t j = 0; j < r; ++j) gram.add();
@@ -134,20 +161,19 @@ void Factor<T>::compress(Poll& poll) {
     // What is found may be used up in part by what the decomposition leaves, and then by its own lightest rows.
     double remaining;
     const double roundoff = std::numeric_limits<T>::epsilon() / 2;
-    Rows rows = pivoted_cholesky(gram, 0.3 * allowed, 8 * roundoff * trace, r * 17 / 20, remaining, poll);
-    if (remaining > allowed) return;
+    Rows rows = pivoted_cholesky(gram, 0.3 * allowed, 16 * roundoff, r * 17 / 20, remaining, poll);
     const std::vector<double> carried = orthonormalise(rows, poll);
     std::vector<size_t> kept(rows.count());
     std::iota(kept.begin(), kept.end(), size_t(0));
     std::stable_sort(kept.begin(), kept.end(), [&](size_t a, size_t b) { return carried[a] > carried[b]; });
-    while (kept.size() > 1 && remaining + carried[kept.back()] <= 0.98 * allowed) {
+    // A sum over LANES columns and then over the tiles, of complex products, plus the rounding of W itself.
+    const double rounding = roundoff * (2 * L + double(tiles) + 3) * absolute_norm(rows);
+    const double left = 0.98 * allowed - rounding / (scale_ * scale_);
+    if (remaining > left) return;
+    while (kept.size() > 1 && remaining + carried[kept.back()] <= left) {
         remaining += carried[kept.back()];
         kept.pop_back();
     }
-
-    // A sum over LANES columns and then over the tiles, of complex products, plus the rounding of W itself.
-    const double rounding = roundoff * (2 * L + double(tiles) + 3) * absolute_norm(rows, kept);
-    if (rounding + remaining * scale_ * scale_ > budget.total - budget.spent - budget.rounding) return;
 
     const size_t wanted = (kept.size() + L - 1) / L;
     std::vector<Tile> weights;  // for each new tile, the blocks of W that its columns take of each old tile
@@ -185,7 +211,7 @@ void Factor<T>::compress(Poll& poll) {
     next_compress_ = std::max(FIRST_COMPRESS, kept.size() + kept.size() * 3 / 5);
 }
 
-template void Factor<float>::compress(Poll&);
-template void Factor<double>::compress(Poll&);
+template void Factor<float>::compress(bool, Poll&);
+template void Factor<double>::compress(bool, Poll&);
 
 }  // namespace proxima

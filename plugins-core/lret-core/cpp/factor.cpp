@@ -60,7 +60,7 @@ void Factor<T>::advance(const Plan& plan, Poll& poll) {
         for (const Channel& channel : step.channels) {
             apply(channel, poll);
             most_columns_ = std::max(most_columns_, rank());
-            if (rank() >= next_compress_) compress(poll);
+            if (rank() >= next_compress_) compress(false, poll);
         }
     }
 }
@@ -129,7 +129,7 @@ std::vector<typename Factor<T>::Piece> Factor<T>::choose(const std::vector<doubl
     std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
         return weights[a] != weights[b] ? weights[a] < weights[b] : a < b;
     });
-    const double allowed = budget.allowed();
+    const double allowed = budget.allowed_to_prune();
     double dropped = 0;
     size_t first = 0;
     while (first < order.size() && dropped + weights[order[first]] <= std::max(allowed, 0.0))
@@ -157,7 +157,7 @@ void Factor<T>::apply(const Channel& channel, Poll& poll) {
     std::vector<Piece> pieces = choose(weights, operators);
     if (!fits(rank() + pieces.size())) {  // a truncation may make room
         budget.spent = spent;
-        compress(poll);
+        compress(true, poll);
         weights = piece_weights(channel, poll);
         pieces = choose(weights, operators);
         if (!fits(rank() + pieces.size())) refuse(std::move(pieces));
@@ -219,8 +219,7 @@ void Factor<T>::refuse(std::vector<Piece> pieces) const {
     std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.weight < b.weight; });
     double weight = budget.spent + budget.rounding;
     for (size_t i = 0; i < over; ++i) weight += pieces[i].weight;
-    const double share = budget.error > 0 ? std::min(1.0, budget.done / budget.error) : 1;
-    throw OutOfMemory(tile_bytes() * double((rank() + pieces.size()) / LANES<T> + 2), weight / share);
+    throw OutOfMemory(tile_bytes() * double((rank() + pieces.size()) / LANES<T> + 2), weight / budget.share());
 }
 
 template <typename T>

@@ -29,20 +29,23 @@ struct Budget {
     double rounding = 0;  // a bound on what rounding in truncations added
 
     // What may be dropped now: the budget is spent evenly over the noise, and what is saved is carried over.
-    double allowed() const {
-        const double share = error > 0 ? std::min(1.0, done / error) : 1.0;
-        return total * share - spent - rounding;
-    }
+    double allowed() const { return total * share() - spent - rounding; }
+    // What pruning may take of it; the rest is for truncations.
+    double allowed_to_prune() const { return PRUNED * total * share() - spent - rounding; }
+    double share() const { return error > 0 ? std::min(1.0, done / error) : 1.0; }
+
+    static constexpr double PRUNED = 0.95;
 };
 
-constexpr size_t FIRST_COMPRESS = 128;  // columns; fewer are not worth a truncation
+constexpr size_t FIRST_COMPRESS = 64;  // columns; fewer are not worth a truncation
 
 // A factor as Python holds it, in either precision.
 class AnyFactor {
 public:
     virtual ~AnyFactor() = default;
     virtual void advance(const Plan& plan, Poll& poll) = 0;
-    virtual void compress(Poll& poll) = 0;
+    // Fewer columns, within what the budget allows; does nothing where there is little to find, unless `forced` to look.
+    virtual void compress(bool forced, Poll& poll) = 0;
     virtual std::unique_ptr<AnyFactor> project(int qubit, int outcome) const = 0;
     virtual void absorb(const AnyFactor& other) = 0;
 
@@ -84,7 +87,7 @@ public:
     Factor(int num_qubits, int threads, double memory);
 
     void advance(const Plan& plan, Poll& poll) override;
-    void compress(Poll& poll) override;
+    void compress(bool forced, Poll& poll) override;
     std::unique_ptr<AnyFactor> project(int qubit, int outcome) const override;
     void absorb(const AnyFactor& other) override;
     double trace() const override;
@@ -115,6 +118,7 @@ private:
     void make_room(size_t columns, Poll& poll);
     void apply_first(const Channel& channel, size_t columns, const std::vector<T>& matrix, Poll& poll);
     std::vector<double> stored_norms(Poll& poll) const;
+    bool overlaps(const std::vector<double>& norms) const;
 
     const Kernels<T>& kernels_;
     std::vector<Tile> tiles_;

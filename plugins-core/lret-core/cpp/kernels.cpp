@@ -219,7 +219,12 @@ void reduced(const T* tile, size_t rows, int k, const int* qubits, double* out) 
 }
 
 constexpr size_t BLOCK = 256;  // rows summed in T before they are added up in double
-constexpr int AT_ONCE = 4;     // columns of the left tile, or rows, whose sums are held in registers
+// Columns of the left tile, or rows, whose sums are held in registers.
+#ifdef __AVX512F__
+constexpr int AT_ONCE = 8;
+#else
+constexpr int AT_ONCE = 2;
+#endif
 
 template <typename T>
 void gram(const T* left, const T* right, size_t rows, double* out_re, double* out_im) {

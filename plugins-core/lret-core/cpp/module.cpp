@@ -171,7 +171,7 @@ NB_MODULE(_native, m) {
             run(f, go_on, [&](Poll& poll) { f.advance(plan, poll); });
         }, "plan"_a, "go_on"_a)
         .def("compress", [](AnyFactor& f, nb::callable go_on) {
-            run(f, go_on, [&](Poll& poll) { f.compress(poll); });
+            run(f, go_on, [&](Poll& poll) { f.compress(true, poll); });
         }, "go_on"_a)
         .def("project", [](const AnyFactor& f, int qubit, int outcome) {
             check_qubit(f, qubit);
