@@ -109,7 +109,7 @@ double absolute_norm(const Rows& rows) {
 template <typename T>
 bool Factor<T>::overlaps(const std::vector<double>& norms) const {
     constexpr int L = LANES<T>, SAMPLES = 12;
-    constexpr double ENOUGH = 12;
+    constexpr double ENOUGH = 32;
     const size_t tiles = tiles_.size(), r = rank();
     std::vector<double> re(size_t(L) * L), im(size_t(L) * L);
     double sum = 0;
