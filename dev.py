@@ -77,7 +77,9 @@ def buildable() -> list[Path]:
         return MEMBERS
     tables = {member: tomllib.loads((member / "pyproject.toml").read_text("utf-8")) for member in MEMBERS}
     native = {
-        table["project"]["name"] for table in tables.values() if "scikit_build" in table["build-system"]["build-backend"]
+        table["project"]["name"]
+        for table in tables.values()
+        if "scikit_build" in table["build-system"]["build-backend"]
     }
     out = [m for m, t in tables.items() if native & {t["project"]["name"], *t["project"].get("dependencies", ())}]
     names = ", ".join(member.name for member in out)

@@ -281,6 +281,7 @@ void Factor<T>::absorb(const AnyFactor& any) {
     budget.spent += other.budget.spent;
     budget.rounding += other.budget.rounding;
     most_columns_ = std::max({most_columns_, other.most_columns_, rank()});
+    if (rank() >= next_compress_) compress(false, quiet);
 }
 
 template class Factor<float>;

@@ -142,8 +142,9 @@ NB_MODULE(_native, m) {
             for (const Step& step : plan.steps) count += step.channels.size();
             return count;
         });
-    m.def("plan", &make_plan, "ops"_a, "qubit_offsets"_a, "qubits"_a, "param_offsets"_a, "params"_a, "payloads"_a,
-          "matrices"_a, "num_qubits"_a, "fresh"_a, "last"_a);
+    m.def("plan", &make_plan, "ops"_a.noconvert(), "qubit_offsets"_a.noconvert(), "qubits"_a.noconvert(),
+          "param_offsets"_a.noconvert(), "params"_a.noconvert(), "payloads"_a.noconvert(), "matrices"_a,
+          "num_qubits"_a, "fresh"_a, "last"_a);
 
     nb::class_<AnyFactor>(m, "Factor")
         .def_prop_ro("rank", &AnyFactor::rank)

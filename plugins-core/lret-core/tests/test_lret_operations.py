@@ -28,7 +28,9 @@ def entangled(rng: np.random.Generator) -> Circuit:
     return builder  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("op", [*GATE_OPS, *CHANNEL_OPS, Op.UNITARY, Op.KRAUS, Op.RESET], ids=lambda op: op.name.lower())
+@pytest.mark.parametrize(
+    "op", [*GATE_OPS, *CHANNEL_OPS, Op.UNITARY, Op.KRAUS, Op.RESET], ids=lambda op: op.name.lower()
+)
 @pytest.mark.parametrize("where", ["first", "middle", "last"])
 def test_operation_is_what_the_reference_says(op: Op, where: str) -> None:
     rng = np.random.default_rng(op)

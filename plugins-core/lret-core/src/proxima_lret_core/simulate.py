@@ -7,7 +7,6 @@ are shared between the branches by their weight.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -154,7 +153,8 @@ class _Ensemble:
         rows, c = self._num_rows, self._columns
         if not self._circuit.is_dynamic:
             return [(0, rows)] if rows else []
-        starts = np.flatnonzero(np.diff(c.conditions[:rows]) | (c.ops[1:rows] == Op.MEASURE) | (c.ops[: rows - 1] == Op.MEASURE))
+        measures = c.ops[:rows] == Op.MEASURE
+        starts = np.flatnonzero(np.diff(c.conditions[:rows]).astype(bool) | measures[1:] | measures[:-1])
         edges = [0, *(starts + 1).tolist(), rows]
         return list(zip(edges, edges[1:], strict=False))
 
@@ -205,7 +205,8 @@ class _Ensemble:
                 continue
             halves = [factor.project(qubit, outcome) for outcome in (0, 1)]
             weights = [half.trace() for half in halves]
-            kept = [w > max(_NO_WEIGHT, 0.1 * factor.allowed) for w in weights]
+            least = min(max(weights), max(_NO_WEIGHT, 0.1 * factor.allowed))
+            kept = [w >= least for w in weights]
             total = sum(w for w, keep in zip(weights, kept, strict=True) if keep)
             for outcome in (0, 1):
                 if kept[outcome]:
@@ -228,7 +229,7 @@ def _before_final_measurements(circuit: Circuit) -> tuple[Columns, int]:
     """The columns, and how many of their rows come before the final measurements."""
     final, rows = len(circuit.final_measurements), len(circuit)
     c = circuit.columns
-    if not final or (c.ops[rows - final :] == Op.MEASURE).all() and not circuit.is_dynamic:
+    if not final or ((c.ops[rows - final :] == Op.MEASURE).all() and not circuit.is_dynamic):
         return c, rows - final
     earlier = circuit.without_final_measurements()
     return earlier.columns, len(earlier)

@@ -100,7 +100,9 @@ class LowRankState:
 
     def _of_branch(self, factor: _native.Factor) -> npt.NDArray[np.float64]:
         if 8 * 2**self._num_qubits > 2**36:
-            raise ResourceError(f"the probabilities of {self._num_qubits} qubits take {8 * 2**self._num_qubits:,} bytes")
+            raise ResourceError(
+                f"the probabilities of {self._num_qubits} qubits take {8 * 2**self._num_qubits:,} bytes"
+            )
         watch = Watch(self.context)
         with watch.guard():
             values = factor.probabilities(watch)

@@ -20,8 +20,8 @@ class Tail:
     """A mixture of Pauli operators on one or two qubits.
 
     Attributes:
-        eigenvalues: By which it multiplies each of the 4^k Pauli strings, numbered in base 4 (IXYZ), the first qubit the
-            lowest digit.
+        eigenvalues: By which it multiplies each of the 4^k Pauli strings, numbered in base 4 (IXYZ), the first qubit
+            the lowest digit.
     """
 
     qubits: tuple[int, ...]

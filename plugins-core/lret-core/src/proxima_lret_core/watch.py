@@ -42,11 +42,11 @@ class Watch:
             raise self._stopped_by from None
         except _native.OutOfMemory as error:
             needed, tolerance = error.args
+            hint = "give the run more memory"
+            if 0 < tolerance < 1:
+                hint += f"; or a tolerance of {min(1.0, 1.05 * tolerance):.2g} or more, to pass the point it stopped at"
             raise ResourceError(
-                f"the low-rank factor needs at least {needed:,.0f} bytes, more than it was given",
-                hint=f"a tolerance of {min(1.0, 1.05 * tolerance):.2g} or more would pass this point, as would more memory"
-                if 0 < tolerance < 1
-                else "give the run more memory",
+                f"the low-rank factor needs at least {needed:,.0f} bytes, more than it was given", hint=hint
             ) from None
         except ProximaError:
             raise

@@ -1,0 +1,104 @@
+"""Stopping, threads, forks, progress."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import threading
+import time
+
+import numpy as np
+import pytest
+from lret_circuits import brick
+
+import proxima_lret_core as lret
+from proxima.contracts.backend import CancelToken, RunContext
+from proxima.contracts.noise import NoiseModel
+from proxima.errors import CancelledError, DeadlineExceededError
+
+NOISY = NoiseModel.parse("depolarizing:0.002").apply(brick(8))
+LONG = NoiseModel.parse("depolarizing:0.02").apply(brick(11, layers=12))  # minutes
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_cancelled_within_a_second(threads: int) -> None:
+    token = CancelToken()
+    asked: list[float] = []
+
+    def cancel() -> None:
+        asked.append(time.monotonic())
+        token.cancel()
+
+    timer = threading.Timer(1.5, cancel)
+    timer.start()
+    with pytest.raises(CancelledError):
+        lret.run(LONG, context=RunContext(cancel=token, threads=threads))
+    stopped = time.monotonic()
+    timer.join()
+    assert asked, "it ended before it was asked to"
+    assert stopped - asked[0] < 1.0
+
+
+def test_deadline() -> None:
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceededError):
+        lret.run(LONG, context=RunContext(deadline=started + 0.5))
+    assert time.monotonic() - started < 1.5
+
+
+def test_progress_tells_rank_and_budget() -> None:
+    said: list[tuple[float | None, str]] = []
+    token = CancelToken()
+
+    def progress(fraction: float | None, message: str) -> None:
+        said.append((fraction, message))
+        if len(said) == 20:
+            token.cancel()
+
+    with pytest.raises(CancelledError):
+        lret.run(LONG, context=RunContext(progress=progress, cancel=token))
+    fractions = [fraction for fraction, _ in said]
+    assert all(f is not None and 0 <= f <= 1 for f in fractions)
+    assert fractions == sorted(fractions)  # type: ignore[type-var]
+    assert all("rank" in message and "budget" in message for _, message in said)
+
+
+def test_an_error_of_the_caller_s_own_comes_through() -> None:
+    def progress(fraction: float | None, message: str) -> None:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        lret.run(LONG, context=RunContext(progress=progress, threads=2))
+
+
+def test_threads_give_the_same_state() -> None:
+    one, two = (lret.run(NOISY, precision="double", context=RunContext(threads=t)) for t in (1, 2))
+    assert one.rank == two.rank
+    np.testing.assert_allclose(one.density_matrix(), two.density_matrix(), atol=1e-14)
+
+
+def test_two_runs_at_once() -> None:
+    expected = lret.run(NOISY).probabilities()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        states = list(pool.map(lambda _: lret.run(NOISY, context=RunContext(threads=2)), range(8)))
+    for state in states:
+        np.testing.assert_allclose(state.probabilities(), expected, atol=1e-6)
+
+
+def _in_child(queue: multiprocessing.queues.Queue[tuple[int, float]]) -> None:
+    state = lret.run(NOISY, context=RunContext(threads=2))
+    queue.put((lret.usable_threads(2), float(state.probabilities()[0])))
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # just that is tried
+def test_a_fork_after_openmp_started_runs_on_one_thread() -> None:
+    expected = lret.run(NOISY, context=RunContext(threads=2)).probabilities()[0]
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    child = context.Process(target=_in_child, args=(queue,))
+    child.start()
+    threads, value = queue.get(timeout=60)
+    child.join(30)
+    assert child.exitcode == 0
+    assert threads == 1
+    assert value == pytest.approx(expected, abs=1e-6)
