@@ -1,6 +1,6 @@
 PYTHON ?= python3
 
-.PHONY: help demo test escape fuzz bench check docs manifests lock
+.PHONY: help demo test escape fuzz bench sanitize check docs manifests lock
 
 help:       ## show this
 	@$(PYTHON) dev.py help
@@ -14,6 +14,8 @@ fuzz:       ## a million hostile inputs
 	@$(PYTHON) dev.py fuzz -- $(ARGS)
 bench:      ## run the benchmarks
 	@$(PYTHON) dev.py bench -- $(ARGS)
+sanitize:   ## run the native tests with sanitizers
+	@$(PYTHON) dev.py sanitize -- $(ARGS)
 check:      ## lint, types, layering, manifests
 	@$(PYTHON) dev.py check
 docs:       ## build the documentation

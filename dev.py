@@ -190,6 +190,31 @@ def bench(*extra: str) -> int:
     module("pytest", "-q", "-s", "-o", "python_files=bench_*.py", "tests/benchmarks", *extra)
 
 
+def sanitize(*extra: str) -> int:
+    """Run the native tests with the address and undefined-behaviour sanitizers (GCC)."""
+    bootstrap()
+    if COMPILER is None:
+        raise Failure("there is no C++ compiler, so nothing native to test\nInstall one, or set CXX")
+    package = ROOT / "plugins-core" / "lret-core"
+    runtime = [
+        subprocess.check_output([COMPILER, f"-print-file-name=lib{name}.so"], text=True).strip()
+        for name in ("asan", "ubsan")
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        step(
+            "build lret-core with sanitizers",
+            [
+                PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON, "--no-deps", "--no-build-isolation",
+                "--target", folder, "--config-setting=cmake.define.PROXIMA_SANITIZE=ON",
+                f"--config-setting=build-dir={folder}/build", str(package),
+            ],
+            "The sanitizers come with GCC; elsewhere set CXX to one.",
+        )  # fmt: skip
+        tests = [PYTHON, "-m", "pytest", "-q", str(package / "tests"), *extra]
+        preload = {"LD_PRELOAD": " ".join(runtime), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": folder}
+        return subprocess.run(tests, env=os.environ | preload).returncode
+
+
 def check() -> int:
     """Lint, formatting, types, layering, and whether compiled manifests match their plugin.yaml."""
     bootstrap()
@@ -261,7 +286,7 @@ def lock(*extra: str) -> int:
 
 
 TASKS: dict[str, Callable[..., int]] = {
-    task.__name__: task for task in (demo, test, escape, fuzz, bench, check, docs, lock, manifests)
+    task.__name__: task for task in (demo, test, escape, fuzz, bench, sanitize, check, docs, lock, manifests)
 }
 
 

@@ -1,9 +1,9 @@
 """The low-rank simulator against Aer's density matrix, one thread each, in turns.
 
-"brick4": four layers of rx, ry, rz at random on every qubit and a brick of cx; depolarizing(p) after every gate on every
-qubit it touches. The low-rank run is certified to a trace distance of 5e-3; Aer's is exact. Both start from circuits in
-their own form. Goals: n 10 30x, n 12 100x, GHZ 12 30x; n 14 and n 16 in 8 GiB; a qubit more costs at most 2.4x at the same
-rank; two threads 1.7x; 100 us for 10 gates on 4 qubits.
+"brick4": four layers of rx, ry, rz at random on every qubit and a brick of cx; depolarizing(p) after every gate on
+every qubit it touches. The low-rank run is certified to a trace distance of 5e-3; Aer's is exact. Both start from
+circuits in their own form. Goals: n 10 30x, n 12 100x, GHZ 12 30x; n 14 and n 16 in 8 GiB; a qubit more costs at most
+2.4x at the same rank; two threads 1.7x; 100 us for 10 gates on 4 qubits.
 """
 
 from __future__ import annotations

@@ -168,15 +168,18 @@ void Factor<T>::apply(const Channel& channel, Poll& poll) {
     std::vector<std::vector<T>> matrices;
     for (const Matrix& kraus : channel.kraus) matrices.push_back(flat<T>(kraus, factor));
     const int k = int(channel.qubits.size());
-    std::vector<T> scratch(size_t(2) << k);
-    for (size_t i = 0; i < pieces.size(); ++i) {
-        const size_t to = parents + i, from = pieces[i].parent;
-        kernels_.spawn(tiles_[to / LANES<T>].get(), int(to % LANES<T>), tiles_[from / LANES<T>].get(),
-                       int(from % LANES<T>), rows_, k, channel.qubits.data(), matrices[pieces[i].kraus].data(),
-                       scratch.data());
-        weights_.push_back(pieces[i].weight);
-        if (i % 16 == 0) poll();
-    }
+    const size_t first_tile = parents / LANES<T>, end = parents + pieces.size();
+    parallel_for(threads_, (end + LANES<T> - 1) / LANES<T> - first_tile, poll, [&](size_t t) {
+        const size_t begin = (first_tile + t) * LANES<T>;
+        std::vector<T> scratch(size_t(2) << k);
+        for (size_t to = std::max(parents, begin); to < std::min(end, begin + LANES<T>); ++to) {
+            const Piece& piece = pieces[to - parents];
+            kernels_.spawn(tiles_[to / LANES<T>].get(), int(to % LANES<T>), tiles_[piece.parent / LANES<T>].get(),
+                           int(piece.parent % LANES<T>), rows_, k, channel.qubits.data(), matrices[piece.kraus].data(),
+                           scratch.data());
+        }
+    });
+    for (const Piece& piece : pieces) weights_.push_back(piece.weight);
     for (size_t j = 0; j < parents; ++j) weights_[j] = weights[j * operators];
     if (scales) {
         scale_ *= std::sqrt(first_weight);

@@ -7,6 +7,7 @@ are shared between the branches by their weight.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -45,6 +46,7 @@ def run(
         tolerance: The largest trace distance to the exact state that is accepted, 0 < tolerance <= 1.
         noise: Applied to the circuit first.
         readout: For the final measurement of these qubits.
+        precision: Of the columns; what rounding adds is part of the bound.
         memory: Bytes that the columns may take; by default three quarters of what the machine has free.
         context: Threads, deadline, cancellation; its progress tells the rank and the budget spent.
 
@@ -52,7 +54,7 @@ def run(
         The state; its `LowRankState.bound` is at most ``tolerance``.
 
     Raises:
-        UsageError: The tolerance is out of range, an argument names a qubit that does not exist, or a parameter is open.
+        UsageError: The tolerance is out of range, noise names a qubit that does not exist, or a parameter is open.
         UnsupportedError: The precision's rounding alone exceeds the tolerance, or an operation is not offered.
         ResourceError: The memory does not suffice; the hint says for which tolerance it would.
         CancelledError, DeadlineExceededError: Within a second.
@@ -115,8 +117,8 @@ class _Ensemble:
         rounding = ROUNDOFF[self._precision] * sum(plan.rounding for plan in plans if plan)
         if rounding >= self._tolerance:
             raise UnsupportedError(
-                f"rounding in {self._precision} precision may reach a trace distance of {rounding:.2g} over this circuit,"
-                f" above the tolerance of {self._tolerance:.2g}",
+                f"rounding in {self._precision} precision may reach a trace distance of {rounding:.2g} over this"
+                f" circuit, above the tolerance of {self._tolerance:.2g}",
                 hint="ask for double precision" if self._precision == "single" else "accept a larger tolerance",
             )
         self._error = sum(plan.error for plan in plans if plan)
@@ -156,7 +158,7 @@ class _Ensemble:
         measures = c.ops[:rows] == Op.MEASURE
         starts = np.flatnonzero(np.diff(c.conditions[:rows]).astype(bool) | measures[1:] | measures[:-1])
         edges = [0, *(starts + 1).tolist(), rows]
-        return list(zip(edges, edges[1:], strict=False))
+        return list(itertools.pairwise(edges))
 
     def _plan(self, at: int, blocks: list[tuple[int, int]]) -> _native.Plan | None:
         """What a block does to a factor; ``None`` for a measurement."""

@@ -161,7 +161,7 @@ class LowRankState:
                 (factor.reduced(every, watch) for factor in self.branches.values()),
                 np.zeros((2 ** len(every), 2 ** len(every), 2)),
             )
-        rho = pairs[..., 0] + 1j * pairs[..., 1]
+        rho: npt.NDArray[np.complex128] = pairs[..., 0] + 1j * pairs[..., 1]
         for tail in involved:
             rho = tail.mix_density_matrix(rho, [every.index(q) for q in tail.qubits])
         size, rest = 2 ** len(wanted), 2 ** len(extra)

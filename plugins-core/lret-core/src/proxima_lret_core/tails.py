@@ -35,7 +35,8 @@ class Tail:
     def _probabilities(self) -> npt.NDArray[np.float64]:
         """Of each Pauli string, in the order of the eigenvalues."""
         signs = _SIGNS if len(self.qubits) == 1 else np.kron(_SIGNS, _SIGNS)
-        return signs @ np.array(self.values) / len(self.values)
+        shares: npt.NDArray[np.float64] = signs @ np.array(self.values) / len(self.values)
+        return shares
 
     def mix_probabilities(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Probabilities of the basis states after it, shape (2^n,)."""
@@ -47,7 +48,7 @@ class Tail:
         axes = [n - 1 - q for q in self.qubits]
         out = np.zeros_like(tensor)
         for mask, probability in enumerate(flips):
-            turned = [axis for k, axis in enumerate(axes) if mask >> k & 1]
+            turned = tuple(axis for k, axis in enumerate(axes) if mask >> k & 1)
             out += probability * (np.flip(tensor, turned) if turned else tensor)
         return out.reshape(-1)
 
