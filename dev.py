@@ -204,8 +204,8 @@ def sanitize(*extra: str) -> int:
         step(
             "build lret-core with sanitizers",
             [
-                PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON, "--no-deps", "--no-build-isolation",
-                "--target", folder, "--config-setting=cmake.define.PROXIMA_SANITIZE=ON",
+                PYTHON, "-m", "uv", "pip", "install", "--quiet", "--python", PYTHON, "--target", folder,
+                "--no-deps", "--no-build-isolation", "--config-setting=cmake.define.PROXIMA_SANITIZE=ON",
                 f"--config-setting=build-dir={folder}/build", str(package),
             ],
             "The sanitizers come with GCC; elsewhere set CXX to one.",

@@ -142,7 +142,7 @@ NB_MODULE(_native, m) {
             for (const Step& step : plan.steps) count += step.channels.size();
             return count;
         });
-    m.def("plan", &make_plan, "ops"_a.noconvert(), "qubit_offsets"_a.noconvert(), "qubits"_a.noconvert(),
+    m.def("make_plan", &make_plan, "ops"_a.noconvert(), "qubit_offsets"_a.noconvert(), "qubits"_a.noconvert(),
           "param_offsets"_a.noconvert(), "params"_a.noconvert(), "payloads"_a.noconvert(), "matrices"_a,
           "num_qubits"_a, "fresh"_a, "last"_a);
 
@@ -221,5 +221,5 @@ NB_MODULE(_native, m) {
             run(f, go_on, [&](Poll& poll) { f.reduced(qubits, out->data(), poll); });
             return array;
         }, "qubits"_a, "go_on"_a);
-    m.def("factor", &make_factor, "num_qubits"_a, "single"_a, "threads"_a, "memory"_a);
+    m.def("make_factor", &make_factor, "num_qubits"_a, "single"_a, "threads"_a, "memory"_a);
 }

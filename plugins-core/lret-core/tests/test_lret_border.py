@@ -21,7 +21,7 @@ def plan(
     ops: list[int], q_off: list[int], qubits: list[int], p_off: list[int], params: list[float], payloads: list[int],
     matrices: list[np.ndarray], n: int, *, fresh: bool = True, last: bool = True,
 ) -> _native.Plan:  # fmt: skip
-    return _native.plan(
+    return _native.make_plan(
         np.array(ops, dtype=np.uint8),
         np.array(q_off, dtype=np.int32),
         np.array(qubits, dtype=np.int32),
@@ -49,7 +49,7 @@ def test_any_columns(
         made = plan(ops, q_off, qubits, p_off, params, payloads, matrices, n, fresh=fresh, last=last)
     except ValueError:
         return
-    factor = _native.factor(n, True, 1, 1e6)
+    factor = _native.make_factor(n, True, 1, 1e6)
     factor.grant(0.1, made.error)
     factor.advance(made, go_on)
     assert factor.trace() <= 1 + 1e-3
@@ -71,7 +71,7 @@ def test_columns_that_nearly_fit(data: st.DataObject) -> None:
         made = plan(ops, q_off, qubits, p_off, params, [0] * len(ops), [np.stack([np.eye(2, dtype=complex)])], n)
     except ValueError:
         return
-    factor = _native.factor(n, False, 1, 1e6)
+    factor = _native.make_factor(n, False, 1, 1e6)
     factor.grant(0.1, made.error)
     factor.advance(made, go_on)
     assert factor.trace() == pytest.approx(1 - factor.spent, abs=1e-9)
@@ -85,21 +85,21 @@ def test_columns_that_nearly_fit(data: st.DataObject) -> None:
         (lambda f: f.reduced([3], go_on), "out of range"),
         (lambda f: f.project(-1, 0), "out of range"),
         (lambda f: f.absorb(f), "not of one kind"),
-        (lambda f: f.absorb(_native.factor(2, False, 1, 1e6)), "not of one kind"),
+        (lambda f: f.absorb(_native.make_factor(2, False, 1, 1e6)), "not of one kind"),
         (lambda f: f.grant(float("nan"), 0.0), "budget"),
         (lambda f: f.charge(-1.0), "weight"),
         (lambda f: f.scale_budget(2.0), "share"),
         (lambda f: f.limit(float("nan")), "bytes"),
         (lambda f: f.advance(plan([1], [0, 1], [3], [0, 0], [], [-1], [], 4), go_on), "for more qubits"),
-        (lambda f: _native.factor(0, True, 1, 1e6), "from 1 to 40"),
-        (lambda f: _native.factor(2, True, 1, -1.0), "bytes"),
+        (lambda f: _native.make_factor(0, True, 1, 1e6), "from 1 to 40"),
+        (lambda f: _native.make_factor(2, True, 1, -1.0), "bytes"),
     ],
 )
 def test_calls_that_make_no_sense(call, message: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ValueError, match=message):
-        call(_native.factor(2, True, 1, 1e6))
+        call(_native.make_factor(2, True, 1, 1e6))
 
 
 def test_columns_of_another_type_are_refused() -> None:
     with pytest.raises(TypeError):
-        _native.plan(*(np.zeros(2, dtype=np.float32) for _ in range(6)), [], 1, True, True)  # type: ignore[arg-type]
+        _native.make_plan(*(np.zeros(2, dtype=np.float32) for _ in range(6)), [], 1, True, True)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from proxima.contracts.circuit import Circuit, Columns
 from proxima.contracts.noise import NoiseModel
 from proxima.contracts.operations import Op
 from proxima.errors import CircuitError, ResourceError, UnsupportedError, UsageError
-from proxima_lret_core import _native
+from proxima_lret_core._native import Factor, Plan, make_factor, make_plan
 from proxima_lret_core.memory import available_bytes
 from proxima_lret_core.readout import ReadoutError
 from proxima_lret_core.state import Bits, LowRankState
@@ -106,7 +106,7 @@ class _Ensemble:
         self._memory = memory
         self._context = context
         self._matrices = [np.ascontiguousarray(np.stack(matrices)) for matrices in circuit.payloads]
-        self._branches: dict[Bits, _native.Factor] = {}
+        self._branches: dict[Bits, Factor] = {}
         self._watch = Watch(context, self._fraction)
         self._error = 0.0
 
@@ -123,7 +123,7 @@ class _Ensemble:
             )
         self._error = sum(plan.error for plan in plans if plan)
         with self._watch.guard():
-            first = _native.factor(
+            first = make_factor(
                 self._circuit.num_qubits, self._precision == "single", self._context.threads, self._memory
             )
             first.grant(self._tolerance - rounding, self._error)
@@ -160,14 +160,14 @@ class _Ensemble:
         edges = [0, *(starts + 1).tolist(), rows]
         return list(itertools.pairwise(edges))
 
-    def _plan(self, at: int, blocks: list[tuple[int, int]]) -> _native.Plan | None:
+    def _plan(self, at: int, blocks: list[tuple[int, int]]) -> Plan | None:
         """What a block does to a factor; ``None`` for a measurement."""
         (begin, end), c = blocks[at], self._columns
         if c.ops[begin] == Op.MEASURE:
             return None
         always = int(c.conditions[begin]) < 0
         try:
-            return _native.plan(
+            return make_plan(
                 c.ops[begin:end],
                 c.qubit_offsets[begin : end + 1],
                 c.qubits,
@@ -182,7 +182,7 @@ class _Ensemble:
         except ValueError as error:
             raise CircuitError(f"the circuit from row {begin}: {error}") from None
 
-    def _advance(self, row: int, plan: _native.Plan) -> None:
+    def _advance(self, row: int, plan: Plan) -> None:
         condition = int(self._columns.conditions[row])
         for bits, factor in self._branches.items():
             if condition < 0 or self._circuit.conditions[condition].holds(bits):
@@ -200,7 +200,7 @@ class _Ensemble:
                 f"a measurement in the middle needs {needed:,.0f} bytes for its branches, more than were given",
                 hint="give the run more memory or a larger tolerance",
             )
-        split: dict[Bits, _native.Factor] = {}
+        split: dict[Bits, Factor] = {}
         for bits, factor in self._branches.items():
             if condition >= 0 and not self._circuit.conditions[condition].holds(bits):
                 _join(split, bits, factor)
@@ -220,7 +220,7 @@ class _Ensemble:
         self._branches = split
 
 
-def _join(branches: dict[Bits, _native.Factor], bits: Bits, factor: _native.Factor) -> None:
+def _join(branches: dict[Bits, Factor], bits: Bits, factor: Factor) -> None:
     if bits in branches:
         branches[bits].absorb(factor)
     else:

@@ -14,7 +14,7 @@ from proxima.contracts.circuit import Circuit
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.result import ErrorBound, Expectation, counts_from_samples
 from proxima.errors import ResourceError, UsageError
-from proxima_lret_core import _native
+from proxima_lret_core._native import Factor
 from proxima_lret_core.readout import ReadoutError
 from proxima_lret_core.tails import Tail
 from proxima_lret_core.watch import Watch
@@ -38,7 +38,7 @@ class LowRankState:
     """
 
     circuit: Circuit
-    branches: Mapping[Bits, _native.Factor]
+    branches: Mapping[Bits, Factor]
     tails: Sequence[tuple[Sequence[int], Sequence[float]]]
     rounding: float
     precision: Precision
@@ -98,7 +98,7 @@ class LowRankState:
         )
         return total / self._trace
 
-    def _of_branch(self, factor: _native.Factor) -> npt.NDArray[np.float64]:
+    def _of_branch(self, factor: Factor) -> npt.NDArray[np.float64]:
         if 8 * 2**self._num_qubits > 2**36:
             raise ResourceError(
                 f"the probabilities of {self._num_qubits} qubits take {8 * 2**self._num_qubits:,} bytes"
@@ -161,7 +161,7 @@ class LowRankState:
                 (factor.reduced(every, watch) for factor in self.branches.values()),
                 np.zeros((2 ** len(every), 2 ** len(every), 2)),
             )
-        rho: npt.NDArray[np.complex128] = pairs[..., 0] + 1j * pairs[..., 1]
+        rho: npt.NDArray[np.complex128] = np.ascontiguousarray(pairs).view(np.complex128)[..., 0]
         for tail in involved:
             rho = tail.mix_density_matrix(rho, [every.index(q) for q in tail.qubits])
         size, rest = 2 ** len(wanted), 2 ** len(extra)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from proxima.contracts.backend import RunContext
 from proxima.errors import ProximaError, ResourceError, RunError
-from proxima_lret_core import _native
+from proxima_lret_core._native import Cancelled, OutOfMemory
 
 
 class Watch:
@@ -37,10 +37,10 @@ class Watch:
         """Turns what a native call raises into `proxima.errors`."""
         try:
             yield
-        except _native.Cancelled:
+        except Cancelled:
             assert self._stopped_by is not None
             raise self._stopped_by from None
-        except _native.OutOfMemory as error:
+        except OutOfMemory as error:
             needed, tolerance = error.args
             hint = "give the run more memory"
             if 0 < tolerance < 1:
