@@ -179,6 +179,55 @@ def test_another_machine_is_made_the_same(cli: Any, shop: Any, monkeypatch: pyte
     assert cli("plugin", "sync", "set.lock")[1] == "Everything is as the file says.\n"
 
 
+@pytest.mark.parametrize(("answer", "code", "runs"), [("n", 4, "1.0"), ("y", 0, "2.0")])
+def test_an_update_that_asks_for_more_asks_the_user(cli: Any, shop: Any, answer: str, code: int, runs: str) -> None:
+    shop.plugin("tea", "1.0", permissions=["database"])
+    assert cli("plugin", "install", "tea", "--yes")[0] == 0
+    shop.plugin("tea", "2.0", permissions=["database", NET])
+    terminal = Terminal("plugin", "update", "tea")
+    terminal.until("[n]o")
+    terminal.type(answer)
+    assert terminal.end() == code, terminal.seen
+    assert f"asks for {NET}" in terminal.seen
+    assert "asks for database" not in terminal.seen, "it has been granted"
+    assert shop.said() == runs
+    rows = as_json(cli, "plugin", "permissions", "tea")["permissions"]
+    granted = sorted(row["permission"] for row in rows if row["state"] == "granted")
+    assert granted == ["database", *([NET] if code == 0 else [])]
+
+
+def test_an_update_that_fails_its_trial_is_taken_back(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0")
+    assert cli("plugin", "install", "tea")[0] == 0
+    shop.plugin("tea", "2.0", body="raise RuntimeError('the kettle is broken')")
+    code, out, err = cli("plugin", "update", "tea")
+    assert (code, out) == (3, "")
+    assert "the kettle is broken" in err
+    info = as_json(cli, "plugin", "info", "tea")
+    assert [(each["version"], each["current"]) for each in info["versions"]] == [("1.0", True)]
+    assert [(each["action"], each["outcome"]) for each in info["history"]] == [
+        ("install", "done"),
+        ("update", "failed"),
+    ]
+    assert shop.said() == "1.0"
+    assert shop.left_behind() == []
+
+
+def test_the_user_goes_back_to_any_version_that_is_kept(cli: Any, shop: Any) -> None:
+    for version in ("1.0", "2.0", "3.0"):
+        shop.plugin("tea", version)
+        assert cli("plugin", *(("install", "tea") if version == "1.0" else ("update", "tea")))[0] == 0
+    assert cli("plugin", "rollback", "tea", "1.0")[:2] == (0, "tea 1.0 runs again\n")
+    code, _, err = cli("plugin", "rollback", "tea")
+    assert code == 3
+    assert "no older version of tea is kept" in err
+    assert "3.0, 2.0, 1.0 (runs now)" in err
+    assert cli("plugin", "rollback", "tea", "4.0")[0] == 3
+    assert as_json(cli, "plugin", "rollback", "tea", "3.0") == {"plugin": "tea", "version": "3.0"}
+    assert shop.said() == "3.0"
+    assert shop.left_behind() == []
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
