@@ -46,6 +46,7 @@ def test_a_project_is_complete_and_no_word_is_left(kind: str) -> None:
         assert "my-plugin" not in name + text
         assert "MY_" not in text, name
         assert text.endswith("\n") or not text, name
+    assert "`src/lily_pond/`" in made["README.md"]
     manifest = yaml.safe_load(made["plugin.yaml"])
     table = tomllib.loads(made["pyproject.toml"])["project"]
     assert manifest["name"] == table["name"] == "lily-pond"

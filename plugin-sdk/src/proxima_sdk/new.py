@@ -214,7 +214,7 @@ def _filled(text: str, words: Mapping[str, str], suffix: str) -> str:
 
     def value(match: re.Match[str]) -> str:
         word = match[0].strip('"')
-        if suffix == ".md":
+        if suffix == ".md" and word.startswith("MY_"):  # the name's letters mean nothing in Markdown
             return plain(words[word])
         quoted = suffix in (".toml", ".yaml", ".py") and not word.startswith("MY_TOML_")
         return _quoted(words[word])[1:-1] if quoted else words[word]
