@@ -80,6 +80,15 @@ MANIFEST = {
     "type": "tool",
     "entry_points": {"tools": [{"name": "brew", "class": "proxima_tea.Brew", "description": "Brews"}]},
 }
+CAPABILITIES = {
+    "methods": ["statevector"],
+    "wants": ["counts"],
+    "precisions": ["double"],
+    "noise": False,
+    "dynamic": False,
+    "operations": "all",
+}
+POT = {"name": "pot", "class": "proxima_tea.Brew", "description": "Runs", "capabilities": CAPABILITIES}
 INFO = "proxima_tea-1.0.dist-info"
 PACKAGED = "proxima_tea/proxima-plugin.json"
 
@@ -212,6 +221,11 @@ def test_errors(changed: Callable[..., Report], change: Change, code: str, says:
         (adding("proxima_tea/__pycache__/x.cpython-311.pyc"), "stray", "does not belong"),
         (adding("pytest.py"), "shadows", "also a package of pytest"),
         (adding("proxima_tea/net.py", "\nimport socket\n"), "permission-undeclared", "proxima_tea/net.py:2: socket"),
+        (
+            compiled(type="backend", entry_points={"backends": [POT]}),
+            "permission-undeclared",
+            "backend pot is given no circuit",
+        ),
         (adding("proxima_tea/old.py", "print 'x'"), "syntax", "cannot be parsed"),
         (replacing(METADATA, "text/markdown", "text/x-rst"), "readme", "not rendered"),
         (replacing(METADATA, "Brews tea for", "![pot](pot.png) [more](docs/more.md)"), "readme", "points to pot.png"),

@@ -126,10 +126,20 @@ def _judged(wheel: WheelFile, manifest: Manifest) -> Iterator[Problem]:
     yield from judge_licence(wheel, manifest)
     yield from judge_ranges(wheel, manifest)
     yield from judge_dependencies(wheel, manifest)
+    yield from _idle_backends(manifest, wheel.manifest_entry)
     yield from judge_contents(wheel, os.path.getsize(wheel.path))
     yield from judge_readme(wheel.metadata)
     sources = {name: wheel.archive.read(name) for name in wheel.archive.files if name.endswith(".py")}
     yield from undeclared(sources, manifest.permissions)
+
+
+def _idle_backends(manifest: Manifest, where: str) -> Iterator[Problem]:
+    """Backends that Proxima gives nothing to run."""
+    if "execute_circuits" not in manifest.permissions:
+        for name in (each.name for each in manifest.contributions if each.kind == "backends"):
+            message = f"backend {name} is given no circuit to run: execute_circuits is not declared"
+            hint = "declare execute_circuits under permissions in plugin.yaml"
+            yield Problem("permission-undeclared", message, where, "warning", hint)
 
 
 def _model(manifest: Manifest, where: str) -> Iterator[Problem]:
