@@ -1,8 +1,18 @@
 """The native low-rank simulator of noisy circuits: `run` gives a `LowRankState` with a certified bound on its error."""
 
 from proxima_lret_core._native import instruction_set, usable_threads
+from proxima_lret_core.noise import read_noise, thermal_relaxation
 from proxima_lret_core.readout import ReadoutError
 from proxima_lret_core.simulate import MAX_QUBITS, run
 from proxima_lret_core.state import LowRankState
 
-__all__ = ["MAX_QUBITS", "LowRankState", "ReadoutError", "instruction_set", "run", "usable_threads"]
+__all__ = [
+    "MAX_QUBITS",
+    "LowRankState",
+    "ReadoutError",
+    "instruction_set",
+    "read_noise",
+    "run",
+    "thermal_relaxation",
+    "usable_threads",
+]
