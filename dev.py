@@ -210,7 +210,13 @@ def sanitize(*extra: str) -> int:
             ],
             "The sanitizers come with GCC; elsewhere set CXX to one.",
         )  # fmt: skip
-        tests = [PYTHON, "-m", "pytest", "-q", str(package / "tests"), *extra]
+        # An editable install is found before any path, so the path finder is put before it.
+        start = (
+            "import importlib.machinery, sys; sys.meta_path.insert(0, importlib.machinery.PathFinder)\n"
+            "import proxima_lret_core, pytest; assert proxima_lret_core.__file__.startswith(sys.argv[1])\n"
+            "sys.exit(pytest.main(sys.argv[2:]))"
+        )
+        tests = [PYTHON, "-c", start, folder, "-q", str(package / "tests"), *extra]
         preload = {"LD_PRELOAD": " ".join(runtime), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": folder}
         return subprocess.run(tests, env=os.environ | preload).returncode
 
