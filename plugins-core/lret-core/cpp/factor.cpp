@@ -1,7 +1,5 @@
 #include "factor.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -27,7 +25,7 @@ std::vector<T> flat(const Matrix& matrix, double factor) {
 
 
 
-constexpr size_t HUGE_PAGE = size_t(1) << 21;
+constexpr size_t WORTH_THREADS = size_t(1) << 18;  // amplitudes; for fewer, starting threads costs more than it saves
 
 }  // namespace
 
@@ -44,13 +42,8 @@ void Factor<T>::Free::operator()(T* memory) const {
 
 template <typename T>
 typename Factor<T>::Tile Factor<T>::new_tile() const {
-    const size_t size = rows_ * ROW_BYTES, alignment = size < HUGE_PAGE ? 64 : HUGE_PAGE;
-    Tile tile(static_cast<T*>(std::aligned_alloc(alignment, size)));
+    Tile tile(static_cast<T*>(std::aligned_alloc(64, rows_ * ROW_BYTES)));
     if (!tile) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-    // A wish: without huge pages a large tile costs a fault for every 32 rows.
-    if (size >= HUGE_PAGE) madvise(tile.get(), size, MADV_HUGEPAGE);
-#endif
     std::memset(tile.get(), 0, rows_ * ROW_BYTES);
     return tile;
 }
@@ -179,7 +172,8 @@ void Factor<T>::apply(const Channel& channel, Poll& poll) {
     for (const Matrix& kraus : channel.kraus) matrices.push_back(flat<T>(kraus, factor));
     const int k = int(channel.qubits.size());
     const size_t first_tile = parents / LANES<T>, end = parents + pieces.size();
-    parallel_for(threads_, (end + LANES<T> - 1) / LANES<T> - first_tile, poll, [&](size_t t) {
+    const int threads = pieces.size() * rows_ < WORTH_THREADS ? 1 : threads_;
+    parallel_for(threads, (end + LANES<T> - 1) / LANES<T> - first_tile, poll, [&](size_t t) {
         const size_t begin = (first_tile + t) * LANES<T>;
         std::vector<T> scratch(size_t(2) << k);
         for (size_t to = std::max(parents, begin); to < std::min(end, begin + LANES<T>); ++to) {
@@ -240,7 +234,8 @@ void Factor<T>::make_room(size_t columns, Poll& poll) {
     const size_t before = tiles_.size(), wanted = (columns + LANES<T> - 1) / LANES<T>;
     if (wanted <= before) return;
     std::vector<Tile> added(wanted - before);
-    parallel_for(threads_, added.size(), poll, [&](size_t t) { added[t] = new_tile(); });
+    const int threads = added.size() * LANES<T> * rows_ < WORTH_THREADS ? 1 : threads_;
+    parallel_for(threads, added.size(), poll, [&](size_t t) { added[t] = new_tile(); });
     std::move(added.begin(), added.end(), std::back_inserter(tiles_));
 }
 
