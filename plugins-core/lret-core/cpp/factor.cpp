@@ -25,7 +25,7 @@ std::vector<T> flat(const Matrix& matrix, double factor) {
 
 
 
-constexpr size_t WORTH_THREADS = size_t(1) << 18;  // amplitudes; for fewer, starting threads costs more than it saves
+constexpr size_t WORTH_THREADS = size_t(1) << 20;  // amplitudes; for fewer, starting threads costs more than it saves
 
 }  // namespace
 
