@@ -94,9 +94,7 @@ def _rules(entry: Any, where: str) -> tuple[NoiseRule, ...]:
         raise UsageError(f"{where} names no channel")
     known = _RELAXATION_KEYS if name == "thermal_relaxation" else _RULE_KEYS
     if not set(entry) <= known:
-        raise UsageError(
-            f"{where}: {min(set(entry) - known)!r} is unknown", hint=f"known: {', '.join(sorted(known))}"
-        )
+        raise UsageError(f"{where}: {min(set(entry) - known)!r} is unknown", hint=f"known: {', '.join(sorted(known))}")
     gates = qubits = None
     if "gates" in entry:
         gates = frozenset(_list(entry["gates"], f"{where}: gates"))
