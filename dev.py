@@ -168,7 +168,8 @@ def demo(*extra: str) -> int:
 def test(*extra: str) -> int:
     """Run the tests; what follows `--` goes to pytest."""
     bootstrap()
-    module("pytest", "-q", *extra)
+    cores = str(min(os.cpu_count() or 1, 4))
+    module("pytest", "-q", *(extra or ("--numprocesses", cores, "--dist", "loadfile")))
 
 
 def escape(*extra: str) -> int:

@@ -396,7 +396,7 @@ BAD_VALUES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize("data", BAD_VALUES, ids=str)
+@pytest.mark.parametrize("data", BAD_VALUES, ids=lambda data: str(data).partition(" at 0x")[0])
 def test_refuses_a_value_that_is_not_one(data: object) -> None:
     with pytest.raises(ProtocolError):
         decode(data)
