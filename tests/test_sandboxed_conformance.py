@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,14 @@ from proxima_sdk.conformance import BackendConformance
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
 
 KERNELS: dict[str, Kernel] = {}
+PLUGINS = {"lret": "lret-unified"}  # where the plugin's name says more than the backend's
 
 
 def sandboxed(name: str) -> Any:
     """The stand-in of an installed backend that runs in a worker."""
     if name not in KERNELS:
         home = Path(tempfile.mkdtemp(prefix="proxima-conformance-"))
-        flags = {f"isolation.backend-{name}": "worker"}
+        flags = {f"isolation.backend-{PLUGINS.get(name, name)}": "worker"}
         KERNELS[name] = Kernel(paths=Paths.under(str(home)), flags=flags)
     return KERNELS[name].get("backends", name)
 
@@ -56,6 +58,17 @@ class TestSandboxedQsim(BackendConformance):
 class TestSandboxedAer(BackendConformance):
     backend = partial(sandboxed, "qiskit-aer")
     capabilities = capabilities("qiskit-aer")
+
+
+if find_spec("proxima_lret_core"):  # native, so it is there where there was a C++ compiler
+
+    @pytest.mark.skipif(
+        find_spec("_editable_skbc_proxima_lret_core") is not None,
+        reason="an editable lret-core is found by an import hook of its own, which a worker does not run",
+    )
+    class TestSandboxedLret(BackendConformance):
+        backend = partial(sandboxed, "lret")
+        capabilities = capabilities("lret")
 
 
 def test_the_backend_under_test_is_in_a_worker() -> None:

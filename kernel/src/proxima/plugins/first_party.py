@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 IDS = frozenset(
-    {"backend-cirq", "backend-qiskit-aer", "backend-qsim", "execution", "format-openqasm", "results", "use"}
+    {
+        "backend-cirq",
+        "backend-lret-unified",
+        "backend-qiskit-aer",
+        "backend-qsim",
+        "execution",
+        "format-openqasm",
+        "results",
+        "use",
+    }
 )
 
 

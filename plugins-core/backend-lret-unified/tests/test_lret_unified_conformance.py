@@ -1,0 +1,14 @@
+"""The conformance kit on lret."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxima_sdk.conformance import BackendConformance
+
+pytest.importorskip("proxima_lret_core", reason="lret-core is not built: there was no C++ compiler")
+
+
+class TestLret(BackendConformance):
+    backend = "lret"
+    engine_module = "proxima_lret_core"
