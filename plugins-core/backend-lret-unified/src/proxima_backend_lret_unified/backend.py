@@ -6,10 +6,9 @@ import importlib.metadata
 import importlib.util
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +36,8 @@ class LretBackend(Backend):
 
     def probe(self) -> Probe:
         """Whether the library is installed; imports nothing of it."""
-        if importlib.util.find_spec(_ENGINE) is None:
+        spec = importlib.util.find_spec(_ENGINE)
+        if spec is None or spec.origin is None:  # a folder without its code is not the library
             return Probe("not_installed", f"{_DISTRIBUTION} is not installed", _HINT)
         return Probe("available", versions=_versions())
 
@@ -83,7 +83,7 @@ class LretBackend(Backend):
         """
         request, tolerance, seconds = plan.request, float(plan.native), dict(plan.timings)
         with _timed(seconds, "execute"):
-            state: LowRankState = _load().run(
+            state: LowRankState = _load()(
                 request.circuit, tolerance=tolerance, precision=request.precision, context=context
             )
         answers = _answers(state, request, context, seconds)
@@ -165,14 +165,14 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
         seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begin
 
 
-def _load() -> ModuleType:
+def _load() -> Callable[..., LowRankState]:
     try:
-        import proxima_lret_core
+        from proxima_lret_core import run
     except ImportError as error:
         raise BackendUnavailableError(
             f"{_DISTRIBUTION} cannot be loaded: {error}", hint=_HINT, plugin="backend-lret-unified"
         ) from error
-    return proxima_lret_core
+    return run
 
 
 @cache
