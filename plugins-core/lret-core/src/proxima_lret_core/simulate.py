@@ -8,6 +8,7 @@ are shared between the branches by their weight.
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Mapping
 
 import numpy as np
@@ -107,7 +108,8 @@ class _Ensemble:
         self._context = context
         self._matrices = [np.ascontiguousarray(np.stack(matrices)) for matrices in circuit.payloads]
         self._branches: dict[Bits, Factor] = {}
-        self._watch = Watch(context, self._fraction)
+        here = weakref.ref(self)  # held through its own watch, its columns would wait for the garbage collector
+        self._watch = Watch(context, lambda: each._fraction() if (each := here()) else None)
         self._error = 0.0
 
     def run(self, readout: Mapping[int, ReadoutError]) -> LowRankState:
