@@ -175,6 +175,7 @@ class Nursery:
             os.close(process)
         if birth is not None:
             self._prepare()
+        gc.collect()  # what was there before the first fork is frozen, so that this looks at what this one left alone
 
     def _fork(self) -> Birth:
         from proxima.sandbox.linux.lock import fork
