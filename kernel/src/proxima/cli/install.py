@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from proxima.cli.output import ProgressLine, print_json
-from proxima.cli.proposing import Asking, add_options, as_dict, in_words, job
+from proxima.cli.proposing import Asking, add_options, as_dict, in_words
 from proxima.kernel import Kernel
+from proxima.store.job import Job
 
 SUMMARY = "install a plugin with its own dependencies, apart from everything else"
 EPILOG = """\
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
     with ProgressLine() as progress:
         consent = Asking(args.yes, progress)
         outcome = kernel.store.install(
-            args.source, version=args.version, trust=args.trust, consent=consent, job=job(progress)
+            args.source, version=args.version, trust=args.trust, consent=consent, job=Job(progress=progress)
         )
     if args.json:
         print_json(as_dict(outcome))

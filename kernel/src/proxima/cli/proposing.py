@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from proxima.cli.output import ProgressLine, clean, wrap
 from proxima.errors import PermissionDeniedError
-from proxima.store.job import Job
 
 if TYPE_CHECKING:
     from proxima.permissions import Permission
@@ -24,11 +23,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask; grant what is asked for")
     parser.add_argument("--json", action="store_true", help="print JSON")
-
-
-def job(progress: ProgressLine) -> Job:
-    """A piece of work whose progress is shown."""
-    return Job(progress=progress)
 
 
 class Asking:

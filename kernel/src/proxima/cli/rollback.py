@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from proxima.cli.output import ProgressLine, clean, print_json
-from proxima.cli.proposing import job
 from proxima.kernel import Kernel
+from proxima.store.job import Job
 
 SUMMARY = "go back to the version before, or to another that is kept"
 
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, kernel: Kernel) -> int:
     """Swaps the versions."""
     with ProgressLine() as progress:
-        version = kernel.store.rollback(args.name, args.version, job=job(progress))
+        version = kernel.store.rollback(args.name, args.version, job=Job(progress=progress))
     if args.json:
         print_json({"plugin": args.name, "version": version.version})
     else:

@@ -9,8 +9,9 @@ from typing import Any
 
 from proxima.cli.config import write_setting
 from proxima.cli.output import ProgressLine, clean, print_json
-from proxima.cli.proposing import Asking, add_options, as_dict, in_words, job
+from proxima.cli.proposing import Asking, add_options, as_dict, in_words
 from proxima.kernel import Kernel
+from proxima.store.job import Job
 
 SUMMARY = "make the installed plugins those of a lock file, to the hash; others are removed"
 
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
     before = {each.plugin for each in kernel.store.installed()}
     with ProgressLine() as progress:
         consent = Asking(args.yes, progress)
-        done = sync(kernel.store, args.file, consent=consent, configure=configure, job=job(progress))
+        done = sync(kernel.store, args.file, consent=consent, configure=configure, job=Job(progress=progress))
     removed = sorted(before - {each.plugin for each in kernel.store.installed()})
     if args.json:
         print_json({"changed": [as_dict(each) for each in done], "removed": removed})

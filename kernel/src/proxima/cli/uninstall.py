@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from proxima.cli.output import ProgressLine, clean, print_json
-from proxima.cli.proposing import job
 from proxima.kernel import Kernel
+from proxima.store.job import Job
 
 SUMMARY = "remove a plugin, all its versions and what it was granted"
 
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, kernel: Kernel) -> int:
     """Removes it."""
     with ProgressLine() as progress:
-        kernel.store.uninstall(args.name, job=job(progress))
+        kernel.store.uninstall(args.name, job=Job(progress=progress))
     if args.json:
         print_json({"plugin": args.name, "installed": False})
     else:

@@ -8,9 +8,10 @@ from typing import Any
 
 from proxima.cli import updates
 from proxima.cli.output import ProgressLine, clean, print_json, table
-from proxima.cli.proposing import Asking, add_options, as_dict, in_words, job
+from proxima.cli.proposing import Asking, add_options, as_dict, in_words
 from proxima.errors import ProximaError, UsageError
 from proxima.kernel import Kernel
+from proxima.store.job import Job
 
 SUMMARY = "put newer versions in place, or see which there are"
 EPILOG = """\
@@ -69,7 +70,7 @@ def _update(names: list[str], args: argparse.Namespace, kernel: Kernel) -> int:
         try:
             with ProgressLine() as progress:
                 consent = Asking(args.yes, progress)
-                outcome = kernel.store.update(name, version=args.version, consent=consent, job=job(progress))
+                outcome = kernel.store.update(name, version=args.version, consent=consent, job=Job(progress=progress))
         except ProximaError as error:
             if args.name:
                 raise

@@ -16,10 +16,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from proxima.cli.output import ProgressLine, clean
-from proxima.cli.proposing import job
 from proxima.errors import ProximaError, StorageError
 from proxima.paths import Paths
 from proxima.storage import locked, write_atomic
+from proxima.store.job import Job
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -41,7 +41,7 @@ def look(kernel: Kernel, names: Sequence[str], progress: ProgressLine) -> tuple[
     for number, name in enumerate(names):
         progress(number / len(names), f"looking for newer versions of {name}")
         try:
-            newest = kernel.store.newer(name, job=job(progress))
+            newest = kernel.store.newer(name, job=Job(progress=progress))
         except ProximaError as error:
             failed[name] = error
         else:
