@@ -20,6 +20,7 @@ from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import LockError, ProtocolError, SandboxError
 from proxima.sandbox.exits import Exit
 from proxima.sandbox.imports import host_homes
+from proxima.sandbox.linux.view import beyond_base
 from proxima.sandbox.policy import SandboxPolicy
 
 START_SECONDS = 30.0
@@ -129,7 +130,8 @@ class Zygote:
                 fds += os.pipe()
             out_read, out_write, err_read, err_write = fds
             request = {"policy": policy.to_json(), "canary": canary, "nonce": nonce, "serves": serves}
-            start = {"tier": policy.tier}  # no more: what the zygote reads, every later worker has in its memory
+            # No more: what the zygote reads, every later worker has in its memory.
+            start = {"tier": policy.tier, "plain": policy.tier == "A" and beyond_base(policy) is not None}
             try:
                 answer, passed = self._ask(start, (theirs.fileno(), out_write, err_write))
             except ProtocolError:
