@@ -362,7 +362,7 @@ def test_an_import_that_hangs_is_ended(tried: Try) -> None:
         ("class Plugin", "Act.call = 3\nclass Plugin", "something else of that name"),
         ('"Brews tea"', '""', "no description"),
         ('ToolDefinition("brew"', 'ToolDefinition("milk"', "of 'milk'"),
-        ('"object"', "17", "no JSON Schema"),
+        ('"object"', "17", "not a JSON Schema"),
         ('return ToolDefinition("brew"', "return {}\n        (0", "expected ToolDefinition, got dict"),
         ('return ToolDefinition("brew"', "raise ValueError('cold')\n        (0", "cold"),
         ('return ToolDefinition("brew"', "import os; os._exit(1)\n        (0", "ended"),

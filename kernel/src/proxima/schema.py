@@ -25,14 +25,28 @@ def mistake(value: object, schema: Mapping[str, Any], what: str) -> Mistake | No
     import referencing
     import referencing.exceptions
 
+    check_schema(schema, what)
     try:
-        jsonschema.Draft202012Validator.check_schema(dict(schema))
         # An empty registry: without one, a `$ref` in a manifest would have jsonschema fetch that address.
         validator = jsonschema.Draft202012Validator(dict(schema), registry=referencing.Registry())
         error = jsonschema.exceptions.best_match(validator.iter_errors(value))
-    except (jsonschema.SchemaError, referencing.exceptions.Unresolvable) as broken:
+    except referencing.exceptions.Unresolvable as broken:
         raise ManifestError(f"{what} is not a JSON Schema: {broken}") from broken
     if error is None:
         return None
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
     return Mistake(path, error.message)
+
+
+def check_schema(schema: Mapping[str, Any], what: str) -> None:
+    """Makes sure that something is a JSON Schema.
+
+    Raises:
+        ManifestError: It is none; ``what`` names it.
+    """
+    import jsonschema
+
+    try:
+        jsonschema.Draft202012Validator.check_schema(dict(schema))
+    except jsonschema.SchemaError as broken:
+        raise ManifestError(f"{what} is not a JSON Schema: {broken.message}") from broken

@@ -9,19 +9,17 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, NamedTuple, TypeAlias
 
 from proxima.contracts._validate import validate_columns
 from proxima.contracts.builder import CircuitBuilder as CircuitBuilder
+from proxima.contracts.lazy_numpy import np, npt
 from proxima.contracts.operations import CHANNELS, OPERATIONS, Op
 from proxima.errors import UsageError
 
-IntColumn = npt.NDArray[np.int32]
-FloatColumn = npt.NDArray[np.float64]
-ComplexMatrix = npt.NDArray[np.complex128]
+IntColumn: TypeAlias = "npt.NDArray[np.int32]"
+FloatColumn: TypeAlias = "npt.NDArray[np.float64]"
+ComplexMatrix: TypeAlias = "npt.NDArray[np.complex128]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +267,7 @@ class Circuit:
     @property
     def has_noise(self) -> bool:
         """Whether any operation is a noise channel."""
-        return bool(np.isin(self.columns.ops, _CHANNEL_CODES).any())
+        return bool(np.isin(self.columns.ops, sorted(CHANNELS)).any())
 
     @cached_property
     def is_dynamic(self) -> bool:
@@ -329,9 +327,6 @@ class Circuit:
         from proxima.contracts.circuit_bytes import from_bytes
 
         return from_bytes(data)
-
-
-_CHANNEL_CODES = np.array(sorted(CHANNELS), dtype=np.uint8)
 
 
 def _offsets(lengths: npt.NDArray[Any]) -> IntColumn:

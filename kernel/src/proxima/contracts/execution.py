@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
-import numpy as np
-
 from proxima.contracts.backend import WANTS, CancelToken, Precision, Want
 from proxima.contracts.circuit import Circuit
+from proxima.contracts.lazy_numpy import np
 from proxima.contracts.noise import NoiseModel
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.result import RunResult

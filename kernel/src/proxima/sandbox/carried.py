@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 from proxima.contracts.agent import AgentMessage
 from proxima.contracts.algorithm import AlgorithmResult
 from proxima.contracts.backend import Estimate, Plan, Probe, RunRequest
 from proxima.contracts.execution import ComparedRun, Comparison, RunOptions
 from proxima.contracts.features import Features
+from proxima.contracts.lazy_numpy import np
 from proxima.contracts.llm import ChatChunk, ChatMessage
 from proxima.contracts.mcp_server import MCPServer
 from proxima.contracts.noise import NoiseModel, NoiseRule

@@ -18,10 +18,8 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Literal, NoReturn
 
-import numpy as np
-import numpy.typing as npt
-
 from proxima.contracts.circuit import Circuit
+from proxima.contracts.lazy_numpy import np, npt
 from proxima.errors import CircuitError
 from proxima.sandbox.carried import CARRIED, NOT_FINITE, mistake
 from proxima.sandbox.encoding import DTYPES, MAX_DEPTH, MAX_INT_BYTES, TAG
@@ -113,14 +111,14 @@ def _decoder(expected: Any, where: str, finite: bool) -> _Decoder:
         return lambda data, source: _set(data, source, where, item)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _mapping(where, args, finite)
-    if origin is np.ndarray or expected is np.ndarray:
-        scalar = typing.get_args(args[1])[0] if args else Any
-        dtype = None if scalar is Any else np.dtype(scalar)
-        return lambda data, source: _array(data, source, where, dtype)
     if isinstance(expected, type) and issubclass(expected, Enum):
         return _member_of(where, expected)
     if isinstance(expected, type) and expected in CARRIED.values():
         return _record(where, expected)
+    if origin is np.ndarray or expected is np.ndarray:
+        scalar = typing.get_args(args[1])[0] if args else Any
+        dtype = None if scalar is Any else np.dtype(scalar)
+        return lambda data, source: _array(data, source, where, dtype)
     raise TypeError(f"{where}: no value of type {expected!r} crosses a process border")
 
 
