@@ -32,7 +32,11 @@ RULES: dict[Op, tuple[Rule, ...]] = {
         lambda: [(Op.RY, _PI, 0)],
         lambda: [(Op.U, _PI, _PI / 2, _PI / 2, 0)],
     ),
-    Op.Z: (lambda: [(Op.S, 0), (Op.S, 0)], lambda: [(Op.P, _PI, 0)]),
+    Op.Z: (
+        lambda: [(Op.S, 0), (Op.S, 0)],
+        lambda: [(Op.H, 0), (Op.X, 0), (Op.H, 0)],
+        lambda: [(Op.P, _PI, 0)],
+    ),
     Op.H: (
         lambda: [(Op.S, 0), (Op.SX, 0), (Op.S, 0)],
         lambda: [(Op.RY, _PI / 2, 0), (Op.X, 0)],

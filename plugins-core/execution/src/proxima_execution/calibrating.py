@@ -15,7 +15,8 @@ from proxima.contracts.backend import Backend, Probe, RunContext, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import Progress
 from proxima.contracts.features import features_of
-from proxima.errors import ProximaError, RunError
+from proxima.errors import ProximaError, RunError, UnsupportedError
+from proxima_execution.adaptation import Adaptations
 from proxima_execution.calibration import BackendRates
 from proxima_execution.families import calibration_circuits
 from proxima_execution.fitting import fit_rates, misfit
@@ -122,7 +123,11 @@ def _requests(circuits: Iterable[Circuit], capabilities: Mapping[str, Any]) -> I
     """Each circuit by the backend's own choice of method and by every method, then with other shots and wants."""
     methods: list[str | None] = [None, *(m for m in capabilities.get("methods", ()) if m != "automatic")]
     wants = capabilities.get("wants", ())
-    for number, circuit in enumerate(circuits):
+    for number, made in enumerate(circuits):
+        try:
+            circuit = Adaptations(RunRequest(circuit=made)).for_backend(capabilities).request.circuit
+        except UnsupportedError:
+            continue  # a family that it cannot run at all
         for method in methods:
             options = {} if method is None else {"method": method}
             yield RunRequest(circuit=circuit, options=options)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from proxima.cli.output import format_bytes, format_seconds
 from proxima.contracts.backend import Backend, Probe, RunRequest
-from proxima.contracts.features import Features
-from proxima.contracts.operations import OPERATIONS
+from proxima.contracts.features import Features, features_of
 from proxima.contracts.result import Candidate, Selection
 from proxima.errors import BackendUnavailableError, ProximaError, ResourceError, UnavailableError, UnsupportedError
 from proxima.permissions import Permission
 from proxima.plugins.manifest import Contribution
+from proxima_execution.adaptation import Adaptations, Adapted
 from proxima_execution.calibration import Calibration
 from proxima_execution.host import available_memory
 
@@ -30,6 +30,7 @@ class Judgement:
 
     Attributes:
         backend: ``None`` where its plugin cannot be activated.
+        adapted: The request as this backend takes it; ``None`` where it cannot.
         run_seconds: Estimated time without importing the engine.
         import_seconds: What importing the engine would still cost; 0 once it was used in this process.
         refusal: The error that a user who named this backend gets; ``None`` where it can.
@@ -41,6 +42,7 @@ class Judgement:
     run_seconds: float = math.inf
     import_seconds: float = 0.0
     refusal: UnavailableError | None = None
+    adapted: Adapted | None = None
 
 
 class Selector:
@@ -75,7 +77,7 @@ class Selector:
                 self._probes[backend.name] = probe
         return probe
 
-    def choose(self, name: str, request: RunRequest, features: Features) -> tuple[Judgement, Selection]:
+    def choose(self, name: str, asked: Adaptations) -> tuple[Judgement, Selection]:
         """The backend that runs the request: the named one if it can, or for ``auto`` the quickest.
 
         Raises:
@@ -84,10 +86,8 @@ class Selector:
             UnavailableError: None can; the message says why for each.
         """
         if name != "auto":
-            return self._named(name, request, features)
-        judgements = [
-            self._barred(c) or self.judge(c, request, features) for c in self._kernel.contributions("backends")
-        ]
+            return self._named(name, asked)
+        judgements = [self._barred(c) or self.judge(c, asked) for c in self._kernel.contributions("backends")]
         able = sorted((j for j in judgements if j.candidate.feasible), key=self._cost)
         if not able:
             raise _none_can(judgements)
@@ -114,15 +114,15 @@ class Selector:
         charge = max(judgement.import_seconds - self._credit.get(name, 0.0), 0.0)
         return judgement.run_seconds + charge, name
 
-    def _named(self, name: str, request: RunRequest, features: Features) -> tuple[Judgement, Selection]:
+    def _named(self, name: str, asked: Adaptations) -> tuple[Judgement, Selection]:
         contributions = self._kernel.contributions("backends")
         mine = next((c for c in contributions if c.name == name), None)
         if mine is None:
             self._kernel.get("backends", name)  # raises, with the nearest names or what is wrong with its plugin
             raise UnavailableError(f"the backend {name!r} is not among the installed ones")
-        judgement = self.judge(mine, request, features)
+        judgement = self.judge(mine, asked)
         if judgement.refusal is not None:
-            others = [self.judge(c, request, features) for c in contributions if c is not mine]
+            others = [self.judge(c, asked) for c in contributions if c is not mine]
             can = sorted(j.candidate.backend for j in others if j.candidate.feasible)
             refusal = judgement.refusal
             advice = f"{' or '.join(can)} can run it" if can else "no other installed backend can run it either"
@@ -130,21 +130,28 @@ class Selector:
             raise refusal
         return judgement, Selection(name, "asked for by name", (judgement.candidate,))
 
-    def judge(self, contribution: Contribution, request: RunRequest, features: Features) -> Judgement:
+    def judge(self, contribution: Contribution, asked: Adaptations) -> Judgement:
         """Whether one backend can run the request, and what it would cost; never raises for what the backend does."""
         try:
-            return self._judge(contribution, request, features)
+            return self._judge(contribution, asked)
         except Exception as error:  # noqa: BLE001 - its manifest or an answer of its makes no sense
             told = f"judging it raised {type(error).__name__}: {error}"
             broken = UnavailableError(f"{contribution.name} is broken: {told}")
             return _refused(contribution, None, broken, told)
 
-    def _judge(self, contribution: Contribution, request: RunRequest, features: Features) -> Judgement:
+    def _judge(self, contribution: Contribution, asked: Adaptations) -> Judgement:
         name = contribution.name
         capabilities = contribution.data.get("capabilities") or {}
-        lacking = _lacking(capabilities, request, features)
-        if lacking is not None:
+        try:
+            lacking = _lacking(capabilities, asked.request, features_of(asked.request.circuit))
+            if lacking is not None:
+                raise UnsupportedError(lacking)
+            adapted = asked.for_backend(capabilities)
+        except UnsupportedError as error:
+            lacking = str(error)
             return _refused(contribution, None, UnsupportedError(f"{name} cannot run this: {lacking}"), lacking)
+        request = adapted.request
+        features = features_of(request.circuit)
         try:
             backend: Backend = self._kernel.get("backends", name)
         except UnavailableError as broken:
@@ -194,6 +201,7 @@ class Selector:
             ),
             run_seconds=seconds,
             import_seconds=pending,
+            adapted=adapted,
         )
 
 
@@ -215,11 +223,6 @@ def _lacking(capabilities: Mapping[str, Any], request: RunRequest, features: Fea
     most = capabilities.get("max_qubits")
     if most is not None and features.num_qubits > most:
         return f"it takes at most {most} qubits, and the circuit has {features.num_qubits}"
-    operations = capabilities.get("operations", "all")
-    if operations != "all":
-        missing = sorted(name for op in features.ops if (name := OPERATIONS[op].name) not in operations)
-        if missing:
-            return f"it does not know the operation{'s'[: len(missing) > 1]} {', '.join(missing)}"
     method = request.options.get("method", "automatic")
     if method != "automatic" and "methods" in capabilities and method not in capabilities["methods"]:
         return f"it has no method called {method!r}; it has {', '.join(capabilities['methods'])}"

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from proxima.contracts.backend import CancelToken, Plan, Probe, RunContext, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import ComparedRun, Comparison, Progress, RunOptions
-from proxima.contracts.features import features_of
 from proxima.contracts.records import ResultStore, RunRecord, new_run_id
 from proxima.contracts.result import CircuitInfo, RunResult, Selection
 from proxima.errors import (
@@ -28,6 +27,7 @@ from proxima.errors import (
 )
 from proxima.events import ProgressUpdate, RunCompleted, RunStarted, StageChanged
 from proxima.plugins.manifest import Contribution
+from proxima_execution.adaptation import Adaptations
 from proxima_execution.calibration import Calibration
 from proxima_execution.comparison import judge_agreement
 from proxima_execution.host import describe_host, peak_rss_bytes, processor_count
@@ -89,7 +89,7 @@ class LocalExecution:
             request, notes = prepare(circuit, options)
             chosen, selection = self._permitted(run, options.backend, request)
             selected = time.perf_counter() - start
-            plan = self._plan(run, chosen, request)
+            plan = self._plan(run, chosen)
             return self._finish(run, chosen, selection, plan, notes, start, selected)
 
     def run_sweep(
@@ -126,12 +126,10 @@ class LocalExecution:
                 if plan is None or chosen is None:
                     chosen, selection = self._permitted(run, options.backend, request)
                     selected = time.perf_counter() - start
-                    plan = self._plan(run, chosen, request)
+                    plan = self._plan(run, chosen)
                 else:
                     selected = time.perf_counter() - start
-                    assert chosen.backend is not None
-                    with _blamed(chosen.contribution):
-                        plan = chosen.backend.bind(plan, request)
+                    plan = self._bound(chosen, plan, request, options)
                 results.append(self._finish(run, chosen, selection, plan, notes, start, selected))
         return results
 
@@ -182,14 +180,12 @@ class LocalExecution:
             found.append((contribution, probe))
         return found
 
-    def _select(self, run: _Run, name: str, request: RunRequest) -> tuple[Judgement, Selection]:
-        run.enter("select")
-        return self._selector.choose(name, request, features_of(request.circuit))
-
     def _permitted(self, run: _Run, name: str, request: RunRequest) -> tuple[Judgement, Selection]:
         """The choice among those that may run circuits; one that is denied it now is not chosen again."""
+        asked = Adaptations(request, optimize=run.options.optimize)
         while True:
-            chosen, selection = self._select(run, name, request)
+            run.enter("select")
+            chosen, selection = self._selector.choose(name, asked)
             plugin = chosen.contribution.plugin
             try:
                 self._kernel.permissions.use(plugin, "execute_circuits", target=run.circuit.name or None, run_id=run.id)
@@ -199,17 +195,28 @@ class LocalExecution:
                 continue
             return chosen, selection
 
-    def _plan(self, run: _Run, chosen: Judgement, request: RunRequest) -> Plan:
+    def _plan(self, run: _Run, chosen: Judgement) -> Plan:
         contribution = chosen.contribution
         run.context.check()
         run.enter("translate")
         assert chosen.backend is not None
+        assert chosen.adapted is not None
         if chosen.import_seconds >= 1.0:
             run.report(None, f"importing the engine of {contribution.name}")
         with _blamed(contribution):
-            plan = chosen.backend.plan(request)
+            plan = chosen.backend.plan(chosen.adapted.request)
         self._selector.mark_used(contribution.name)
         return plan
+
+    def _bound(self, chosen: Judgement, plan: Plan, request: RunRequest, options: RunOptions) -> Plan:
+        """The plan of a sweep's first point with another point's angles."""
+        assert chosen.backend is not None
+        capabilities = chosen.contribution.data.get("capabilities") or {}
+        request = Adaptations(request, optimize=options.optimize).for_backend(capabilities).request
+        with _blamed(chosen.contribution):
+            if options.optimize:  # which gates cancel depends on the angles
+                return chosen.backend.plan(request)
+            return chosen.backend.bind(plan, request)
 
     def _finish(
         self,
@@ -224,6 +231,7 @@ class LocalExecution:
         run.context.check()
         run.enter("execute")
         assert chosen.backend is not None
+        assert chosen.adapted is not None
         with _blamed(chosen.contribution):
             result = chosen.backend.run(plan, run.context)
         timings = {**plan.timings, **result.timings, "select": selected, "total": time.perf_counter() - start}
@@ -232,7 +240,7 @@ class LocalExecution:
             result,
             timings=timings,
             peak_rss_bytes=peak_rss_bytes(),
-            notes=(*notes, *result.notes),
+            notes=(*notes, *chosen.adapted.notes, *result.notes),
             circuit=CircuitInfo(
                 circuit.name,
                 circuit.num_qubits,

@@ -29,6 +29,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--deadline", type=float, metavar="S", help="give up after so many seconds")
     parser.add_argument("--threads", type=int, metavar="N", help="the most threads to use (default: every core)")
+    parser.add_argument(
+        "--optimize", action="store_true", help="leave out gates that cancel, and fuse neighbours into matrices"
+    )
     parser.add_argument("--method", metavar="NAME", help="the backend's simulation method, e.g. stabilizer")
     parser.add_argument(
         "--param", action="append", default=[], metavar="NAME=VALUE", help="a value for an open parameter"
@@ -56,6 +59,7 @@ def run_options(args: argparse.Namespace, **more: Any) -> RunOptions:
         precision=args.precision,
         deadline=args.deadline,
         threads=args.threads,
+        optimize=args.optimize,
         parameters=_numbers(args.param),
         options=options,
         **more,
