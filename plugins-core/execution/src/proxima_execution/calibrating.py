@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import time
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _LONGEST_RUN = 0.4  # seconds; a circuit that is expected to take longer is left out
 _SECONDS_EACH = 0.03
 _MEMORY = 1 << 30
+_MANY = 200  # operations
 
 _IMPORT = """
 import sys, time
@@ -45,6 +47,8 @@ with proxima.open() as kernel:
 class _Timing:
     work: Mapping[str, float]
     seconds: float
+    translation: float
+    operations: int
 
 
 def calibrate_backend(
@@ -99,7 +103,17 @@ def calibrate_backend(
     rates = fit_rates(work, seconds)
     typical, worst = misfit(work, seconds, rates)
     fitted = {**shipped, **dict(zip(units, rates.tolist(), strict=True))}
-    return BackendRates(dict(probe.versions), fitted, import_seconds, typical, worst, len(timings))
+    # In a large circuit what a plan costs by itself does not count.
+    per_operation = [t.translation / t.operations for t in timings if t.operations >= _MANY]
+    return BackendRates(
+        dict(probe.versions),
+        fitted,
+        import_seconds,
+        typical,
+        worst,
+        len(timings),
+        translation_seconds=statistics.median(per_operation) if per_operation else None,
+    )
 
 
 def measure_import(kernel: Kernel, name: str) -> float:
@@ -158,16 +172,18 @@ def _time(
         expected = estimate.seconds(rates)
         if _LONGEST_RUN < expected < float("inf"):
             return None
-        best = float("inf")
+        best = planned = float("inf")
         first = time.perf_counter()
         # Whatever else the machine does can only add to a time, so the least of many is the truest.
         for _ in range(20):
             start = time.perf_counter()
-            backend.run(backend.plan(request), context)
+            plan = backend.plan(request)
+            between = time.perf_counter()
+            backend.run(plan, context)
             now = time.perf_counter()
-            best = min(best, now - start)
+            best, planned = min(best, now - start), min(planned, between - start)
             if now - first > _SECONDS_EACH or time.monotonic() > deadline:
                 break
     except ProximaError:
         return None  # a method that does not fit this circuit
-    return _Timing(estimate.work, best)
+    return _Timing(estimate.work, best, planned, len(request.circuit))

@@ -30,10 +30,13 @@ from proxima.plugins.manifest import Contribution
 from proxima_execution.adaptation import Adaptations
 from proxima_execution.calibration import Calibration
 from proxima_execution.comparison import judge_agreement
+from proxima_execution.explanation import Explanation
 from proxima_execution.host import describe_host, peak_rss_bytes, processor_count
+from proxima_execution.judging import Judge, Offer
 from proxima_execution.loading import load_circuit
+from proxima_execution.observations import Observations
 from proxima_execution.preparation import prepare
-from proxima_execution.selection import Judgement, Selector
+from proxima_execution.selection import Selector
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -51,7 +54,9 @@ class LocalExecution:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self.calibration = Calibration(os.path.join(kernel.paths.state, "calibration.json"), kernel.warn)
-        self._selector = Selector(kernel, self.calibration)
+        self.observations = Observations(os.path.join(kernel.paths.state, "observations.sqlite"), kernel.warn)
+        self._judge = Judge(kernel, self.calibration, self.observations)
+        self._selector = Selector(kernel, self._judge)
         self._host = describe_host()
 
     def load(self, source: str, *, data: bytes | None = None) -> Circuit:
@@ -108,7 +113,7 @@ class LocalExecution:
         """
         results: list[RunResult] = []
         plan: Plan | None = None
-        chosen: Judgement | None = None
+        chosen: Offer | None = None
         selection = Selection("", "")
         base = prepare(circuit, replace(options, parameters=bindings[0]))[0].seed if bindings else 0
         seen: dict[str, int] = {}
@@ -169,18 +174,29 @@ class LocalExecution:
                 runs.append(ComparedRun(name, None, str(error)))
         return judge_agreement(runs)
 
+    def explain(self, circuit: Circuit, options: RunOptions) -> Explanation:
+        """What every backend says to running a circuit, and which `run` would take in a process like this one.
+
+        Raises:
+            UsageError: The options do not fit the circuit.
+        """
+        request, notes = prepare(circuit, options)
+        asked = Adaptations(request, optimize=options.optimize)
+        offers, refusals = self._selector.candidates(asked, judged=True)
+        return Explanation(request, notes, tuple(offers), tuple(refusals))
+
     def probes(self) -> list[tuple[Contribution, Probe]]:
         """Every contributed backend with its state."""
         found: list[tuple[Contribution, Probe]] = []
         for contribution in self._kernel.contributions("backends"):
             try:
-                probe = self._selector.probe(self._kernel.get("backends", contribution.name))
+                probe = self._judge.probe(self._kernel.get("backends", contribution.name))
             except UnavailableError as error:
                 probe = Probe("error", str(error), error.hint or "")
             found.append((contribution, probe))
         return found
 
-    def _permitted(self, run: _Run, name: str, request: RunRequest) -> tuple[Judgement, Selection]:
+    def _permitted(self, run: _Run, name: str, request: RunRequest) -> tuple[Offer, Selection]:
         """The choice among those that may run circuits; one that is denied it now is not chosen again."""
         asked = Adaptations(request, optimize=run.options.optimize)
         while True:
@@ -195,22 +211,20 @@ class LocalExecution:
                 continue
             return chosen, selection
 
-    def _plan(self, run: _Run, chosen: Judgement) -> Plan:
+    def _plan(self, run: _Run, chosen: Offer) -> Plan:
         contribution = chosen.contribution
         run.context.check()
         run.enter("translate")
-        assert chosen.backend is not None
-        assert chosen.adapted is not None
-        if chosen.import_seconds >= 1.0:
+        if chosen.price.import_seconds >= 1.0:
             run.report(None, f"importing the engine of {contribution.name}")
+        run.planned = time.perf_counter()
         with _blamed(contribution):
             plan = chosen.backend.plan(chosen.adapted.request)
-        self._selector.mark_used(contribution.name)
+        self._judge.mark_used(contribution.name)
         return plan
 
-    def _bound(self, chosen: Judgement, plan: Plan, request: RunRequest, options: RunOptions) -> Plan:
+    def _bound(self, chosen: Offer, plan: Plan, request: RunRequest, options: RunOptions) -> Plan:
         """The plan of a sweep's first point with another point's angles."""
-        assert chosen.backend is not None
         capabilities = chosen.contribution.data.get("capabilities") or {}
         request = Adaptations(request, optimize=options.optimize).for_backend(capabilities).request
         with _blamed(chosen.contribution):
@@ -221,7 +235,7 @@ class LocalExecution:
     def _finish(
         self,
         run: _Run,
-        chosen: Judgement,
+        chosen: Offer,
         selection: Selection,
         plan: Plan,
         notes: tuple[str, ...],
@@ -230,10 +244,11 @@ class LocalExecution:
     ) -> RunResult:
         run.context.check()
         run.enter("execute")
-        assert chosen.backend is not None
-        assert chosen.adapted is not None
         with _blamed(chosen.contribution):
             result = chosen.backend.run(plan, run.context)
+        if run.planned is not None and run.context.threads == processor_count():  # what calibrations are made with
+            took = time.perf_counter() - run.planned - plan.timings.get("import", 0.0)
+            self.observations.add(chosen.price.kind, chosen.price.estimate.work, took)
         timings = {**plan.timings, **result.timings, "select": selected, "total": time.perf_counter() - start}
         circuit = run.circuit
         result = replace(
@@ -296,6 +311,7 @@ class _Run:
         self.options = options
         self._publish = execution._kernel.events.publish
         self._progress = progress
+        self.planned: float | None = None  # when translating began; not where an earlier plan is used again
         self.context = RunContext(
             threads=options.threads or processor_count(),
             deadline=None if options.deadline is None else time.monotonic() + options.deadline,

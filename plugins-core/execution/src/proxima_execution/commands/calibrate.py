@@ -73,14 +73,27 @@ class CalibrateCommand:
                     failed[name] = str(error)
         if measured:
             execution.calibration.save(measured)
+        past = {n: execution.observations.fit_of(n, r.versions, r.rates) for n, r in measured.items()}
         if args.json:
-            print_json({"backends": {n: asdict(r) for n, r in measured.items()}, "failed": failed})
+            backends = {
+                n: asdict(r) | {"past_runs": past[n][0], "past_typical": past[n][1]} for n, r in measured.items()
+            }
+            print_json({"backends": backends, "failed": failed})
         else:
             rows = [
-                (n, r.circuits, format_seconds(r.import_seconds), f"{r.typical:.2f}x", f"{r.worst:.2f}x")
+                (
+                    n,
+                    r.circuits,
+                    format_seconds(r.import_seconds),
+                    f"{r.typical:.2f}x",
+                    f"{r.worst:.2f}x",
+                    past[n][0],
+                    "" if past[n][1] is None else f"{past[n][1]:.2f}x",
+                )
                 for n, r in measured.items()
             ]
-            print(table(("backend", "timings", "import", "typical error", "worst error"), rows))
+            headers = ("backend", "timings", "import", "typical error", "worst error", "past runs", "error on these")
+            print(table(headers, rows))
             if measured:
                 print(f"\nstored in {clean(execution.calibration.path)}")
         for name, why in failed.items():
