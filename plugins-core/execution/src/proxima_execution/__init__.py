@@ -33,17 +33,19 @@ class ExecutionPlugin:
 
     @hookimpl
     def proxima_commands(self) -> list[Command]:
-        """``proxima run``, ``compare``, ``explain``, ``backends``, ``calibrate`` and ``circuit``."""
+        """``proxima run``, ``compare``, ``verify``, ``explain``, ``backends``, ``calibrate`` and ``circuit``."""
         from proxima_execution.commands.backends import BackendsCommand
         from proxima_execution.commands.calibrate import CalibrateCommand
         from proxima_execution.commands.circuit import CircuitCommand
         from proxima_execution.commands.compare import CompareCommand
         from proxima_execution.commands.explain import ExplainCommand
         from proxima_execution.commands.run import RunCommand
+        from proxima_execution.commands.verify import VerifyCommand
 
         return [
             RunCommand(),
             CompareCommand(),
+            VerifyCommand(),
             ExplainCommand(),
             BackendsCommand(),
             CalibrateCommand(),

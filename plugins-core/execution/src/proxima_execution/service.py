@@ -158,9 +158,7 @@ class LocalExecution:
         installed = [c.name for c in self._kernel.contributions("backends")]
         asked = [backends] if isinstance(backends, str) else backends  # a str is a sequence of str, too
         names = list(dict.fromkeys(asked or installed))
-        for name in names:
-            if name not in installed:
-                self._kernel.get("backends", name)
+        self.check_names(names)
         base = prepare(circuit, options)[0].seed
         runs: list[ComparedRun] = []
         for number, name in enumerate(names):
@@ -173,6 +171,13 @@ class LocalExecution:
             except (UnavailableError, RunError) as error:
                 runs.append(ComparedRun(name, None, str(error)))
         return judge_agreement(runs)
+
+    def check_names(self, names: Sequence[str]) -> None:
+        """Raises `NotFoundError`, with the nearest names, where no installed backend has one of them."""
+        installed = {c.name for c in self._kernel.contributions("backends")}
+        for name in names:
+            if name not in installed:
+                self._kernel.get("backends", name)
 
     def explain(self, circuit: Circuit, options: RunOptions) -> Explanation:
         """What every backend says to running a circuit, and which `run` would take in a process like this one.

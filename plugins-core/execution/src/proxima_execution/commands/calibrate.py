@@ -13,6 +13,7 @@ from proxima.nearest import did_you_mean
 from proxima_execution.calibrating import calibrate_backend, measure_import
 from proxima_execution.calibration import BackendRates
 from proxima_execution.commands.backends import local_execution
+from proxima_execution.commands.options import names_of
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -39,7 +40,7 @@ class CalibrateCommand:
         """Times them and stores the rates; 1 where one of them failed."""
         execution = local_execution(kernel)
         probes = execution.probes()
-        asked = [name.strip() for name in (args.backends or "").split(",") if name.strip()]
+        asked = names_of(args.backends)
         installed = [contribution.name for contribution, _ in probes]
         for name in asked:
             if name not in installed:
