@@ -220,7 +220,7 @@ class Kernel:
             cancel: Stops the run when somebody sets it.
             progress: Called with how far the run is.
             options: Fields of `RunOptions`: ``backend``, ``shots``, ``seed``, ``precision``, ``deadline`` in seconds,
-                ``threads``, ``store``, ``parameters``, ``options``.
+                ``threads``, ``store``, ``optimize``, ``parameters``, ``options``.
 
         Raises:
             UsageError: The file or an option is wrong.

@@ -50,6 +50,7 @@ class RunOptions:
         deadline: Seconds from the start of the run.
         threads: ``None`` means every core.
         store: Whether the result is kept.
+        optimize: Whether gates that cancel are left out, and neighbours fused into matrices where it takes them.
         parameters: Values for the circuit's open parameters.
         options: Handed to the backend, e.g. ``{"method": "matrix_product_state"}``.
     """
@@ -64,6 +65,7 @@ class RunOptions:
     deadline: float | None = None
     threads: int | None = None
     store: bool = True
+    optimize: bool = False
     parameters: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -107,6 +109,7 @@ class RunOptions:
             ("seed", self.seed is None or _whole(self.seed, 0, 2**63 - 1), "a whole number from 0 to 2^63 - 1"),
             ("precision", self.precision in (None, "single", "double"), "single or double"),
             ("threads", self.threads is None or _whole(self.threads, 1, 4096), "a whole number from 1"),
+            ("optimize", isinstance(self.optimize, bool), "true or false"),
             ("parameters", _numbers(self.parameters), "a mapping of names to numbers"),
             ("options", isinstance(self.options, Mapping), "a mapping"),
             ("deadline", self.deadline is None or _positive(self.deadline), "a positive number of seconds"),

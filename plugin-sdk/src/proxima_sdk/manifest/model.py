@@ -151,6 +151,9 @@ class CapabilitiesModel(BaseModel):
         dict[str, Annotated[float, Field(ge=0)]],
         Field(description="default seconds per unit of the work that the backend's estimates are given in"),
     ] = Field(default_factory=dict)
+    translation_seconds: Annotated[
+        float | None, Field(ge=0, description="of these, what translating one operation costs; shown, not added")
+    ] = None
 
 
 class BackendModel(ContributionModel):
