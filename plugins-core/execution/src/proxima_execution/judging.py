@@ -18,6 +18,7 @@ from proxima_execution.adaptation import Adaptations, Adapted
 from proxima_execution.calibration import Calibration, Rates
 from proxima_execution.host import available_memory
 from proxima_execution.observations import Correction, Kind, Observations
+from proxima_execution.parameter_shift import ParameterShift, without_gradient
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -108,22 +109,30 @@ class Judge:
     def judge(self, contribution: Contribution, asked: Adaptations, *, judged: bool = False) -> Offer | Refusal:
         """Whether one backend can run the request, and what it would cost; never raises for what the backend does.
 
+        One that cannot give the gradient itself is judged by what computing it from expectation values would take.
+
         Args:
             contribution: The backend's.
             asked: What is to be run.
             judged: Whether to say how well the estimates of past runs fit, which takes longer.
         """
         try:
-            return self._judge(contribution, asked, judged)
+            judgement = self._judge(contribution, asked, judged)
+            if isinstance(judgement, Refusal) and "gradient" in asked.request.wants:
+                judgement = self._judge(contribution, asked, judged, shifted=True)
+            return judgement
         except Exception as error:  # noqa: BLE001 - its manifest or an answer of its makes no sense
             told = f"judging it raised {type(error).__name__}: {error}"
             return _refused(contribution, UnavailableError(f"{contribution.name} is broken: {told}"), told)
 
-    def _judge(self, contribution: Contribution, asked: Adaptations, judged: bool) -> Offer | Refusal:
+    def _judge(
+        self, contribution: Contribution, asked: Adaptations, judged: bool, *, shifted: bool = False
+    ) -> Offer | Refusal:
         name = contribution.name
         capabilities = contribution.data.get("capabilities") or {}
         try:
-            lacking = _lacking(capabilities, asked.request, features_of(asked.request.circuit))
+            request = without_gradient(asked.request) if shifted else asked.request
+            lacking = _lacking(capabilities, request, features_of(asked.request.circuit))
             if lacking is not None:
                 raise UnsupportedError(lacking)
             adapted = asked.for_backend(capabilities)
@@ -141,6 +150,8 @@ class Judge:
                 f"{name} is not available: {reason}", hint=probe.hint or None, plugin=contribution.plugin
             )
             return _refused(contribution, absent, reason)
+        if shifted:
+            backend = ParameterShift(backend)
         try:
             estimate = backend.estimate(adapted.request, features)
         except ProximaError as error:
