@@ -34,11 +34,12 @@ def to_cirq(circuit: Circuit) -> cirq.Circuit:
         _operation(instruction)
         .on(*(qubits[q] for q in instruction.qubits))
         .with_classical_controls(*_controls(instruction))
-        for instruction in circuit
+        for instruction in circuit.without_final_measurements()
         if instruction.op is not Op.BARRIER
     ]
     touched = {qubit for operation in operations for qubit in operation.qubits}
-    return cirq.Circuit(operations, (cirq.I(q) for q in qubits if q not in touched))
+    final = cirq.Moment(cirq.measure(qubits[q], key=_key(clbit)) for q, clbit in circuit.final_measurements)
+    return cirq.Circuit(operations, (cirq.I(q) for q in qubits if q not in touched | final.qubits), final or [])
 
 
 def _operation(instruction: Instruction) -> cirq.Gate:
