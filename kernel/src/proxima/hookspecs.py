@@ -160,7 +160,7 @@ def proxima_mcp_servers(kernel: Kernel) -> list[MCPServer]:  # type: ignore[empt
 
 @hookspec
 def proxima_commands(kernel: Kernel) -> list[Command]:  # type: ignore[empty-body]
-    """Subcommands of ``proxima``.
+    """Subcommands of ``proxima``; a name of two words, such as ``bench run``, is a subcommand of a group.
 
     Example::
 

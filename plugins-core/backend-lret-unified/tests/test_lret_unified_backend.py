@@ -21,7 +21,7 @@ from proxima_sdk import circuits, reference
 pytest.importorskip("proxima_lret_core", reason="lret-core is not built: there was no C++ compiler")
 
 from proxima_backend_lret_unified.backend import LretBackend
-from proxima_backend_lret_unified.costs import tolerance_of
+from proxima_lret_core.costs import tolerance_of
 
 BACKEND = LretBackend()
 

@@ -11,4 +11,4 @@ pytest.importorskip("proxima_lret_core", reason="lret-core is not built: there w
 
 class TestLret(BackendConformance):
     backend = "lret"
-    engine_module = "proxima_lret_core"
+    engine_module = "proxima_lret_core._native"

@@ -8,9 +8,9 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from proxima import __version__
 from proxima.cli import sdk
@@ -79,7 +79,7 @@ def run(words: Sequence[str]) -> int:
             name = wanted.words[1]
             one = _Parser(prog=f"proxima plugin {name}", formatter_class=argparse.RawDescriptionHelpFormatter)
             return sdk.run(name, wanted.words[2:], kernel, one)
-        parser = _parser(kernel, wanted.words[0] if wanted.words else "")
+        parser = _parser(kernel, wanted.words[:2])
         if completing:
             import argcomplete
 
@@ -105,8 +105,8 @@ def _global_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _parser(kernel: Kernel, command: str) -> argparse.ArgumentParser:
-    """The parser; of the plugins' commands only the one that is to run is imported and configured."""
+def _parser(kernel: Kernel, words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser; of the plugins' commands only the one that the words name is imported and configured."""
     parser = _Parser(
         prog="proxima",
         description="A plugin-first microkernel for quantum computing.",
@@ -116,24 +116,80 @@ def _parser(kernel: Kernel, command: str) -> argparse.ArgumentParser:
     )
     parser.add_argument("-V", "--version", action="version", version=f"proxima {__version__}")
     _global_options(parser)
-    # First-party plugins come first, and have a name that others claim too; what is no word cannot be a command.
-    words = [c for c in reversed(kernel.contributions("commands")) if c.name.replace("-", "_").isidentifier()]
-    summaries = {c.name: clean(c.description) for c in words} | BUILTIN
+    command = words[0] if words else ""
+    single, groups = _commands(kernel)
+    summaries = single | {group: _group_summary(group, members) for group, members in groups.items()} | BUILTIN
     if command not in summaries:
         with suppress(NotFoundError):  # the parser says so, with the nearest names
             kernel.registry.find("commands", command)  # raises where its plugin cannot be used
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name in sorted(summaries):
-        summary = summaries[name].replace("%", "%%")  # argparse fills in what follows a percent sign
-        one = subparsers.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
-        if name == command:
-            one.description = summaries[name].replace("%(", "% (")
-            source = (
-                importlib.import_module(f"{__package__}.{name}") if name in BUILTIN else kernel.get("commands", name)
-            )
+        one = _add(subparsers, name, summaries[name], described=name == command)
+        if name != command:
+            continue
+        if name in BUILTIN:
+            source = importlib.import_module(f"{__package__}.{name}")
             source.configure(one)
             one.set_defaults(run=source.run)
+        elif name in groups:
+            _configure_group(kernel, one, name, groups[name], words[1] if len(words) > 1 else "")
+        else:
+            _configure(kernel, one, name)
     return parser
+
+
+def _commands(kernel: Kernel) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The plugins' commands with their summaries: those of one word, and by group those of two, e.g. ``bench run``."""
+    single: dict[str, str] = {}
+    groups: dict[str, dict[str, str]] = {}
+    # First-party plugins come first, and have a word that others claim too; what is no word cannot be a command.
+    for each in reversed(kernel.contributions("commands")):
+        match each.name.split(" "):
+            case [word] if _is_word(word):
+                groups.pop(word, None)
+                single[word] = clean(each.description)
+            case [group, word] if _is_word(group) and _is_word(word):
+                single.pop(group, None)
+                groups.setdefault(group, {})[word] = clean(each.description)
+    return single, groups
+
+
+def _is_word(text: str) -> bool:
+    return text.replace("-", "_").isidentifier()
+
+
+def _group_summary(group: str, members: Mapping[str, str]) -> str:
+    return f"{', '.join(sorted(members))}: see `proxima {group} --help`"
+
+
+def _configure_group(
+    kernel: Kernel, parser: argparse.ArgumentParser, group: str, members: Mapping[str, str], word: str
+) -> None:
+    """Adds a group's subcommands, which may be those of several plugins."""
+    if word not in members:
+        with suppress(NotFoundError):
+            kernel.registry.find("commands", f"{group} {word}")
+    subparsers = parser.add_subparsers(dest="subcommand", metavar="SUBCOMMAND", title="subcommands", required=True)
+    for name in sorted(members):
+        one = _add(subparsers, name, members[name], described=name == word)
+        if name == word:
+            _configure(kernel, one, f"{group} {name}")
+
+
+def _add(subparsers: Any, name: str, summary: str, *, described: bool) -> argparse.ArgumentParser:
+    # argparse fills in what follows a percent sign
+    one: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=summary.replace("%", "%%"), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if described:
+        one.description = summary.replace("%(", "% (")
+    return one
+
+
+def _configure(kernel: Kernel, parser: argparse.ArgumentParser, name: str) -> None:
+    source = kernel.get("commands", name)
+    source.configure(parser)
+    parser.set_defaults(run=source.run)
 
 
 def _flags(pairs: Sequence[str]) -> dict[str, object]:

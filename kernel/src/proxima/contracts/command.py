@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class Command(Protocol):
-    """A subcommand ``proxima NAME ...``, with a line for ``proxima --help`` that the manifest's description repeats."""
+    """A subcommand ``proxima NAME ...``, with a line for ``proxima --help`` that the manifest's description repeats.
+
+    A name of two words, such as ``bench run``, is a subcommand of a group; several plugins may add to one group.
+    """
 
     name: str
     summary: str

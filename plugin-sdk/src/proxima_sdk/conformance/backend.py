@@ -31,6 +31,6 @@ class BackendConformance(
     Attributes:
         backend: A backend's name among the installed plugins, or an instance, class or factory of one.
         capabilities: Instead of those in the backend's manifest.
-        engine_module: The top-level module of its engine (or several), hidden to check the engine-absent path.
+        engine_module: The module of its engine (or several), hidden to check the engine-absent path.
         options: Passed with every request, e.g. ``{"method": "density_matrix"}``.
     """

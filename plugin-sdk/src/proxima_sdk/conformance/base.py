@@ -42,7 +42,7 @@ class BackendChecks:
     Attributes:
         backend: A backend's name among the installed plugins, or an instance, class or factory of one.
         capabilities: Instead of those in the backend's manifest.
-        engine_module: The top-level module of its engine, or several.
+        engine_module: The module of its engine, or several.
         options: Passed with every request.
     """
 

@@ -33,7 +33,7 @@ class _BrokenLoader(Loader):
 
 
 class _Hiding:
-    """A meta path finder in place of all others: asks them, but hides or breaks some top-level modules."""
+    """A meta path finder in place of all others: asks them, but hides or breaks some modules."""
 
     def __init__(self, finders: Sequence[Any], modules: Iterable[str], mode: Mode) -> None:
         self._finders = finders
@@ -118,6 +118,7 @@ def _error(error: BaseException) -> dict[str, Any]:
 
 def _answer(question: Mapping[str, Any]) -> dict[str, Any]:
     engine: list[str] = question["engine"]
+    parts = tuple(f"{module}." for module in engine)
     if question["mode"] == "broken":
         _break_extensions(engine)
     if question["mode"] != "present":
@@ -140,7 +141,7 @@ def _answer(question: Mapping[str, Any]) -> dict[str, Any]:
         answer["estimate"] = {**asdict(backend.estimate(request, features_of(request.circuit)))}
     except Exception as error:  # noqa: BLE001
         answer["estimate"] = _error(error)
-    answer["engine_loaded"] = sorted(name for name in sys.modules if name.partition(".")[0] in engine)
+    answer["engine_loaded"] = sorted(name for name in sys.modules if f"{name}.".startswith(parts))
     answer["plan"] = {}
     try:
         backend.plan(request)

@@ -34,9 +34,11 @@ class CommandConformance(ContributionChecks):
         return parser
 
     def test_name(self) -> None:
-        """A word in small letters."""
-        if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", self.subject.name):
-            self.fails("name", expected="a word in small letters, e.g. 'draw'", got=repr(self.subject.name))
+        """A word in small letters, or two for a subcommand of a group."""
+        word = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+        if not re.fullmatch(f"{word}( {word})?", self.subject.name):
+            expected = "a word in small letters, e.g. 'draw', or two, e.g. 'bench draw'"
+            self.fails("name", expected=expected, got=repr(self.subject.name))
 
     def test_summary(self) -> None:
         """One line, which the manifest repeats."""

@@ -1,0 +1,191 @@
+"""`LowRankBackend`: Proxima's backend contract over `run`, to which a plugin gives a name."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext, RunRequest
+from proxima.contracts.features import Features
+from proxima.contracts.result import RunResult, counts_from_samples
+from proxima.errors import BackendUnavailableError, ProximaError
+from proxima_lret_core import costs
+
+if TYPE_CHECKING:
+    from proxima_lret_core import LowRankState
+
+_ENGINE = "proxima_lret_core._native"
+_DISTRIBUTION = "proxima-lret-core"
+_HINT = "pip install proxima-lret-core; from source that takes a C++ compiler"
+_SHOTS_AT_ONCE = 1 << 20  # drawn between two looks at the context
+
+
+class LowRankBackend(Backend):
+    """Circuits with and without noise as a few columns L of rho = L L^dagger, with a certified bound.
+
+    Attributes:
+        plugin: The id of the plugin that offers it.
+    """
+
+    name: str
+    plugin: ClassVar[str]
+
+    def probe(self) -> Probe:
+        """Whether the native part is installed; does not load it."""
+        if importlib.util.find_spec(_ENGINE) is None:
+            return Probe("not_installed", f"the native part of {_DISTRIBUTION} is not installed", _HINT)
+        return Probe("available", versions=_versions())
+
+    def estimate(self, request: RunRequest, features: Features) -> Estimate:
+        """What the request would cost; the number of columns is a guess where there is noise."""
+        try:
+            costs.check(request)
+            work, needed = costs.work(request, features), costs.memory(request)
+        except ProximaError as error:
+            return Estimate(False, error.message)
+        columns = 2 ** costs.columns_bits(request)[1]
+        reason = f"{costs.METHOD}: about {columns:.3g} columns" if columns > 1 else ""
+        return Estimate(True, reason, costs.METHOD, needed, work)
+
+    def plan(self, request: RunRequest) -> Plan:
+        """Checks the request and imports the library, which translates as it runs.
+
+        Raises:
+            BackendUnavailableError: The library is missing or cannot be loaded.
+            UnsupportedError: The request needs what it cannot do.
+            UsageError: The request makes no sense.
+        """
+        costs.check(request)
+        seconds = {"import": 0.0}
+        if _ENGINE not in sys.modules:
+            with _timed(seconds, "import"):
+                _load(self.plugin)
+        return Plan(
+            backend=self.name,
+            request=request,
+            method=costs.METHOD,
+            native=costs.tolerance_of(request),
+            timings=seconds,
+        )
+
+    def run(self, plan: Plan, context: RunContext) -> RunResult:
+        """Runs a plan.
+
+        Raises:
+            CancelledError, DeadlineExceededError: Within a second.
+            ResourceError: The memory does not suffice; the hint says for which tolerance it would.
+            UnsupportedError: Rounding alone may exceed the tolerance.
+        """
+        request, tolerance, seconds = plan.request, float(plan.native), dict(plan.timings)
+        with _timed(seconds, "execute"):
+            state: LowRankState = _load(self.plugin)(
+                request.circuit, tolerance=tolerance, precision=request.precision, context=context
+            )
+        answers = _answers(state, request, context, seconds)
+        return RunResult(
+            backend=self.name,
+            method=plan.method,
+            precision=request.precision,
+            shots=request.shots,
+            seed=request.seed,
+            error_bound=state.error_bound,
+            timings=seconds,
+            versions=_versions(),
+            notes=_notes(state, tolerance),
+            **answers,
+        )
+
+
+def _answers(
+    state: LowRankState, request: RunRequest, context: RunContext, seconds: dict[str, float]
+) -> dict[str, Any]:
+    """The fields of the `RunResult` that the request wants."""
+    wants, out = set(request.wants), dict[str, Any]()
+    dtype = np.complex64 if request.precision == "single" else np.complex128
+    if wants & {"counts", "samples"}:
+        with _timed(seconds, "sample"):
+            samples = _samples(state, request, context)
+            if "samples" in wants:
+                out["samples"] = samples
+            if "counts" in wants:
+                out["counts"] = counts_from_samples(samples)
+    with _timed(seconds, "convert"):
+        if "probabilities" in wants:
+            out["probabilities"] = state.probabilities()
+        if wants & {"density_matrix", "statevector"}:
+            rho = state.density_matrix()
+            if "density_matrix" in wants:
+                out["density_matrix"] = rho.astype(dtype)
+            if "statevector" in wants:
+                out["statevector"] = _pure(rho).astype(dtype)
+        if "expectation" in wants:
+            out["expectations"] = tuple(state.expectation(observable) for observable in request.observables)
+    return out
+
+
+def _samples(state: LowRankState, request: RunRequest, context: RunContext) -> npt.NDArray[np.uint8]:
+    shots = request.shots or 0
+    parts = []
+    for part, begin in enumerate(range(0, shots, _SHOTS_AT_ONCE)):
+        context.check()
+        # The first part's seed is the request's own, so that a library call with it gives the same shots.
+        mixed = np.random.SeedSequence([request.seed, part]).generate_state(1, np.uint64)[0]
+        seed = int(mixed) if part else request.seed
+        parts.append(state.samples(min(_SHOTS_AT_ONCE, shots - begin), seed))
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _pure(rho: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
+    """The state psi of rho = psi psi^dagger, its largest amplitude real and positive."""
+    largest = int(np.argmax(rho.diagonal().real))
+    psi = rho[:, largest]
+    return np.asarray(psi / np.linalg.norm(psi))
+
+
+def _notes(state: LowRankState, tolerance: float) -> tuple[str, ...]:
+    parts = f"{state.spent:.2g} by what was left out, {state.rounding:.2g} by rounding"
+    return (
+        f"Rank {state.rank}, at most {state.most_columns} columns on the way.",
+        f"The trace distance to the exact state is at most {state.bound:.2g} ({parts}); tolerance {tolerance:.2g}.",
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Counts the time spent inside towards a stage."""
+    begin = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begin
+
+
+def _load(plugin: str) -> Callable[..., LowRankState]:
+    try:
+        from proxima_lret_core.simulate import run
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"{_DISTRIBUTION} cannot be loaded: {error}", hint=_HINT, plugin=plugin
+        ) from error
+    return run
+
+
+@cache
+def _version() -> str:
+    try:
+        return importlib.metadata.version(_DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def _versions() -> Mapping[str, str]:
+    return {_DISTRIBUTION: _version()} if _version() else {}
