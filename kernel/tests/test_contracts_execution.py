@@ -24,6 +24,7 @@ def test_options_are_read_from_what_a_user_writes():
     ("options", "message"),
     [
         ({"want": "state"}, "unknown result 'state'"),
+        ({"want": "gradient"}, "unknown result 'gradient'"),
         ({"want": "expectation"}, "unknown result 'expectation'"),
         ({"want": "counts:ZZ"}, "unknown result 'counts:ZZ'"),
         ({"want": "expectation:Q"}, "cannot read the observable 'Q'"),

@@ -14,6 +14,7 @@ from proxima.contracts.result import (
     CircuitInfo,
     ErrorBound,
     Expectation,
+    Gradient,
     RunResult,
     Selection,
 )
@@ -54,6 +55,27 @@ def test_a_result_survives_json(precision):
         np.testing.assert_array_equal(before, after)
     without = dict.fromkeys(ARRAYS)
     assert full(precision, **without) == result_from_dict(result_to_dict(full(precision, **without)))
+
+
+def test_gradients_survive_json_and_older_results_have_none():
+    made = (
+        Gradient("ZZ", ("b", "a"), np.array([0.25, -1.0]), "adjoint"),
+        Gradient("XX", ("b", "a"), np.array([0.0, 1e-17]), "parameter_shift", np.array([0.1, 0.2])),
+    )
+    data = json.loads(json.dumps(result_to_dict(full(gradients=made))))
+    for before, after in zip(made, result_from_dict(data).gradients, strict=True):
+        assert (before.observable, before.parameters, before.method) == (
+            after.observable,
+            after.parameters,
+            after.method,
+        )
+        np.testing.assert_array_equal(before.values, after.values)
+        np.testing.assert_equal(before.standard_errors, after.standard_errors)
+    assert "gradients" not in result_to_dict(full())["results"]
+    assert result_from_dict(result_to_dict(full())).gradients == ()
+    data["results"]["gradients"][0]["values"].append(1.0)
+    with pytest.raises(UsageError, match="not a stored result"):
+        result_from_dict(data)
 
 
 def test_complex_numbers_are_pairs_and_every_stage_has_a_time():

@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as npst
 from proxima.contracts.agent import AgentMessage
 from proxima.contracts.algorithm import AlgorithmResult
 from proxima.contracts.backend import Estimate, Plan, Probe, RunContext, RunRequest
-from proxima.contracts.circuit import Circuit
+from proxima.contracts.circuit import Circuit, Parameter
 from proxima.contracts.execution import ComparedRun, Comparison, RunOptions
 from proxima.contracts.features import Features, features_of
 from proxima.contracts.llm import ChatChunk, ChatMessage
@@ -28,7 +28,7 @@ from proxima.contracts.noise import NoiseModel, NoiseRule
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import Op
 from proxima.contracts.records import RecordSummary, RunRecord
-from proxima.contracts.result import Candidate, CircuitInfo, ErrorBound, Expectation, RunResult, Selection
+from proxima.contracts.result import Candidate, CircuitInfo, ErrorBound, Expectation, Gradient, RunResult, Selection
 from proxima.contracts.theme import Theme
 from proxima.contracts.tool import ToolDefinition, ToolResult
 from proxima.contracts.view import Action, Form, Group, Plot, Table, Text
@@ -89,6 +89,7 @@ RESULT = RunResult(
     density_matrix=np.eye(4, dtype=np.complex128) / 4,
     probabilities=np.array([0.5, 0, 0, 0.5]),
     expectations=(Expectation("ZZ", 1.0, 0.0, math.inf),),
+    gradients=(Gradient("ZZ", ("b", "a"), np.array([0.5, -2.0]), "parameter_shift", np.array([0.0, math.inf])),),
     error_bound=ErrorBound("sampling", 0.1),
     timings={"total": 0.25},
     peak_rss_bytes=1 << 30,
@@ -106,6 +107,12 @@ VALUES: list[Any] = [
     REQUEST,
     OPTIONS,
     RunRequest(circuit=bell(3), shots=None, observables=(PauliSum.parse("ZZZ"),)),
+    RunRequest(
+        circuit=Circuit.builder(1).ry(Parameter("a", 2.0), 0).build(),
+        wants=("gradient",),
+        observables=(PauliSum.parse("Z"),),
+        parameters={"a": 0.5},
+    ),
     Estimate(True, "fits", "m", 16 << 100, {"gate": 300, "amplitude": 2**90 * 300, "run": 1.5}),
     Probe("not_installed", "missing", "pip install it", {"a": "1"}),
     Plan(backend="b", request=REQUEST, method="m", native=17, timings={"import": 0.5}),
@@ -145,7 +152,7 @@ def test_contract_value_crosses_unchanged(value: Any) -> None:
 
 def test_every_carried_type_is_among_the_values() -> None:
     assert {type(value).__name__ for value in VALUES} | {
-        *("PauliSum", "NoiseRule", "ErrorBound", "Expectation", "Candidate", "Selection", "CircuitInfo"),
+        *("PauliSum", "NoiseRule", "ErrorBound", "Expectation", "Gradient", "Candidate", "Selection", "CircuitInfo"),
         *("Text", "Table", "Plot", "Form", "Action"),
     } >= CARRIED.keys()
 
@@ -265,6 +272,12 @@ def test_a_class_of_the_same_name_is_not_carried() -> None:
 
     with pytest.raises(UsageError):
         Encoded(Text("x"))
+
+
+def gradient(values: Any, errors: Any = None) -> dict[str, Any]:
+    """A gradient by one parameter, as it is written."""
+    fields = {"observable": "Z", "parameters": ["a"], "values": values, "method": "m", "standard_errors": errors}
+    return {"$": "Gradient", **fields}
 
 
 def array(**changes: object) -> dict[str, object]:
@@ -459,6 +472,10 @@ BAD_RESULTS: list[dict[str, object]] = [
             {"$": "Expectation", "observable": "Z", "value": math.nan, "variance": None, "standard_error": 0.0}
         ]
     },
+    {"gradients": [gradient(array())]},
+    {"gradients": [gradient({"$": "array", "d": "<f8", "s": [1], "b": np.array([math.nan]).tobytes()})]},
+    {"gradients": [gradient({"$": "array", "d": "<f8", "s": [2], "b": bytes(16)})]},
+    {"gradients": [gradient({"$": "array", "d": "<f8", "s": [1], "b": bytes(8)}, errors=array())]},
     {"error_bound": {"$": "ErrorBound", "kind": "exact", "value": math.inf}},
     {"error_bound": {"$": "ErrorBound", "kind": "surely", "value": 0.0}},
     {"error_bound": None},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import sys
 import threading
@@ -14,8 +15,9 @@ import pytest
 
 from proxima.contracts.algorithm import AlgorithmResult
 from proxima.contracts.backend import CancelToken, Plan, RunContext, RunRequest
-from proxima.contracts.circuit import Circuit
+from proxima.contracts.circuit import Circuit, Parameter
 from proxima.contracts.features import features_of
+from proxima.contracts.observable import PauliSum
 from proxima.contracts.theme import Theme
 from proxima.contracts.view import Group, Table
 from proxima.errors import (
@@ -39,7 +41,7 @@ import numpy as np
 from proxima.contracts.algorithm import AlgorithmResult
 from proxima.contracts.backend import Backend, Estimate, Plan, Probe
 from proxima.contracts.circuit import Circuit
-from proxima.contracts.result import RunResult
+from proxima.contracts.result import Gradient, RunResult
 from proxima.contracts.theme import Theme
 from proxima.contracts.tool import ToolDefinition, ToolResult
 from proxima.contracts.view import Group, Table
@@ -85,9 +87,14 @@ class Engine(Backend):
         state[0] = 1
         if context.scratch is not None:
             (context.scratch / "file").write_text("x")
+        found = ()
+        if "gradient" in plan.request.wants:
+            names = tuple(options.get("names", plan.request.circuit.parameters))
+            values = np.full(len(names), plan.request.parameters["a"])
+            found = tuple(Gradient(str(o), names, values, "m") for o in plan.request.observables)
         notes = (str(len(MADE)), str(context.threads), str(context.scratch))
         return RunResult(backend="engine", method="statevector", precision="single", shots=None,
-                         seed=plan.request.seed, statevector=state, notes=notes,
+                         seed=plan.request.seed, statevector=state, gradients=found, notes=notes,
                          tier="C")
 
 
@@ -351,6 +358,27 @@ def test_a_result_of_another_size_ends_the_worker(plugin: Any, sandbox: Any) -> 
         engine.run(engine.plan(request(more=1)), RunContext())
     assert not worker.alive
     assert engine.run(engine.plan(request()), RunContext()).statevector.shape == (8,)
+
+
+def test_a_gradient_is_of_the_observables_and_parameters_that_were_asked(plugin: Any, sandbox: Any) -> None:
+    (engine,) = plugin.proxima_backends()
+    circuit = Circuit.builder(3).ry(Parameter("a"), 0).build()
+    asked = RunRequest(
+        circuit=circuit,
+        shots=None,
+        wants=("statevector", "gradient"),
+        observables=(PauliSum.parse("ZZZ"), PauliSum.parse("XII")),
+        parameters={"a": 0.25},
+    )
+    found = engine.run(engine.plan(asked), RunContext()).gradients
+    assert [(g.observable, g.parameters, g.values.tolist()) for g in found] == [
+        ("ZZZ", ("a",), [0.25]),
+        ("XII", ("a",), [0.25]),
+    ]
+    other = dataclasses.replace(asked, options={"names": ["b"]})
+    with pytest.raises(ProtocolError, match="derivatives by other parameters"):
+        engine.run(engine.plan(other), RunContext())
+    assert engine.run(engine.plan(request()), RunContext()).gradients == ()
 
 
 @pytest.mark.parametrize("granted", [(), (Permission("database"),)], ids=["nothing", "database"])

@@ -6,7 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -16,8 +16,9 @@ import numpy as np
 from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
+from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import OPERATIONS, Op, OpKind
-from proxima.contracts.result import ErrorBound, Expectation, RunResult, counts_from_samples
+from proxima.contracts.result import ErrorBound, Expectation, Gradient, RunResult, counts_from_samples
 from proxima.errors import BackendUnavailableError, UnsupportedError, UsageError
 from proxima_sdk import reference
 from proxima_sdk.circuits import clbits_reversed, qubits_reversed, rewritten
@@ -27,7 +28,7 @@ ENGINE = "colorsys"
 
 CAPABILITIES: Mapping[str, Any] = {
     "methods": ["ensemble"],
-    "wants": ["counts", "samples", "probabilities", "statevector", "density_matrix", "expectation"],
+    "wants": ["counts", "samples", "probabilities", "statevector", "density_matrix", "expectation", "gradient"],
     "precisions": ["single", "double"],
     "noise": True,
     "dynamic": True,
@@ -65,6 +66,8 @@ class ReferenceBackend(Backend):
         if method != "ensemble":
             raise UnsupportedError(f"there is no method {method!r}", hint="use 'ensemble'")
         circuit = request.circuit
+        if "gradient" in request.wants:
+            circuit = circuit.bind(request.parameters)
         if circuit.parameters:
             raise UsageError(f"open parameters: {', '.join(circuit.parameters)}", hint="bind them")
         sampled = {"counts", "samples"} & set(request.wants)
@@ -97,9 +100,16 @@ class ReferenceBackend(Backend):
                 Expectation(str(o), *reference.expectation(plan.native, o))
                 for o in (request.observables if "expectation" in wants else ())
             ),
+            gradients=tuple(map(self.gradient(request), request.observables)) if "gradient" in wants else (),
             error_bound=_bound(request),
             timings={**plan.timings, "execute": executed - start, "sample": done - executed},
             versions=dict(self.probe().versions),
+        )
+
+    def gradient(self, request: RunRequest) -> Callable[[PauliSum], Gradient]:
+        circuit, values = request.circuit, request.parameters
+        return lambda o: Gradient(
+            str(o), circuit.parameters, reference.gradient(circuit, values, o), "finite_difference"
         )
 
     def final_state(self, circuit: Circuit, context: RunContext) -> SimpleNamespace:
@@ -317,6 +327,26 @@ class EagerProbe(ReferenceBackend):
         except ImportError as error:
             return Probe("not_installed", str(error), f"install {ENGINE}")
         return super().probe()
+
+
+class ForgottenCoefficient(ReferenceBackend):
+    """Differentiates by the angles, as if every coefficient were 1."""
+
+    def gradient(self, request: RunRequest) -> Callable[[PauliSum], Gradient]:
+        c = request.circuit.columns
+        weights = np.zeros(len(request.circuit.parameters))
+        weights[c.param_refs[c.param_refs >= 0]] = c.params[c.param_refs >= 0]
+        right = super().gradient(request)
+        return lambda o: replace(right(o), values=right(o).values / weights)
+
+
+class SortedParameters(ReferenceBackend):
+    """Orders the derivatives by their parameters' names."""
+
+    def gradient(self, request: RunRequest) -> Callable[[PauliSum], Gradient]:
+        order = np.argsort(request.circuit.parameters)
+        right = super().gradient(request)
+        return lambda o: replace(right(o), values=right(o).values[order])
 
 
 LIMITED: Mapping[str, Any] = {

@@ -222,9 +222,20 @@ def test_summary_counts_checks_and_gives_reasons_for_skipping(pytester: pytest.P
     run = pytester.runpytest_inprocess("-q", "-k", "endianness or expectation_values or engine_absent")
     run.stdout.fnmatch_lines(
         [
-            "*Proxima conformance kit, version 2*",
+            "*Proxima conformance kit, version 3*",
             "TestLimited: 3 passed, 2 skipped",
             "  skipped 1: limited does not declare the want 'expectation' (capabilities.wants)",
             "  skipped 1: limited has no engine_module: nothing to hide",
         ]
     )
+
+
+def test_finds_a_forgotten_coefficient_of_a_gradient(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "ForgottenCoefficient", "test_gradient")
+    expect(outcome, {"test_gradient[double]": "the chain rule"})
+    assert "test_gradient_by_every_angle[rx]" in outcome.passed
+
+
+def test_finds_gradients_in_another_order(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "SortedParameters", "test_gradient")
+    expect(outcome, {"test_gradient[double]": "sorted by name"})

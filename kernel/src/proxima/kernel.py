@@ -214,8 +214,9 @@ class Kernel:
 
         Args:
             circuit: A circuit, or the path of a circuit file.
-            want: One or several of ``counts``, ``samples``, ``probabilities``, ``statevector``, ``density_matrix`` and
-                ``expectation:PAULI_SUM``, e.g. ``expectation:0.5*ZZI - XIX``.
+            want: One or several of ``counts``, ``samples``, ``probabilities``, ``statevector``, ``density_matrix``,
+                ``expectation:PAULI_SUM``, e.g. ``expectation:0.5*ZZI - XIX``, and ``gradient:PAULI_SUM``: its
+                derivatives by the circuit's open parameters.
             noise: E.g. ``depolarizing:0.01``: the channel on every qubit that a gate touches, after each gate.
             cancel: Stops the run when somebody sets it.
             progress: Called with how far the run is.

@@ -7,7 +7,7 @@ unnormalised density matrix for each value of the classical bits that can occur,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -208,3 +208,18 @@ def expectation(circuit: Circuit, observable: PauliSum) -> tuple[float, float]:
         h_rho = act(density_matrix(circuit))
         mean, square = np.trace(h_rho).real, np.trace(act(h_rho)).real
     return float(mean), float(square - mean**2)
+
+
+def gradient(circuit: Circuit, values: Mapping[str, float], observable: PauliSum) -> npt.NDArray[np.float64]:
+    """The derivatives of an expectation value by the circuit's open parameters, shape (k,).
+
+    By central differences of the fourth order over a step h of 1e-3: with angles' coefficients of at most 2 and an
+    observable of norm 1 they err by at most h^4 2^5 / 30 = 1e-12, and rounding adds about as much.
+    """
+    step = 1e-3
+    found = np.zeros(len(circuit.parameters))
+    for number, name in enumerate(circuit.parameters):
+        for times, weight in ((-2, 1), (-1, -8), (1, 8), (2, -1)):
+            moved = circuit.bind({**values, name: values[name] + times * step})
+            found[number] += weight * expectation(moved, observable)[0] / (12 * step)
+    return found

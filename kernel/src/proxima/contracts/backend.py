@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
@@ -22,8 +22,8 @@ from proxima.contracts.result import RunResult
 from proxima.errors import CancelledError, DeadlineExceededError
 
 Precision = Literal["single", "double"]
-Want = Literal["counts", "samples", "probabilities", "statevector", "density_matrix", "expectation"]
-WANTS: tuple[Want, ...] = ("counts", "samples", "probabilities", "statevector", "density_matrix", "expectation")
+Want = Literal["counts", "samples", "probabilities", "statevector", "density_matrix", "expectation", "gradient"]
+WANTS: tuple[Want, ...] = get_args(Want)
 
 ProbeState = Literal["available", "not_installed", "libraries_missing", "no_device", "error"]
 
@@ -48,13 +48,15 @@ class RunRequest:
     """What is to be run.
 
     Attributes:
-        circuit: With noise, if any, as channel operations, and with no open parameters.
+        circuit: With noise, if any, as channel operations. It has open parameters where a ``gradient`` is wanted, and
+            only there; whatever else is wanted is of ``circuit.bind(parameters)``.
         shots: How often to sample; ``None`` where nothing is sampled. Expectation values are exact where the backend
             computes them so, whatever the number of shots.
         seed: 0 <= seed < 2^63.
         precision: The least precision accepted. A backend uses exactly this one where it offers it, else a higher one.
         wants: What to return. State wants describe the state before the final measurements.
-        observables: For the want ``expectation``.
+        observables: For the wants ``expectation`` and ``gradient``.
+        parameters: For the want ``gradient``: the values of the circuit's open parameters, at which it is taken.
         options: Backend-specific, e.g. ``{"method": "matrix_product_state"}``.
     """
 
@@ -64,6 +66,7 @@ class RunRequest:
     precision: Precision = "single"
     wants: tuple[Want, ...] = ("counts",)
     observables: tuple[PauliSum, ...] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -51,7 +51,8 @@ class RunOptions:
         deadline: Seconds from the start of the run.
         threads: ``None`` means every core.
         store: Whether the result is kept.
-        parameters: Values for the circuit's open parameters.
+        observables: For the wants ``expectation`` and ``gradient``: each is given of every one.
+        parameters: Values for the circuit's open parameters; a gradient is taken there.
         options: Handed to the backend, e.g. ``{"method": "matrix_product_state"}``.
     """
 
@@ -72,20 +73,23 @@ class RunOptions:
     def parse(
         cls, *, want: str | Sequence[str] = "counts", noise: str | NoiseModel | None = None, **options: Any
     ) -> RunOptions:
-        """Options from what a user writes: wants as text (``expectation:ZZI``), noise as ``NAME:P``.
+        """Options from what a user writes: wants as text (``expectation:ZZI``, ``gradient:ZZI``), noise as ``NAME:P``.
 
         Raises:
             UsageError: An option is unknown, of the wrong type or out of range.
         """
         wants: list[Want] = []
-        observables = []
+        observables: list[PauliSum] = []
         for text in [want] if isinstance(want, str) or not isinstance(want, Sequence) else want:
             name, _, observable = str(text).partition(":")
-            if name not in WANTS or bool(observable) != (name == "expectation"):
-                hint = 'one of counts, samples, probabilities, statevector, density_matrix, expectation:"0.5*ZZI - XIX"'
+            if name not in WANTS or bool(observable) != (name in ("expectation", "gradient")):
+                hint = (
+                    "one of counts, samples, probabilities, statevector, density_matrix, "
+                    'expectation:"0.5*ZZI - XIX", gradient:"0.5*ZZI - XIX"'
+                )
                 raise UsageError(f"unknown result {text!r}", hint=hint)
-            if observable:
-                observables.append(PauliSum.parse(observable))
+            if observable and (parsed := PauliSum.parse(observable)) not in observables:
+                observables.append(parsed)
             if name not in wants:
                 wants.append(name)
         unknown = sorted(set(options) - {f.name for f in fields(cls)})

@@ -42,6 +42,24 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Gradient:
+    """The derivatives of one observable's expectation value by the circuit's parameters.
+
+    Attributes:
+        parameters: Names, in the order of `Circuit.parameters`.
+        values: float64, shape (k,): the derivative by each parameter.
+        method: ``adjoint``, ``parameter_shift``, ...
+        standard_errors: float64, shape (k,): of ``values``; ``None`` where they were computed exactly.
+    """
+
+    observable: str
+    parameters: tuple[str, ...]
+    values: npt.NDArray[np.float64]
+    method: str
+    standard_errors: npt.NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One backend as the selection saw it.
 
@@ -95,6 +113,7 @@ class RunResult:
         statevector: complex64 or complex128, shape (2^n,): the state before the final measurements.
         density_matrix: complex64 or complex128, shape (2^n, 2^n), likewise.
         probabilities: float64, shape (2^n,): of the qubits' computational basis, likewise.
+        expectations, gradients: One for each of the request's observables, in their order, where they are wanted.
         timings: Seconds by stage, among `TIMING_STAGES`.
         peak_rss_bytes: Peak resident memory of the process; 0 until the caller has filled it in.
         versions: Of the engine and of whatever else shaped the numbers.
@@ -115,6 +134,7 @@ class RunResult:
     density_matrix: npt.NDArray[Any] | None = None
     probabilities: npt.NDArray[np.float64] | None = None
     expectations: tuple[Expectation, ...] = ()
+    gradients: tuple[Gradient, ...] = ()
     error_bound: ErrorBound = ErrorBound("exact", 0.0)
     timings: Mapping[str, float] = field(default_factory=dict)
     peak_rss_bytes: int = 0

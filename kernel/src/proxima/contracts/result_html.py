@@ -19,6 +19,11 @@ def result_html(result: RunResult) -> str:
         f"<tr><td>{escape(e.observable)}</td><td>{e.value:.8g} &plusmn; {e.standard_error:.2g}</td></tr>"
         for e in result.expectations
     ]
+    rows += [
+        f"<tr><td>d{escape(g.observable)}/d{escape(name)}</td><td>{value:.8g}</td></tr>"
+        for g in result.gradients
+        for name, value in zip(g.parameters, g.values.tolist(), strict=True)
+    ]
     if result.counts:
         total = sum(result.counts.values())
         ordered = sorted(result.counts.items(), key=lambda item: (-item[1], item[0]))

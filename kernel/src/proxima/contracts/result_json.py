@@ -15,6 +15,7 @@ from proxima.contracts.result import (
     CircuitInfo,
     ErrorBound,
     Expectation,
+    Gradient,
     RunResult,
     Selection,
 )
@@ -42,6 +43,8 @@ def result_to_dict(result: RunResult) -> dict[str, Any]:
             results[name] = _array_to_lists(name, array)
     if result.expectations:
         results["expectations"] = [asdict(e) for e in result.expectations]
+    if result.gradients:
+        results["gradients"] = [_gradient_to_dict(g) for g in result.gradients]
     return {
         "id": result.id,
         "circuit": None if result.circuit is None else asdict(result.circuit),
@@ -76,6 +79,24 @@ def _selection_to_dict(selection: Selection) -> dict[str, Any]:
         for c in selection.candidates
     ]
     return {"chosen": selection.chosen, "reason": selection.reason, "candidates": candidates}
+
+
+def _gradient_to_dict(gradient: Gradient) -> dict[str, Any]:
+    errors = gradient.standard_errors
+    return {
+        "observable": gradient.observable,
+        "parameters": list(gradient.parameters),
+        "values": gradient.values.tolist(),
+        "method": gradient.method,
+        "standard_errors": None if errors is None else errors.tolist(),
+    }
+
+
+def _gradient_from_dict(data: Mapping[str, Any]) -> Gradient:
+    names, errors = tuple(map(str, data["parameters"])), data["standard_errors"]
+    values = np.array(data["values"], dtype=np.float64).reshape(len(names))
+    told = None if errors is None else np.array(errors, dtype=np.float64).reshape(len(names))
+    return Gradient(str(data["observable"]), names, values, str(data["method"]), told)
 
 
 def _array_to_lists(name: str, array: npt.NDArray[Any]) -> Any:
@@ -116,6 +137,7 @@ def result_from_dict(data: Mapping[str, Any]) -> RunResult:
             density_matrix=_complex(results.get("density_matrix"), complex_type),
             probabilities=None if (p := results.get("probabilities")) is None else np.array(p, dtype=np.float64),
             expectations=tuple(Expectation(**e) for e in results.get("expectations", ())),
+            gradients=tuple(map(_gradient_from_dict, results.get("gradients", ()))),
             error_bound=ErrorBound(bound["kind"], float(bound["value"])),
             timings=dict(data["timings"]),
             peak_rss_bytes=int(data["peak_rss_bytes"]),

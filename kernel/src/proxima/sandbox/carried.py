@@ -22,7 +22,7 @@ from proxima.contracts.noise import NoiseModel, NoiseRule
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import CHANNELS, OPERATIONS
 from proxima.contracts.records import RecordSummary, RunRecord
-from proxima.contracts.result import Candidate, CircuitInfo, ErrorBound, Expectation, RunResult, Selection
+from proxima.contracts.result import Candidate, CircuitInfo, ErrorBound, Expectation, Gradient, RunResult, Selection
 from proxima.contracts.theme import Theme
 from proxima.contracts.tool import ToolDefinition, ToolResult
 from proxima.contracts.view import Action, Form, Group, Plot, Table, Text
@@ -31,7 +31,18 @@ CARRIED: dict[str, type[Any]] = {
     cls.__name__: cls
     for cls in (
         *(RunRequest, Estimate, Probe, Plan, Features, RunOptions, ComparedRun, Comparison, RecordSummary, RunRecord),
-        *(RunResult, ErrorBound, Expectation, Candidate, Selection, CircuitInfo, PauliSum, NoiseModel, NoiseRule),
+        *(
+            RunResult,
+            ErrorBound,
+            Expectation,
+            Gradient,
+            Candidate,
+            Selection,
+            CircuitInfo,
+            PauliSum,
+            NoiseModel,
+            NoiseRule,
+        ),
         *(AlgorithmResult, ToolDefinition, ToolResult, Theme, MCPServer, ChatMessage, ChatChunk, AgentMessage),
         *(Text, Table, Plot, Form, Action, Group),
     )
@@ -43,6 +54,7 @@ NOT_FINITE = {
     "AlgorithmResult.history",
     "Candidate.estimated_seconds",  # infinite where a unit of work has no rate
     "Expectation.standard_error",  # infinite with a single sample
+    "Gradient.standard_errors",
     "Plot.x",
     "Plot.series",  # NaN leaves a gap in a line
     "Table.rows",
@@ -99,6 +111,14 @@ def _result(result: RunResult) -> Iterator[str]:
             yield f"{name}: a number that is not finite"
 
 
+def _gradient(gradient: Gradient) -> Iterator[str]:
+    shape = (len(gradient.parameters),)
+    if gradient.values.shape != shape or not _finite(gradient.values):
+        yield "values: not one finite number for each parameter"
+    if gradient.standard_errors is not None and gradient.standard_errors.shape != shape:
+        yield "standard_errors: not one for each parameter"
+
+
 def _finite(array: np.ndarray) -> bool:
     numbers = array.view(array.real.dtype)
     with np.errstate(all="ignore"):
@@ -131,6 +151,7 @@ _CHECKS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     RunRequest: _request,
     Estimate: _estimate,
     RunResult: _result,
+    Gradient: _gradient,
     PauliSum: _pauli_sum,
     NoiseRule: _noise_rule,
     Table: _table,

@@ -313,12 +313,16 @@ def _check_result(result: RunResult, request: RunRequest, worker: Worker) -> Non
             wrong = f"{name} of shape {array.shape}, not {shape}"
     if result.counts and (len(next(iter(result.counts))) != width or sum(result.counts.values()) != request.shots):
         wrong = f"counts of {sum(result.counts.values())} shots on {len(next(iter(result.counts)))} bits"
+    asked = [str(o) for o in request.observables]
+    for want, values in (("expectation", result.expectations), ("gradient", result.gradients)):
+        named = [value.observable for value in values]
+        if named != (asked if want in request.wants else []):
+            wrong = f"{want} values of {len(named)} other observables"
+    if any(gradient.parameters != circuit.parameters for gradient in result.gradients):
+        wrong = "derivatives by other parameters"
     for want in request.wants:
-        if getattr(result, "expectations" if want == "expectation" else want) is None:
+        if want not in ("expectation", "gradient") and getattr(result, want) is None:
             wrong = f"no {want}"
-    named, asked = [e.observable for e in result.expectations], [str(o) for o in request.observables]
-    if named != (asked if "expectation" in request.wants else named[:0]):
-        wrong = f"expectation values of {len(named)} other observables"
     if wrong:
         plugin = worker.policy.plugin
         raise worker.finish(ProtocolError(f"plugin {plugin} answered with {wrong}", plugin=plugin))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from proxima_sdk.conformance.checks.contract import ContractChecks
 from proxima_sdk.conformance.checks.dynamic import DynamicChecks
 from proxima_sdk.conformance.checks.gates import GateChecks
+from proxima_sdk.conformance.checks.gradients import GradientChecks
 from proxima_sdk.conformance.checks.noise import NoiseChecks
 from proxima_sdk.conformance.checks.order import OrderChecks
 from proxima_sdk.conformance.checks.running import RunningChecks
@@ -17,6 +18,7 @@ class BackendConformance(
     OrderChecks,
     GateChecks,
     StateChecks,
+    GradientChecks,
     SamplingChecks,
     NoiseChecks,
     DynamicChecks,

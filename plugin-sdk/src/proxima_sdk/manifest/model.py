@@ -138,7 +138,7 @@ class CapabilitiesModel(BaseModel):
 
     methods: Annotated[list[str], Field(min_length=1)]
     wants: Annotated[
-        list[Literal["counts", "samples", "probabilities", "statevector", "density_matrix", "expectation"]],
+        list[Literal["counts", "samples", "probabilities", "statevector", "density_matrix", "expectation", "gradient"]],
         Field(min_length=1),
     ]
     precisions: Annotated[list[Literal["single", "double"]], Field(min_length=1)]

@@ -190,6 +190,8 @@ _CHANNELS = np.array(sorted(CHANNELS), dtype=np.uint8)
 def _obstacle(wants: Set[str], method: Method, p: Profile, shots: int | None) -> str:
     """Why a method cannot answer; empty if it can."""
     mixed = p.noisy or p.points > 0
+    if "gradient" in wants:
+        return "cirq gives no gradient; ask for expectation values at shifted angles"
     if "statevector" in wants and mixed:
         return "a circuit with noise, reset or measurements on the way has no statevector; ask for density_matrix"
     if method == "clifford":

@@ -67,6 +67,8 @@ def choose(request: RunRequest, features: Features | None = None) -> Choice:
         UnsupportedError: No method, or not the one asked for, can run it; the message says why.
         UsageError: There is no such method or option.
     """
+    if "gradient" in request.wants:
+        raise UnsupportedError("qiskit-aer gives no gradient", hint="ask for expectation values at shifted angles")
     unknown = sorted(set(request.options) - {"method"})
     if unknown:
         raise UsageError(f"qiskit-aer has no option {', '.join(unknown)}", hint="its only option is method")

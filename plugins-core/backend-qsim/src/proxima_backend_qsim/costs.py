@@ -100,6 +100,8 @@ def choose(request: RunRequest, features: Features | None = None) -> Method:
 def _check(request: RunRequest, measurements: int) -> None:
     if request.precision == "double":
         raise UnsupportedError("qsim computes in single precision only, double was asked for", hint=_ELSEWHERE)
+    if "gradient" in request.wants:
+        raise UnsupportedError("qsim gives no gradient", hint="ask for expectation values at shifted angles")
     if request.circuit.parameters:
         names = ", ".join(request.circuit.parameters)
         raise UsageError(f"the circuit has open parameters: {names}", hint="bind them to values first")

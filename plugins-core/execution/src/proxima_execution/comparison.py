@@ -53,8 +53,8 @@ def judge_agreement(runs: Sequence[ComparedRun]) -> Comparison:
 
     Counts are compared by total variation distance from all runs' pooled counts. States are compared with those of the
     first run of the highest precision: statevectors after their global phases are aligned, by the largest difference
-    of an element, within 1e-9 (1e-5 where either is in single precision); expectation values within the same, plus
-    six of their standard errors.
+    of an element, within 1e-9 (1e-5 where either is in single precision); expectation values and derivatives within
+    the same, plus six of their standard errors.
     """
     done = [(run.backend, run.result) for run in runs if run.result is not None]
     if len(done) < 2:
@@ -128,6 +128,14 @@ def _judge_states(
         gap = abs(mine_e.value - theirs_e.value)
         told = f"<{mine_e.observable}> of {name} and {other_name} differ by {gap:.1e}"
         (faults if gap > allowed * scale else agreed).append(told)
+    for mine_g, theirs_g in zip(result.gradients, other.gradients, strict=False):
+        gaps = np.abs(mine_g.values - theirs_g.values)
+        errors = [np.zeros_like(gaps) if g.standard_errors is None else g.standard_errors for g in (mine_g, theirs_g)]
+        limits = (tolerance + 6 * np.hypot(*errors)) * np.maximum(1.0, np.abs(theirs_g.values))
+        told = (
+            f"the gradients of <{mine_g.observable}> of {name} and {other_name} differ by {gaps.max(initial=0.0):.1e}"
+        )
+        (faults if (gaps > limits).any() else agreed).append(told)
 
 
 def _difference(kind: str, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> tuple[float, str]:

@@ -20,20 +20,21 @@ SAMPLED = frozenset({"counts", "samples"})
 def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[str, ...]]:
     """The request, and notes on what was added to the circuit.
 
-    Open parameters are bound, then the noise model is applied, then, where counts or samples are wanted of a circuit
-    that measures nothing, every qubit is measured.
+    Open parameters are bound, unless a gradient is wanted; then the noise model is applied, then, where counts or
+    samples are wanted of a circuit that measures nothing, every qubit is measured.
 
     Raises:
-        UsageError: A parameter has no value, an observable has another number of qubits than the circuit, or nothing
-            is wanted.
+        UsageError: A parameter has no value, an observable has another number of qubits than the circuit, nothing is
+            wanted, or a gradient of a circuit without open parameters.
     """
     options.check()
     if not circuit.num_qubits:
         raise UsageError("the circuit has no qubits, so there is nothing to run")
     if not options.wants:
         raise UsageError("nothing is wanted of the run", hint="ask for counts, or a statevector, ...")
-    if "expectation" in options.wants and not options.observables:
-        raise UsageError("an expectation value is wanted, but of no observable", hint="name one: expectation:ZZI")
+    for want, words in (("expectation", "an expectation value"), ("gradient", "a gradient")):
+        if want in options.wants and not options.observables:
+            raise UsageError(f"{words} is wanted, but of no observable", hint=f"name one: {want}:ZZI")
     for observable in options.observables:
         if observable.num_qubits != circuit.num_qubits:
             raise UsageError(
@@ -49,7 +50,15 @@ def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[st
             f"the circuit's parameters have no value for {', '.join(unbound)}",
             hint=f"give one: --param {unbound[0]}=0.5, or parameters={{{unbound[0]!r}: 0.5}} from Python",
         )
-    circuit = circuit.bind(options.parameters)
+    bound = circuit.bind(options.parameters)
+    differentiated = "gradient" in options.wants
+    if differentiated and not circuit.parameters:
+        raise UsageError(
+            "a gradient is wanted, but the circuit has no open parameters",
+            hint="leave angles open: `Parameter` in Python, `input float theta;` in OpenQASM 3",
+        )
+    if not differentiated:
+        circuit = bound
     if options.noise is not None:
         circuit = options.noise.apply(circuit)
     sampled = not SAMPLED.isdisjoint(options.wants)
@@ -64,6 +73,7 @@ def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[st
             precision=options.precision or ("single" if SAMPLED.issuperset(options.wants) else "double"),
             wants=options.wants,
             observables=options.observables,
+            parameters={name: float(options.parameters[name]) for name in circuit.parameters},
             options=options.options,
         ),
         notes,

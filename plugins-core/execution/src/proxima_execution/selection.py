@@ -17,6 +17,7 @@ from proxima.permissions import Permission
 from proxima.plugins.manifest import Contribution
 from proxima_execution.calibration import Calibration
 from proxima_execution.host import available_memory
+from proxima_execution.parameter_shift import ParameterShift, without_gradient
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -131,18 +132,26 @@ class Selector:
         return judgement, Selection(name, "asked for by name", (judgement.candidate,))
 
     def judge(self, contribution: Contribution, request: RunRequest, features: Features) -> Judgement:
-        """Whether one backend can run the request, and what it would cost; never raises for what the backend does."""
+        """Whether one backend can run the request, and what it would cost; never raises for what the backend does.
+
+        One that cannot give the gradient itself is judged by what computing it from expectation values would take.
+        """
         try:
-            return self._judge(contribution, request, features)
+            judgement = self._judge(contribution, request, features)
+            if judgement.refusal is not None and "gradient" in request.wants:
+                judgement = self._judge(contribution, request, features, shifted=True)
+            return judgement
         except Exception as error:  # noqa: BLE001 - its manifest or an answer of its makes no sense
             told = f"judging it raised {type(error).__name__}: {error}"
             broken = UnavailableError(f"{contribution.name} is broken: {told}")
             return _refused(contribution, None, broken, told)
 
-    def _judge(self, contribution: Contribution, request: RunRequest, features: Features) -> Judgement:
+    def _judge(
+        self, contribution: Contribution, request: RunRequest, features: Features, *, shifted: bool = False
+    ) -> Judgement:
         name = contribution.name
         capabilities = contribution.data.get("capabilities") or {}
-        lacking = _lacking(capabilities, request, features)
+        lacking = _lacking(capabilities, without_gradient(request) if shifted else request, features)
         if lacking is not None:
             return _refused(contribution, None, UnsupportedError(f"{name} cannot run this: {lacking}"), lacking)
         try:
@@ -156,6 +165,8 @@ class Selector:
                 f"{name} is not available: {reason}", hint=probe.hint or None, plugin=contribution.plugin
             )
             return _refused(contribution, backend, absent, reason)
+        if shifted:
+            backend = ParameterShift(backend)
         try:
             estimate = backend.estimate(request, features)
         except ProximaError as error:

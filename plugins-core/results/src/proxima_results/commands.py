@@ -136,6 +136,10 @@ def _show(record: RunRecord, as_json: bool) -> int:
     print("\n".join(f"{name:<9} {clean(value)}" for name, value in facts if value != ""))
     for expectation in result.expectations:
         print(f"<{clean(expectation.observable)}> = {expectation.value:.8g} +- {expectation.standard_error:.2g}")
+    for gradient in result.gradients:
+        pairs = zip(gradient.parameters, gradient.values.tolist(), strict=True)
+        print(f"gradient of <{clean(gradient.observable)}> ({clean(gradient.method)})")
+        print("\n".join(f"  {clean(name)}  {value:.8g}" for name, value in pairs))
     for name in ("samples", "statevector", "density_matrix", "probabilities"):
         array = getattr(result, name)
         if array is not None:

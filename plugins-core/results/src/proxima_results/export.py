@@ -36,7 +36,8 @@ def record_to_dict(record: RunRecord) -> dict[str, Any]:
 
 
 def to_csv(result: RunResult) -> str:
-    """Tables with a header line each, an empty line between them: counts, expectations, probabilities, statevector.
+    """Tables with a header line each, an empty line between them: counts, expectations, gradients, probabilities,
+    statevector.
 
     Raises:
         UsageError: There is nothing that fits a table.
@@ -47,6 +48,13 @@ def to_csv(result: RunResult) -> str:
     if result.expectations:
         rows = [(e.observable, e.value, e.variance, e.standard_error) for e in result.expectations]
         tables.append(_csv(("observable", "value", "variance", "standard_error"), rows))
+    if result.gradients:
+        derivatives = (
+            (g.observable, name, value, g.method)
+            for g in result.gradients
+            for name, value in zip(g.parameters, g.values.tolist(), strict=True)
+        )
+        tables.append(_csv(("observable", "parameter", "derivative", "method"), derivatives))
     width = result.circuit.num_qubits if result.circuit else 0
     if result.probabilities is not None:
         pairs = enumerate(result.probabilities.tolist())

@@ -20,7 +20,7 @@ class Rerun:
     """A run made again.
 
     Attributes:
-        identical: Counts and samples are the same; states and expectation values too, to rounding.
+        identical: Counts and samples are the same; states, expectation values and gradients too, to rounding.
         changes: What differs in the surroundings, in sentences, e.g. the engine's version.
     """
 
@@ -41,8 +41,14 @@ def _identical(old: RunResult, new: RunResult) -> bool:
     tolerance = _TOLERANCE[old.precision]
     if old.counts != new.counts or len(old.expectations) != len(new.expectations):
         return False
+    if len(old.gradients) != len(new.gradients):
+        return False
     for before, after in zip(old.expectations, new.expectations, strict=True):
         if abs(before.value - after.value) > tolerance * max(1.0, abs(before.value)):
+            return False
+    for was, is_ in zip(old.gradients, new.gradients, strict=True):
+        scale = max(1.0, float(np.abs(was.values).max(initial=0.0)))
+        if was.parameters != is_.parameters or not _same(was.values, is_.values, tolerance * scale):
             return False
     return all(_same(getattr(old, name), getattr(new, name), tolerance) for name in ARRAYS)
 

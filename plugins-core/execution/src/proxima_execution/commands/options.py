@@ -24,7 +24,8 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "--want",
         action="append",
         metavar="WHAT",
-        help='counts (default), samples, probabilities, statevector, density_matrix, expectation:"0.5*ZZI - XIX"; '
+        help='counts (default), samples, probabilities, statevector, density_matrix, expectation:"0.5*ZZI - XIX", '
+        'gradient:"0.5*ZZI - XIX" by the open parameters; '
         "may be repeated or separated by commas",
     )
     parser.add_argument("--deadline", type=float, metavar="S", help="give up after so many seconds")

@@ -99,6 +99,11 @@ def _show(circuit: Circuit, result: RunResult) -> None:
     for e in result.expectations:
         error = f" +- {e.standard_error:.2g}" if e.standard_error else ""
         print(f"\n<{clean(e.observable)}> = {e.value:.10g}{error}")
+    for g in result.gradients:
+        errors = [""] * len(g.parameters) if g.standard_errors is None else [f"{s:.2g}" for s in g.standard_errors]
+        rows = [(name, f"{v:.10g}", s) for name, v, s in zip(g.parameters, g.values, errors, strict=True)]
+        print(f"\ngradient of <{clean(g.observable)}> ({clean(g.method.replace('_', ' '))})")
+        print(table(("parameter", "derivative", "standard error" if any(errors) else ""), rows))
     print()
     print(wrap(_footer(result)))
     if result.id:

@@ -86,8 +86,9 @@ def refusal(request: RunRequest, features: Features) -> str:
             return f"{OPERATIONS[op].name} leaves no pure state, which is all that is simulated"
     if features.is_dynamic:
         return "conditions and measurements before the end are not simulated"
-    if "density_matrix" in request.wants:
-        return "density_matrix is not offered; ask for statevector"
+    for want in ("density_matrix", "gradient"):
+        if want in request.wants:
+            return f"{want} is not offered"
     method = request.options.get("method", METHOD)
     return "" if method == METHOD else f"there is no method {method!r}, only {METHOD!r}"
 

@@ -1,0 +1,195 @@
+"""Which method a request takes, and what it costs. Nothing here needs the engine."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+
+from proxima.contracts.backend import RunRequest
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.features import Features
+from proxima.contracts.operations import Op
+from proxima.errors import UnsupportedError, UsageError
+
+METHODS = ("automatic", "statevector", "density_matrix")
+
+MAX_MIXED_QUBITS = 11
+"""An operation of default.mixed on 12 qubits takes seconds, and a run must be able to stop within one."""
+
+MAX_PARTINGS = 10
+"""Measurements and resets on the way that exact answers follow: the ends are twice as many with each."""
+
+MAX_STATE_QUBITS = 33  # 2^33 amplitudes of complex64 are 64 GiB
+_MANY = 34  # passes over the state that a matrix on two qubits takes; each qubit more trebles it
+
+_DOUBLE_ROTATIONS = {Op.U: 3, Op.R: 3, Op.CU: 4, Op.RZX: 3, Op.ECR: 4}
+# default.mixed over its operators: one pass is a unitary on one qubit.
+_MIXED_PASSES = {Op.DEPOLARIZING2: 64.0, Op.KRAUS: 16.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a request is run.
+
+    Attributes:
+        mixed: On a density matrix rather than a statevector.
+        partings: Measurements and resets on the way.
+        exact: Whether an answer needs every end of the circuit, not only those that shots reach.
+    """
+
+    mixed: bool
+    partings: int
+    exact: bool
+
+    @property
+    def method(self) -> str:
+        """Its name."""
+        return "density_matrix" if self.mixed else "statevector"
+
+
+def choose(request: RunRequest) -> Choice:
+    """The method for a request.
+
+    Raises:
+        UnsupportedError: No method can do it, or not the one that was asked for.
+        UsageError: The request makes no sense.
+    """
+    circuit, wants = request.circuit, set(request.wants)
+    asked = check(request)
+    mixed = circuit.has_noise or asked == "density_matrix"
+    c = circuit.columns
+    middle = int((c.ops == Op.MEASURE).sum()) - len(circuit.final_measurements)
+    partings = middle + int((c.ops == Op.RESET).sum())
+    exact = bool(wants & {"density_matrix", "probabilities", "expectation", "statevector"})
+    if "statevector" in wants and (circuit.has_noise or circuit.is_dynamic):
+        raise UnsupportedError(
+            "a circuit with noise, resets, conditions or measurements in the middle has no statevector",
+            hint="ask for density_matrix",
+        )
+    if mixed and (refused := sorted({"statevector", "gradient"} & wants)):
+        raise UnsupportedError(
+            f"{' and '.join(refused)}: not by the method density_matrix, which noise takes",
+            hint="gradients under noise are computed from expectation values at shifted angles",
+        )
+    if "gradient" in wants and circuit.is_dynamic:
+        raise UnsupportedError("gradient: the adjoint method takes no resets, conditions or measurements on the way")
+    if circuit.has_noise and asked == "statevector":
+        raise UnsupportedError("the method statevector does not simulate noise", hint="leave the method out")
+    if mixed and circuit.num_qubits > MAX_MIXED_QUBITS:
+        raise UnsupportedError(
+            f"{circuit.num_qubits} qubits are too many for a density matrix (at most {MAX_MIXED_QUBITS})",
+            hint="use a backend with trajectories or low-rank simulation for noise",
+        )
+    if circuit.num_qubits > MAX_STATE_QUBITS:
+        raise UnsupportedError(f"{circuit.num_qubits} qubits are too many for a statevector (at most 33)")
+    if exact and partings > MAX_PARTINGS:
+        raise UnsupportedError(
+            f"exact answers about a circuit with {partings} measurements or resets on the way (at most {MAX_PARTINGS})",
+            hint="ask for counts",
+        )
+    return Choice(mixed, partings, exact)
+
+
+def check(request: RunRequest) -> str:
+    """The method that is asked for, of a request that makes sense.
+
+    Raises:
+        UsageError: The request contradicts itself.
+    """
+    circuit, wants = request.circuit, set(request.wants)
+    if unknown := sorted(set(request.options) - {"method"}):
+        raise UsageError(f"pennylane has no option {', '.join(unknown)}", hint="its only option is method")
+    asked = request.options.get("method", "automatic")
+    if asked not in METHODS:
+        raise UsageError(f"pennylane has no method {asked!r}", hint=f"its methods are {', '.join(METHODS)}")
+    if circuit.parameters and "gradient" not in wants:
+        names = ", ".join(circuit.parameters)
+        raise UsageError(f"the circuit has open parameters: {names}", hint="bind them to values first")
+    sampled = sorted({"counts", "samples"} & wants)
+    if sampled and not (circuit.columns.ops == Op.MEASURE).any():
+        raise UsageError(
+            f"the circuit measures nothing, so there are no {' and '.join(sampled)}",
+            hint="measure qubits into classical bits, or ask for probabilities",
+        )
+    if sampled and (request.shots is None or request.shots < 1):
+        raise UsageError(f"{' and '.join(sampled)} need at least one shot, got {request.shots}")
+    for observable in request.observables if wants & {"expectation", "gradient"} else ():
+        if observable.num_qubits != circuit.num_qubits:
+            raise UsageError(
+                f"the observable {observable} acts on {observable.num_qubits} qubits, the circuit has"
+                f" {circuit.num_qubits}"
+            )
+    return str(asked)
+
+
+def shots_of(request: RunRequest) -> int:
+    """How many shots are drawn."""
+    return request.shots or 0 if {"counts", "samples"} & set(request.wants) else 0
+
+
+def work(request: RunRequest, features: Features, choice: Choice) -> dict[str, float]:
+    """The request's cost in the units ``run gate amplitude wide_amplitude element mixed_gate pennylane read draw``."""
+    f, wants, size = features, set(request.wants), 2.0**features.num_qubits
+    shots = shots_of(request)
+    # Ends part half way through, on average, and not all that could are there.
+    ends = min(2.0 ** min(choice.partings, 40), max(float(shots), 2.0**MAX_PARTINGS if choice.exact else 1.0))
+    passes = _passes(request.circuit, f) * (1 + (ends - 1) / 2)
+    out = dict.fromkeys(("gate", "amplitude", "wide_amplitude", "element", "mixed_gate", "read"), 0.0)
+    out["run"] = 1.0
+    if choice.mixed:
+        heavy = sum(weight * f.ops.get(op, 0) for op, weight in _MIXED_PASSES.items())
+        plain = f.num_gates + f.noise_sites - f.ops.get(Op.DEPOLARIZING2, 0) - f.ops.get(Op.KRAUS, 0)
+        out["element"] = (plain + 3 * f.gates_2q + 8 * f.gates_many + heavy) * (1 + (ends - 1) / 2) * size**2
+        out["mixed_gate"] = (f.num_gates + f.noise_sites + heavy / 4) * (1 + (ends - 1) / 2)
+        if "pennylane" not in sys.modules:
+            out["pennylane"] = 1.0
+    else:
+        out["gate"] = f.num_operations * (1 + (ends - 1) / 2)
+        if "gradient" in wants:
+            # A product undoes each gate on two states and compares them; what precedes it is undone on both.
+            passes *= 1 + 5 * len(request.observables)
+            out["gate"] *= 1 + 2 * len(request.observables)
+        out["wide_amplitude" if request.precision == "double" else "amplitude"] = passes * size
+    reads = bool(wants & {"probabilities", "statevector"}) + 8 * bool(shots)
+    terms = sum(len(o.terms) for o in request.observables) * (
+        ("expectation" in wants) * (2 if choice.mixed else 1) + ("gradient" in wants)
+    )
+    reading = size**2 if choice.mixed else size
+    out["read"] = ends * ((reads + 4 * choice.partings) * size + 8 * terms * reading)
+    if "density_matrix" in wants:
+        out["read"] += 2 * ends * size**2
+    if shots:
+        out["draw"] = float(shots * (1 + f.num_measurements))
+    return {unit: amount for unit, amount in out.items() if amount}
+
+
+def _passes(circuit: Circuit, f: Features) -> float:
+    """How often the whole state is passed over: a matrix on k qubits takes many."""
+    passes = float(f.num_gates) + sum((times - 1) * f.ops.get(op, 0) for op, times in _DOUBLE_ROTATIONS.items())
+    if f.ops.get(Op.UNITARY):
+        c = circuit.columns
+        sizes = np.diff(c.qubit_offsets)[c.ops == Op.UNITARY]
+        passes += float((_MANY * 3.0 ** (sizes[sizes > 1] - 2)).sum())
+    return passes
+
+
+def memory(request: RunRequest, choice: Choice) -> int:
+    """Peak bytes on top of the engine."""
+    n, wants = request.circuit.num_qubits, set(request.wants)
+    item = 16 if request.precision == "double" else 8
+    if choice.mixed:
+        # einsum needs its result and a moved copy beside the state; each parting keeps one more.
+        total = 16 * 4**n * (4 + choice.partings + 3 * ("expectation" in wants))
+    else:
+        # Lightning's own state and a copy of it; an observable takes indices, signs, weights and the moved state.
+        states = 1 + min(choice.partings, 30) + bool(wants - {"counts", "samples"}) + 3 * ("gradient" in wants)
+        total = item * 2**n * states + 16 * 2**n * bool(shots_of(request) or "probabilities" in wants)
+        if wants & {"expectation", "gradient"}:
+            total += (25 + 3 * item) * 2**n
+        if "density_matrix" in wants:
+            total += 2 * item * 4**n
+    if shots := shots_of(request):
+        total += shots * (2 * request.circuit.num_clbits + 16)
+    return total
