@@ -135,7 +135,7 @@ void Factor<T>::compress(bool forced, Poll& poll) {
     const size_t tiles = tiles_.size(), r = rank();
     const double allowed = std::max(0.0, budget.allowed()) / (scale_ * scale_);
     next_compress_ = std::max(FIRST_COMPRESS, r + r * 3 / 5);
-    if (tile_bytes() * double(tiles + 2) + 48.0 * double(r) * double(r) > memory_) return;
+    if (tile_bytes() * double((tape_ ? 2 : 1) * tiles + 2) + 48.0 * double(r) * double(r) > memory_) return;
 
     const std::vector<double> norms = stored_norms(poll);
     if (r < rows_ && !forced && !overlaps(norms)) return;
@@ -188,6 +188,15 @@ void Factor<T>::compress(bool forced, Poll& poll) {
                 to[L] = T(-rows.im[kept[i]][j]);
             }
         weights.push_back(std::move(block));
+    }
+    if (tape_) {
+        Truncation<Tile> done{tape_->step, r, {}, {}, copy(tiles_)};
+        for (size_t i : kept) {
+            done.re.push_back(rows.re[i]);
+            done.im.push_back(rows.im[i]);
+        }
+        tape_->entries.emplace_back(std::move(done));
+        memory_ -= bytes();  // the copy's
     }
     const size_t block_rows = std::min<size_t>(rows_, 64);
     parallel_for(threads_, rows_ / block_rows, poll, [&](size_t block) {

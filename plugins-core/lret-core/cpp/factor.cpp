@@ -58,7 +58,9 @@ Factor<T>::Factor(int num_qubits, int threads, double memory)
 
 template <typename T>
 void Factor<T>::advance(const Plan& plan, Poll& poll) {
+    if (tape_) tape_->plans.push_back(plan);
     for (const Step& step : plan.steps) {
+        if (tape_) tape_->step = size_t(&step - plan.steps.data());
         if (!step.gates.empty()) apply(step.gates, poll);
         for (const Channel& channel : step.channels) {
             apply(channel, poll);
@@ -125,7 +127,7 @@ std::vector<double> Factor<T>::piece_weights(const Channel& channel, Poll& poll)
 
 // Drops the lightest error pieces that the budget allows, and says which are to be made, by parent.
 template <typename T>
-std::vector<typename Factor<T>::Piece> Factor<T>::choose(const std::vector<double>& weights, int operators) {
+std::vector<Piece> Factor<T>::choose(const std::vector<double>& weights, int operators) {
     std::vector<size_t> order;
     for (size_t i = 0; i < weights.size(); ++i)
         if (i % operators) order.push_back(i);
@@ -166,6 +168,7 @@ void Factor<T>::apply(const Channel& channel, Poll& poll) {
         if (!fits(rank() + pieces.size())) refuse(std::move(pieces));
     }
     const size_t parents = rank();
+    if (tape_) record(channel, parents, pieces, factor, scales);
     make_room(parents + pieces.size(), poll);
 
     std::vector<std::vector<T>> matrices;

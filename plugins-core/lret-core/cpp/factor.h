@@ -8,6 +8,7 @@
 
 #include "kernels.h"
 #include "plan.h"
+#include "tape.h"
 #include "threads.h"
 
 namespace proxima {
@@ -54,6 +55,13 @@ public:
     virtual Complex pauli(uint64_t x, uint64_t z, Poll& poll) const = 0;
     virtual void reduced(const std::vector<int>& qubits, double* out, Poll& poll) const = 0;
 
+    // From here on what `advance` does is written down, for `gradient`.
+    virtual void record() = 0;
+    // Goes back over the one plan that was recorded, after which the factor is |0...0> again. The values are those of the
+    // state of trace one, and what was left out of it is taken to be left out whatever the parameters are.
+    // Raises std::invalid_argument where not just one plan was recorded, or it depends on more parameters.
+    virtual Gradient gradient(const std::vector<PauliTerms>& sums, int num_parameters, Poll& poll) = 0;
+
     int num_qubits() const { return num_qubits_; }
     size_t rank() const { return weights_.size(); }
     size_t most_columns() const { return most_columns_; }
@@ -94,18 +102,14 @@ public:
     void probabilities(double* out, Poll& poll) const override;
     Complex pauli(uint64_t x, uint64_t z, Poll& poll) const override;
     void reduced(const std::vector<int>& qubits, double* out, Poll& poll) const override;
+    void record() override;
+    Gradient gradient(const std::vector<PauliTerms>& sums, int num_parameters, Poll& poll) override;
 
 private:
     struct Free {
         void operator()(T* memory) const;
     };
     using Tile = std::unique_ptr<T[], Free>;
-    struct Piece {  // an error column that is kept: an operator applied to a parent
-        size_t parent;
-        int kraus;
-        double weight;
-    };
-
     Factor(const Factor& other, int qubit, int outcome);
     size_t num_tiles() const override { return tiles_.size(); }
     Tile new_tile() const;
@@ -119,9 +123,14 @@ private:
     void apply_first(const Channel& channel, size_t columns, const std::vector<T>& matrix, Poll& poll);
     std::vector<double> stored_norms(Poll& poll) const;
     bool overlaps(const std::vector<double>& norms) const;
+    std::vector<Tile> copy(const std::vector<Tile>& tiles) const;
+    void record(const Channel& channel, size_t parents, const std::vector<Piece>& pieces, double factor, bool scales);
+
+    struct Adjoint;  // the pass back
 
     const Kernels<T>& kernels_;
     std::vector<Tile> tiles_;
+    std::unique_ptr<Tape<Tile>> tape_;  // null: nothing is written down
 };
 
 }  // namespace proxima

@@ -113,26 +113,32 @@ void gatek(T* tile, size_t rows, int k, const int* qubits, const T* m, T* scratc
     }
 }
 
-template <typename T>
+// to <- value, or to <- to + value.
+template <bool ADD, typename T>
+inline void put(T& to, T value) {
+    to = ADD ? to + value : value;
+}
+
+template <typename T, bool ADD>
 void spawn1(T* to, const T* from, size_t rows, int qubit, const T* m) {
     const size_t step = size_t(1) << qubit;
     for (size_t i = 0; i < rows / 2; ++i) {
         const size_t a = insert_zero(i, qubit) * 2 * LANES<T>, b = a + step * 2 * LANES<T>;
         const T ar = from[a], ai = from[a + LANES<T>], br = from[b], bi = from[b + LANES<T>];
-        to[a] = m[0] * ar - m[1] * ai + m[2] * br - m[3] * bi;
-        to[a + LANES<T>] = m[0] * ai + m[1] * ar + m[2] * bi + m[3] * br;
-        to[b] = m[4] * ar - m[5] * ai + m[6] * br - m[7] * bi;
-        to[b + LANES<T>] = m[4] * ai + m[5] * ar + m[6] * bi + m[7] * br;
+        put<ADD>(to[a], m[0] * ar - m[1] * ai + m[2] * br - m[3] * bi);
+        put<ADD>(to[a + LANES<T>], m[0] * ai + m[1] * ar + m[2] * bi + m[3] * br);
+        put<ADD>(to[b], m[4] * ar - m[5] * ai + m[6] * br - m[7] * bi);
+        put<ADD>(to[b + LANES<T>], m[4] * ai + m[5] * ar + m[6] * bi + m[7] * br);
     }
 }
 
-template <typename T>
+template <typename T, bool ADD>
 void spawn(T* to, int to_lane, const T* from, int from_lane, size_t rows, int k, const int* qubits, const T* m,
            T* scratch) {
     to += to_lane;
     from += from_lane;
     if (k == 1) {
-        spawn1(to, from, rows, qubits[0], m);
+        spawn1<T, ADD>(to, from, rows, qubits[0], m);
         return;
     }
     int sorted[MAX_QUBITS];
@@ -153,8 +159,8 @@ void spawn(T* to, int to_lane, const T* from, int from_lane, size_t rows, int k,
                 si += w[2 * b] * scratch[2 * b + 1] + w[2 * b + 1] * scratch[2 * b];
             }
             T* y = to + (row + spread(a, k, qubits)) * 2 * LANES<T>;
-            y[0] = sr;
-            y[LANES<T>] = si;
+            put<ADD>(y[0], sr);
+            put<ADD>(y[LANES<T>], si);
         }
     }
 }
@@ -312,6 +318,46 @@ void pauli(const T* tile, size_t rows, uint64_t x, uint64_t z, double* out_re, d
     *out_im = sum_im;
 }
 
+template <typename T>
+void add_pauli(T* to, const T* from, size_t rows, uint64_t x, uint64_t z, double real, double imaginary) {
+    for (size_t row = 0; row < rows; ++row) {
+        const T sign = __builtin_popcountll(row & z) & 1 ? -1 : 1, c = T(real) * sign, s = T(imaginary) * sign;
+        const V<T>* a = re(from, row ^ x);
+        V<T>* b = re(to, row);
+        b[0] += c * a[0] - s * a[1];
+        b[1] += c * a[1] + s * a[0];
+    }
+}
+
+template <typename T>
+void cross(const T* left, const T* right, size_t rows, int k, const int* qubits, double* out) {
+    constexpr size_t AT_A_TIME = 64;  // groups of rows summed in T before they are added up in double
+    int sorted[MAX_QUBITS];
+    sort(k, qubits, sorted);
+    const size_t size = size_t(1) << k, groups = rows >> k;
+    size_t bases[AT_A_TIME];
+    for (size_t begin = 0; begin < groups; begin += AT_A_TIME) {
+        const size_t count = groups - begin < AT_A_TIME ? groups - begin : AT_A_TIME;
+        for (size_t i = 0; i < count; ++i) bases[i] = base_row(begin + i, k, sorted);
+        for (size_t a = 0; a < size; ++a) {
+            const size_t to_a = spread(a, k, qubits);
+            for (size_t b = 0; b < size; ++b) {
+                const size_t to_b = spread(b, k, qubits);
+                V<T> sr = {}, si = {};
+                for (size_t i = 0; i < count; ++i) {
+                    const V<T>*x = re(left, bases[i] + to_a), *y = re(right, bases[i] + to_b);
+                    sr += x[0] * y[0] + x[1] * y[1];
+                    si += x[0] * y[1] - x[1] * y[0];
+                }
+                double sum_re = 0, sum_im = 0;
+                for (int lane = 0; lane < LANES<T>; ++lane) sum_re += double(sr[lane]), sum_im += double(si[lane]);
+                out[2 * (a * size + b)] += sum_re;
+                out[2 * (a * size + b) + 1] += sum_im;
+            }
+        }
+    }
+}
+
 void subtract(double* yr, double* yi, double ar, double ai, const double* xr, const double* xi, size_t n) {
     for (size_t i = 0; i < n; ++i) {
         const double r = xr[i], s = xi[i];
@@ -339,8 +385,11 @@ void dot(const double* xr, const double* xi, const double* yr, const double* yi,
 }
 
 template <typename T>
-constexpr Kernels<T> TABLE = {gate1<T>, gate2<T>,    gatek<T>,         spawn<T>, norms<T>, moments<T>,        reduced<T>,
-                              gram<T>,  multiply<T>, probabilities<T>, pauli<T>, subtract, dot, TEXT(PROXIMA_ISA)};
+constexpr Kernels<T> TABLE = {
+    gate1<T>,   gate2<T>, gatek<T>,    spawn<T, false>,  spawn<T, true>, norms<T>,     moments<T>,
+    reduced<T>, gram<T>,  multiply<T>, probabilities<T>, pauli<T>,       add_pauli<T>, cross<T>,
+    subtract,   dot,      TEXT(PROXIMA_ISA),
+};
 
 }  // namespace
 

@@ -27,6 +27,10 @@ struct Kernels {
     void (*spawn)(T* to, int to_lane, const T* from, int from_lane, size_t rows, int k, const int* qubits,
                   const T* matrix, T* scratch);
 
+    // As spawn, added to the column of `to`.
+    void (*fold)(T* to, int to_lane, const T* from, int from_lane, size_t rows, int k, const int* qubits,
+                 const T* matrix, T* scratch);
+
     // norms[lane] = the squared norm of each column.
     void (*norms)(const T* tile, size_t rows, double* norms);
 
@@ -48,6 +52,13 @@ struct Kernels {
 
     // The sum over columns and rows of conj(l[row]) (-1)^popcount(row & z) l[row ^ x].
     void (*pauli)(const T* tile, size_t rows, uint64_t x, uint64_t z, double* re, double* im);
+
+    // to += (re + i im) P from, P the Pauli string with these bits: row by row (-1)^popcount(row & z) from[row ^ x].
+    void (*add_pauli)(T* to, const T* from, size_t rows, uint64_t x, uint64_t z, double re, double im);
+
+    // out[a * 2^k + b] += the sum over the columns and the other qubits of conj(left[a]) right[b], real part before
+    // imaginary part.
+    void (*cross)(const T* left, const T* right, size_t rows, int k, const int* qubits, double* out);
 
     // (yr + i yi) -= (ar + i ai) (xr + i xi), over n numbers: what the decomposition of a Gram matrix is made of.
     void (*subtract)(double* yr, double* yi, double ar, double ai, const double* xr, const double* xi, size_t n);

@@ -2,13 +2,17 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/complex.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
+#include <optional>
 #include <string>
+#include <tuple>
 
 #include "factor.h"
 
@@ -32,7 +36,8 @@ void check_qubits(int num_qubits) {
 
 Plan make_plan(Column<uint8_t> ops, Column<int32_t> qubit_offsets, Column<int32_t> qubits,
                Column<int32_t> param_offsets, Column<double> params, Column<int32_t> payloads,
-               const std::vector<Stack>& matrices, int num_qubits, bool fresh, bool last) {
+               const std::vector<Stack>& matrices, int num_qubits, bool fresh, bool last,
+               std::optional<Column<int32_t>> param_refs, std::optional<Column<double>> coefficients) {
     check_qubits(num_qubits);
     Operations in;
     in.count = ops.shape(0);
@@ -47,6 +52,13 @@ Plan make_plan(Column<uint8_t> ops, Column<int32_t> qubit_offsets, Column<int32_
     in.payloads = payloads.data();
     in.num_qubits_listed = qubits.shape(0);
     in.num_params_listed = params.shape(0);
+    if (param_refs.has_value() != coefficients.has_value()) throw std::invalid_argument("a column is missing");
+    if (param_refs) {
+        if (param_refs->shape(0) != params.shape(0) || coefficients->shape(0) != params.shape(0))
+            throw std::invalid_argument("the columns differ in length");
+        in.param_refs = param_refs->data();
+        in.coefficients = coefficients->data();
+    }
     for (const Stack& stack : matrices) {
         if (stack.shape(1) != stack.shape(2) || stack.shape(1) > 4096) throw std::invalid_argument("a matrix is not square");
         std::vector<Matrix> list;
@@ -100,6 +112,28 @@ nb::ndarray<nb::numpy, double> array_of(std::vector<double>* data, std::initiali
     return nb::ndarray<nb::numpy, double>(data->data(), shape, owner);
 }
 
+// A Pauli string as (x, z, factor): see PauliTerms.
+using Term = std::tuple<uint64_t, uint64_t, Complex>;
+
+std::pair<std::vector<double>, nb::ndarray<nb::numpy, double>> gradient(AnyFactor& f, const std::vector<std::vector<Term>>& sums,
+                                                                       int num_parameters, nb::callable go_on) {
+    std::vector<PauliTerms> terms;
+    for (const std::vector<Term>& sum : sums) {
+        PauliTerms& to = terms.emplace_back();
+        for (const auto& [x, z, factor] : sum) {
+            if ((x | z) >> f.num_qubits()) throw std::invalid_argument("a Pauli string acts beyond the last qubit");
+            to.x.push_back(x);
+            to.z.push_back(z);
+            to.factors.push_back(factor);
+        }
+    }
+    if (num_parameters < 0) throw std::invalid_argument("a number of parameters is not negative");
+    Gradient out;
+    run(f, go_on, [&](Poll& poll) { out = f.gradient(terms, num_parameters, poll); });
+    auto* slopes = new std::vector<double>(std::move(out.slopes));
+    return {out.values, array_of(slopes, {sums.size(), size_t(num_parameters)})};
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -144,7 +178,7 @@ NB_MODULE(_native, m) {
         });
     m.def("make_plan", &make_plan, "ops"_a.noconvert(), "qubit_offsets"_a.noconvert(), "qubits"_a.noconvert(),
           "param_offsets"_a.noconvert(), "params"_a.noconvert(), "payloads"_a.noconvert(), "matrices"_a,
-          "num_qubits"_a, "fresh"_a, "last"_a);
+          "num_qubits"_a, "fresh"_a, "last"_a, "param_refs"_a = nb::none(), "coefficients"_a = nb::none());
 
     nb::class_<AnyFactor>(m, "Factor")
         .def_prop_ro("rank", &AnyFactor::rank)
@@ -220,6 +254,8 @@ NB_MODULE(_native, m) {
             auto array = array_of(out, {size, size, 2});
             run(f, go_on, [&](Poll& poll) { f.reduced(qubits, out->data(), poll); });
             return array;
-        }, "qubits"_a, "go_on"_a);
+        }, "qubits"_a, "go_on"_a)
+        .def("record", &AnyFactor::record)
+        .def("gradient", &gradient, "sums"_a, "num_parameters"_a, "go_on"_a);
     m.def("make_factor", &make_factor, "num_qubits"_a, "single"_a, "threads"_a, "memory"_a);
 }

@@ -24,6 +24,7 @@ struct Row {
     std::vector<int> qubits;
     const double* params;
     const std::vector<Matrix>* matrices;
+    std::vector<Slope> slopes;
 };
 
 [[noreturn]] void refuse(size_t row, const std::string& why) {
@@ -37,7 +38,7 @@ Row read(const Operations& in, size_t row, int num_qubits) {
     const int begin = in.qubit_offsets[row], end = in.qubit_offsets[row + 1];
     if (begin < 0 || end < begin || size_t(end) > in.num_qubits_listed) refuse(row, "the qubit offsets are inconsistent");
     if (arity >= 0 && end - begin != arity) refuse(row, "wrong number of qubits");
-    Row out{op, {in.qubits + begin, in.qubits + end}, nullptr, nullptr};
+    Row out{op, {in.qubits + begin, in.qubits + end}, nullptr, nullptr, {}};
     for (size_t a = 0; a < out.qubits.size(); ++a) {
         if (out.qubits[a] < 0 || out.qubits[a] >= num_qubits)
             refuse(row, "qubit " + std::to_string(out.qubits[a]) + " is out of range");
@@ -66,6 +67,12 @@ Row read(const Operations& in, size_t row, int num_qubits) {
             if (m.size != 1 << out.qubits.size()) refuse(row, "a matrix has the wrong size");
     }
     if (op == MEASURE) refuse(row, "a measurement is not part of a plan");
+    for (int k = 0; in.param_refs && k < num_params; ++k) {
+        const int parameter = in.param_refs[first + k];
+        if (parameter < 0) continue;
+        if (op >= UNITARY) refuse(row, "only a gate's parameters have a gradient");
+        out.slopes.push_back({parameter, in.coefficients[first + k] * slope_of(op, out.params, num_params, k)});
+    }
     return out;
 }
 
@@ -94,14 +101,14 @@ public:
     void add(const Row& row, bool may_keep) {
         if (row.op == BARRIER || row.op == ID) return;
         if (is_gate(row)) {
-            const Matrix matrix = row.op == UNITARY ? (*row.matrices)[0] : unitary_of(row.op, row.params);
+            const Varying matrix{row.op == UNITARY ? (*row.matrices)[0] : unitary_of(row.op, row.params), row.slopes};
             if (row.qubits.size() == 1) {
                 turn(row.qubits[0], matrix);
             } else if (row.qubits.size() == 2) {
                 tie(row.qubits[0], row.qubits[1], matrix, may_keep);
             } else {
                 for (int q : row.qubits) settle(q);
-                emit(Gate{row.qubits, matrix});
+                emit(Gate{row.qubits, matrix.value, matrix.slopes});
             }
             return;
         }
@@ -138,64 +145,73 @@ public:
 private:
     // What is still to be done to a qubit: a unitary, then noise.
     struct Wire {
-        Matrix unitary;  // empty: none
+        Varying unitary;  // empty: none
         Transfer noise = NO_CHANNEL;
         bool noisy = false;
         bool fresh = false;  // |0> and tied to no other qubit
         int pair = -1;       // the tail that takes its further noise
     };
 
-    void turn(int q, const Matrix& matrix) {
+    void turn(int q, const Varying& matrix) {
         Wire& wire = wires_[q];
-        wire.unitary = wire.unitary.size ? matrix * wire.unitary : matrix;
+        if (wire.noisy && turns(matrix, wire.noise, false)) flush(q);
+        wire.unitary = wire.unitary.value.size ? matrix * wire.unitary : matrix;
         if (wire.noisy) {
-            const Transfer carried = transfer_of({matrix});
+            const Transfer carried = transfer_of({matrix.value});
             wire.noise = after(carried, after(wire.noise, transposed(carried)));
         }
     }
 
-    // Emits the qubit's noise, as a channel before its unitary, which stays.
+    // Emits the qubit's noise, as a channel before its unitary, which stays where noise can be moved before it.
     void flush(int q) {
         Wire& wire = wires_[q];
         if (wire.noisy) {
-            const Matrix unitary = wire.unitary.size ? wire.unitary : Matrix::identity(2);
-            const Transfer turned = transfer_of({unitary});
-            if (wire.fresh) {
-                // The qubit's density matrix, its eigenvectors, and the chance of the second of them.
-                const Transfer all = after(wire.noise, turned);
-                Matrix rho(2);
-                for (int a = 0; a < 4; ++a)
-                    for (int e = 0; e < 4; ++e) rho.at[e] += 0.5 * (all[4 * a] + all[4 * a + 3]) * pauli(a).at[e];
-                const Eigen eigen = hermitian_eigen(rho);
-                const double flipped = std::max(0.0, eigen.values[1]);
-                if (flipped > 1e-15)
-                    emit(channel_of({q}, {std::sqrt(1 - flipped) * pauli(0), std::sqrt(flipped) * pauli(1)}));
-                wire.unitary = eigen.vectors;
-            } else {
-                emit(channel_of(q, after(transposed(turned), after(wire.noise, turned))));
-            }
-            wire.noise = NO_CHANNEL;
+            const Transfer noise = std::exchange(wire.noise, NO_CHANNEL);
             wire.noisy = false;
+            if (turns(wire.unitary, noise, true)) {
+                emit(q, take(q));
+                emit(channel_of(q, noise));
+            } else {
+                const Transfer turned = wire.unitary.value.size ? transfer_of({wire.unitary.value}) : NO_CHANNEL;
+                const Transfer before = after(transposed(turned), after(noise, turned));
+                if (wire.fresh) {
+                    wire.unitary = take(q) * flip(q, before);
+                } else {
+                    emit(channel_of(q, before));
+                }
+            }
         }
         wire.fresh = false;
+    }
+
+    // Emits a channel on a qubit in |0> as what it is there: a flip, and a unitary that is returned.
+    Varying flip(int q, const Transfer& channel) {
+        // The qubit's density matrix, its eigenvectors, and the chance of the second of them.
+        Matrix rho(2);
+        for (int a = 0; a < 4; ++a)
+            for (int e = 0; e < 4; ++e) rho.at[e] += 0.5 * (channel[4 * a] + channel[4 * a + 3]) * pauli(a).at[e];
+        const Eigen eigen = hermitian_eigen(rho);
+        const double flipped = std::max(0.0, eigen.values[1]);
+        if (flipped > 1e-15) emit(channel_of({q}, {std::sqrt(1 - flipped) * pauli(0), std::sqrt(flipped) * pauli(1)}));
+        return {eigen.vectors, {}};
     }
 
     // Emits all that is still to be done to the qubit.
     void settle(int q) {
         flush(q);
-        if (wires_[q].unitary.size) emit(Gate{{q}, std::exchange(wires_[q].unitary, Matrix())});
+        if (wires_[q].unitary.value.size) emit(q, take(q));
     }
 
-    Matrix take(int q) {
-        Matrix out = std::exchange(wires_[q].unitary, Matrix());
-        return out.size ? out : Matrix::identity(2);
+    Varying take(int q) {
+        Varying out = std::exchange(wires_[q].unitary, Varying());
+        return out.value.size ? out : Varying{Matrix::identity(2), {}};
     }
 
-    void tie(int a, int b, const Matrix& matrix, bool may_keep) {
+    void tie(int a, int b, const Varying& matrix, bool may_keep) {
         Wire &first = wires_[a], &second = wires_[b];
         std::array<double, 16> eigenvalues{};
-        const bool keep = may_keep && is_pauli(first.noise) && is_pauli(second.noise) &&
-                          conjugate(matrix, first.noise, second.noise, eigenvalues);
+        const bool keep = may_keep && matrix.slopes.empty() && is_pauli(first.noise) && is_pauli(second.noise) &&
+                          conjugate(matrix.value, first.noise, second.noise, eigenvalues);
         if (keep) {
             first.noisy = second.noisy = false;
             first.noise = second.noise = NO_CHANNEL;
@@ -204,13 +220,20 @@ private:
         }
         flush(a);
         flush(b);
-        const Matrix fused = matrix * kron(take(b), take(a));
+        Varying fused = matrix * kron(take(b), take(a));
         if (Gate* before = last_gate(a, b)) {
-            const bool same = before->qubits[0] == a;
-            before->matrix = (same ? fused : swapped(fused)) * before->matrix;
+            if (before->qubits[0] != a) fused = swapped(fused);
+            fused = fused * Varying{std::move(before->matrix), std::move(before->slopes)};
+            before->matrix = std::move(fused.value);
+            before->slopes = std::move(fused.slopes);
         } else {
-            emit(Gate{{a, b}, fused});
+            emit(Gate{{a, b}, std::move(fused.value), std::move(fused.slopes)});
         }
+    }
+
+    static Varying swapped(Varying m) {
+        for (Slope& slope : m.slopes) slope.matrix = swapped(slope.matrix);
+        return {swapped(m.value), std::move(m.slopes)};
     }
 
     static Matrix swapped(const Matrix& m) {
@@ -242,6 +265,8 @@ private:
         if (plan_.steps.size() <= size_t(phase / 2)) plan_.steps.resize(phase / 2 + 1);
         return plan_.steps[phase / 2];
     }
+
+    void emit(int q, Varying unitary) { emit(Gate{{q}, std::move(unitary.value), std::move(unitary.slopes)}); }
 
     void emit(Gate gate) {
         plan_.rounding += gate_rounding(int(gate.qubits.size()));

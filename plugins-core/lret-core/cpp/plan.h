@@ -4,13 +4,15 @@
 // - a one-qubit channel moves through one-qubit gates (U E = (U E U^dagger) U) and merges with those it meets;
 // - a qubit that no gate has yet tied to another is one 2 x 2 density matrix, so its whole noise is one bit flip;
 // - Pauli noise that only the last gate on its qubits follows is carried through it and kept for the answer (`Tail`).
+// Where gradients are wanted, channels must not depend on the open parameters, so noise is moved through a gate that has
+// one only where that does not change it to first order, as with depolarizing noise and rotations.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <vector>
 
-#include "channels.h"
+#include "slopes.h"
 
 namespace proxima {
 
@@ -24,12 +26,16 @@ struct Operations {
     const double* params = nullptr;
     const int32_t* payloads = nullptr;
     size_t num_qubits_listed = 0, num_params_listed = 0;
+    // Where gradients are wanted: for each of `params` the open parameter it stands for (-1: none) and its factor.
+    const int32_t* param_refs = nullptr;
+    const double* coefficients = nullptr;
     std::vector<std::vector<Matrix>> matrices;  // of unitary and kraus operations, by payload
 };
 
 struct Gate {
     std::vector<int> qubits;
     Matrix matrix;
+    std::vector<Slope> slopes;  // of the matrix, by the open parameters it depends on
 };
 
 // Gates, then channels. Gates of one step need not wait for each other's tiles: columns are independent.

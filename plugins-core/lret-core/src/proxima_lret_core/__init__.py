@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from proxima_lret_core._native import instruction_set as instruction_set
     from proxima_lret_core._native import usable_threads as usable_threads
+    from proxima_lret_core.gradient import LowRankGradient as LowRankGradient
+    from proxima_lret_core.gradient import gradient as gradient
     from proxima_lret_core.noise import read_noise as read_noise
     from proxima_lret_core.noise import thermal_relaxation as thermal_relaxation
     from proxima_lret_core.readout import ReadoutError as ReadoutError
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
 # Loaded on first use, since a backend says what a run costs without loading its engine.
 _EXPORTS = {
     "MAX_QUBITS": "simulate",
+    "LowRankGradient": "gradient",
     "LowRankState": "state",
     "ReadoutError": "readout",
+    "gradient": "gradient",
     "instruction_set": "_native",
     "read_noise": "noise",
     "run": "simulate",
@@ -32,8 +36,10 @@ _EXPORTS = {
 
 __all__ = [
     "MAX_QUBITS",
+    "LowRankGradient",
     "LowRankState",
     "ReadoutError",
+    "gradient",
     "instruction_set",
     "read_noise",
     "run",

@@ -61,20 +61,26 @@ def run(
         CancelledError, DeadlineExceededError: Within a second.
     """
     context = context or RunContext()
-    if not 0.0 < tolerance <= 1.0:
-        raise UsageError(f"a tolerance of {tolerance} makes no sense: a trace distance lies above 0 and up to 1")
-    if precision not in ROUNDOFF:
-        raise UsageError(f"there is no precision {precision!r}", hint="single or double")
+    refuse_senseless(tolerance, precision)
     if circuit.parameters:
         raise UsageError(f"the circuit has open parameters: {', '.join(circuit.parameters)}", hint="bind it first")
-    circuit = _noisy(circuit, noise, readout or {})
-    _refuse_unsupported(circuit, readout or {})
+    circuit = noisy(circuit, noise, readout or {})
+    refuse_unsupported(circuit, readout or {})
     limit = float(available_bytes() * 3 // 4 if memory is None else memory)
     ensemble = _Ensemble(circuit, tolerance, precision, limit, context)
     return ensemble.run(readout or {})
 
 
-def _noisy(circuit: Circuit, noise: NoiseModel | None, readout: Mapping[int, ReadoutError]) -> Circuit:
+def refuse_senseless(tolerance: float, precision: str) -> None:
+    """Raises `UsageError` for a tolerance out of range and an unknown precision."""
+    if not 0.0 < tolerance <= 1.0:
+        raise UsageError(f"a tolerance of {tolerance} makes no sense: a trace distance lies above 0 and up to 1")
+    if precision not in ROUNDOFF:
+        raise UsageError(f"there is no precision {precision!r}", hint="single or double")
+
+
+def noisy(circuit: Circuit, noise: NoiseModel | None, readout: Mapping[int, ReadoutError]) -> Circuit:
+    """The circuit with a noise model applied, where there is one, once its qubits are checked."""
     named = {*readout, *(q for rule in (noise.rules if noise else ()) for q in rule.qubits or ())}
     beyond = sorted(q for q in named if not 0 <= q < circuit.num_qubits)
     if beyond:
@@ -84,7 +90,8 @@ def _noisy(circuit: Circuit, noise: NoiseModel | None, readout: Mapping[int, Rea
     return noise.apply(circuit) if noise else circuit
 
 
-def _refuse_unsupported(circuit: Circuit, readout: Mapping[int, ReadoutError]) -> None:
+def refuse_unsupported(circuit: Circuit, readout: Mapping[int, ReadoutError]) -> None:
+    """Raises `UnsupportedError` for what no factor can hold."""
     if not 1 <= circuit.num_qubits <= MAX_QUBITS:
         raise UnsupportedError(f"the low-rank simulator takes 1 to {MAX_QUBITS} qubits, not {circuit.num_qubits}")
     c = circuit.columns
@@ -94,6 +101,16 @@ def _refuse_unsupported(circuit: Circuit, readout: Mapping[int, ReadoutError]) -
         raise UnsupportedError("readout error is offered for final measurements only, and one here is not final")
 
 
+def refuse_rounding(rounding: float, tolerance: float, precision: Precision) -> None:
+    """Raises `UnsupportedError` where rounding alone may exceed the tolerance."""
+    if rounding >= tolerance:
+        raise UnsupportedError(
+            f"rounding in {precision} precision may reach a trace distance of {rounding:.2g} over this"
+            f" circuit, above the tolerance of {tolerance:.2g}",
+            hint="ask for double precision" if precision == "single" else "accept a larger tolerance",
+        )
+
+
 class _Ensemble:
     """The factors by the classical bits they go with, and the run that makes them."""
 
@@ -101,7 +118,7 @@ class _Ensemble:
         self, circuit: Circuit, tolerance: float, precision: Precision, memory: float, context: RunContext
     ) -> None:
         self._circuit = circuit
-        self._columns, self._num_rows = _before_final_measurements(circuit)
+        self._columns, self._num_rows = before_final_measurements(circuit)
         self._tolerance = tolerance
         self._precision = precision
         self._memory = memory
@@ -117,12 +134,7 @@ class _Ensemble:
         blocks = self._blocks()
         plans = [self._plan(at, blocks) for at in range(len(blocks))]
         rounding = ROUNDOFF[self._precision] * sum(plan.rounding for plan in plans if plan)
-        if rounding >= self._tolerance:
-            raise UnsupportedError(
-                f"rounding in {self._precision} precision may reach a trace distance of {rounding:.2g} over this"
-                f" circuit, above the tolerance of {self._tolerance:.2g}",
-                hint="ask for double precision" if self._precision == "single" else "accept a larger tolerance",
-            )
+        refuse_rounding(rounding, self._tolerance, self._precision)
         self._error = sum(plan.error for plan in plans if plan)
         with self._watch.guard():
             first = make_factor(
@@ -229,7 +241,7 @@ def _join(branches: dict[Bits, Factor], bits: Bits, factor: Factor) -> None:
         branches[bits] = factor
 
 
-def _before_final_measurements(circuit: Circuit) -> tuple[Columns, int]:
+def before_final_measurements(circuit: Circuit) -> tuple[Columns, int]:
     """The columns, and how many of their rows come before the final measurements."""
     final, rows = len(circuit.final_measurements), len(circuit)
     c = circuit.columns

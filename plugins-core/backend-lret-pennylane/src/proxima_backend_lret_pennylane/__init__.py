@@ -1,0 +1,1 @@
+"""Low-rank noisy simulation with gradients: a PennyLane device and a Proxima backend."""
