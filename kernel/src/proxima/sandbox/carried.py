@@ -20,7 +20,7 @@ from proxima.contracts.llm import ChatChunk, ChatMessage
 from proxima.contracts.mcp_server import MCPServer
 from proxima.contracts.noise import NoiseModel, NoiseRule
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.operations import CHANNELS, OPERATIONS
+from proxima.contracts.readout import ReadoutError
 from proxima.contracts.records import RecordSummary, RunRecord
 from proxima.contracts.result import Candidate, CircuitInfo, ErrorBound, Expectation, RunResult, Selection
 from proxima.contracts.theme import Theme
@@ -31,7 +31,8 @@ CARRIED: dict[str, type[Any]] = {
     cls.__name__: cls
     for cls in (
         *(RunRequest, Estimate, Probe, Plan, Features, RunOptions, ComparedRun, Comparison, RecordSummary, RunRecord),
-        *(RunResult, ErrorBound, Expectation, Candidate, Selection, CircuitInfo, PauliSum, NoiseModel, NoiseRule),
+        *(RunResult, ErrorBound, Expectation, Candidate, Selection, CircuitInfo, PauliSum),
+        *(NoiseModel, NoiseRule, ReadoutError),
         *(AlgorithmResult, ToolDefinition, ToolResult, Theme, MCPServer, ChatMessage, ChatChunk, AgentMessage),
         *(Text, Table, Plot, Form, Action, Group),
     )
@@ -112,11 +113,6 @@ def _pauli_sum(observable: PauliSum) -> Iterator[str]:
         yield "terms: not Pauli strings of one length"
 
 
-def _noise_rule(rule: NoiseRule) -> Iterator[str]:
-    if rule.channel not in CHANNELS or len(rule.params) != len(OPERATIONS[rule.channel].params):
-        yield "not a channel with its parameters"
-
-
 def _table(table: Table) -> Iterator[str]:
     if any(len(row) != len(table.headings) for row in table.rows):
         yield "rows: not one cell for each heading"
@@ -132,7 +128,6 @@ _CHECKS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     Estimate: _estimate,
     RunResult: _result,
     PauliSum: _pauli_sum,
-    NoiseRule: _noise_rule,
     Table: _table,
     Plot: _plot,
 }

@@ -33,6 +33,7 @@ from proxima_execution.comparison import judge_agreement
 from proxima_execution.host import describe_host, peak_rss_bytes, processor_count
 from proxima_execution.loading import load_circuit
 from proxima_execution.preparation import prepare
+from proxima_execution.recording import recorded
 from proxima_execution.selection import Judgement, Selector
 
 if TYPE_CHECKING:
@@ -228,6 +229,7 @@ class LocalExecution:
             result = chosen.backend.run(plan, run.context)
         timings = {**plan.timings, **result.timings, "select": selected, "total": time.perf_counter() - start}
         circuit = run.circuit
+        result = recorded(result, plan.request, run.options, circuit.num_qubits)
         result = replace(
             result,
             timings=timings,

@@ -1,8 +1,8 @@
 """The native low-rank simulator of noisy circuits: `run` gives a `LowRankState` with a certified bound on its error."""
 
+from proxima.contracts.noise import thermal_relaxation
+from proxima.contracts.readout import ReadoutError
 from proxima_lret_core._native import instruction_set, usable_threads
-from proxima_lret_core.noise import read_noise, thermal_relaxation
-from proxima_lret_core.readout import ReadoutError
 from proxima_lret_core.simulate import MAX_QUBITS, run
 from proxima_lret_core.state import LowRankState
 
@@ -11,7 +11,6 @@ __all__ = [
     "LowRankState",
     "ReadoutError",
     "instruction_set",
-    "read_noise",
     "run",
     "thermal_relaxation",
     "usable_threads",
