@@ -33,7 +33,7 @@ def random_error(qubits: int, rng: np.random.Generator) -> aer.QuantumError:
         lambda: aer.coherent_unitary_error(random_unitary(2**qubits, rng)),
         lambda: aer.mixed_unitary_error([(random_unitary(2**qubits, rng), p), (np.eye(2**qubits), 1 - p)]),
         lambda: aer.kraus_error(list(random_kraus(qubits, rng))),
-        lambda: random_error(qubits, rng).compose(aer.depolarizing_error(p, qubits)),
+        lambda: random_error(qubits, rng).compose(aer.pauli_error([(letters[0], p), ("I" * qubits, 1 - p)])),
     ]
     if qubits == 1:
         kinds += [
@@ -56,6 +56,8 @@ def random_model(n: int, rng: np.random.Generator) -> aer.NoiseModel:
     model = aer.NoiseModel()
     for name in GATES:
         size = width(name)
+        if size > n:
+            continue
         if rng.random() < 0.6:
             made = random_error(size, rng)
             if rng.random() < 0.2:

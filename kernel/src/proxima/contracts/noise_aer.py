@@ -63,6 +63,8 @@ def from_dict(data: Any, where: str) -> NoiseModel:
                 _add_readout(readout, entry["probabilities"], qubits, place)
             elif entry["type"] in ("qerror", "plerror"):
                 channel = _channel(entry, place)
+                if not _preserves_trace(channel):
+                    raise UsageError(f"{place} does not preserve the trace")
                 channels += [(_known(name, place), qubits, channel) for name in entry["operations"]]
             else:
                 raise UsageError(f"{place}: errors of the type {entry['type']!r} have no counterpart here")
@@ -138,6 +140,12 @@ def _channel(entry: Mapping[str, Any], where: str) -> Matrix:
     return superoperator([math.sqrt(w) * k for w, part in zip(weights, parts, strict=True) for k in part])
 
 
+def _preserves_trace(channel: Matrix) -> bool:
+    size = round(len(channel) ** 0.5)
+    traces = channel.reshape(size, size, size, size).trace()  # of the images of matrix units
+    return bool(np.abs(traces - np.eye(size)).max() <= 1e-8)
+
+
 def _circuit(circuit: Any, size: int, where: str) -> list[Matrix]:
     """The Kraus operators of one of an error's circuits, on all of the error's qubits."""
     whole = [np.eye(2**size, dtype=np.complex128)]
@@ -145,7 +153,10 @@ def _circuit(circuit: Any, size: int, where: str) -> list[Matrix]:
         if instruction.get("condition"):
             raise UsageError(f"{where}: a condition inside an error has no counterpart here")
         qubits = [_index(q) for q in instruction["qubits"]]
-        each = [widened(operator, qubits, size) for operator in _operators(instruction, where)]
+        operators = _operators(instruction, where)
+        if any(operator.shape != (2 ** len(qubits),) * 2 for operator in operators):
+            raise UsageError(f"{where}: the matrix of {instruction['name']!r} does not fit its qubits {qubits}")
+        each = [widened(operator, qubits, size) for operator in operators]
         whole = [operator @ before for operator in each for before in whole]
         if len(whole) > 4**size:
             whole = list(kraus_operators(superoperator(whole)))
