@@ -128,6 +128,40 @@ def test_independent_errors_become_separate_channels_and_pauli_errors_stay_ones(
     assert rules[2].params == pytest.approx((0.09375,), abs=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("rule", "error"),
+    [
+        ({"channel": "depolarizing", "params": [0.3]}, aer.depolarizing_error(0.4, 1)),
+        ({"channel": "depolarizing2", "params": [0.3]}, aer.depolarizing_error(0.32, 2)),
+        ({"channel": "bit_flip", "params": [0.3]}, aer.pauli_error([("X", 0.3), ("I", 0.7)])),
+        ({"channel": "amplitude_damping", "params": [0.3]}, aer.amplitude_damping_error(0.3)),
+        ({"channel": "phase_damping", "params": [0.3]}, aer.phase_damping_error(0.3)),
+        (
+            {"channel": "thermal_relaxation", "t1": 50, "t2": 70, "time": 20, "excited": 0.2},
+            aer.thermal_relaxation_error(50, 70, 20, 0.2),
+        ),
+        (
+            {"channel": "thermal_relaxation", "t1": 50, "t2": 30, "time": 20, "excited": 0.2},
+            aer.thermal_relaxation_error(50, 30, 20, 0.2),
+        ),
+    ],
+    ids=lambda value: value["channel"] if isinstance(value, dict) else "",
+)
+def test_conventions_beside_aer_s(rule: dict[str, Any], error: aer.QuantumError) -> None:
+    """The table of the user guide's page on noise."""
+    name = "cx" if error.num_qubits == 2 else "h"
+    model = aer.NoiseModel()
+    model.add_all_qubit_quantum_error(error, name)
+    ours, theirs = Circuit.builder(2).ry(0.7, 1).h(0).cx(0, 1).build(), QuantumCircuit(2)
+    theirs.ry(0.7, 1)
+    theirs.h(0)
+    theirs.cx(0, 1)
+    noise = NoiseModel.parse(json.dumps({"rules": [rule | {"gates": [name]}]}))
+    np.testing.assert_allclose(
+        reference.density_matrix(noise.apply(ours)), density_matrix(theirs, model), rtol=0, atol=1e-12
+    )
+
+
 def test_readout_errors_are_aer_s() -> None:
     model = aer.NoiseModel()
     model.add_all_qubit_readout_error([[0.9, 0.1], [0.3, 0.7]])
