@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from proxima.contracts.backend import CancelToken
     from proxima.contracts.circuit import Circuit
     from proxima.contracts.execution import Comparison, Progress
-    from proxima.contracts.noise import NoiseModel
     from proxima.contracts.result import RunResult
     from proxima.permissions import Consent, Permissions
     from proxima.sandbox.isolation import Isolation
@@ -205,7 +204,7 @@ class Kernel:
         circuit: Circuit | str | os.PathLike[str],
         *,
         want: str | Sequence[str] = "counts",
-        noise: str | NoiseModel | None = None,
+        noise: object = None,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
         **options: Any,
@@ -217,7 +216,8 @@ class Kernel:
             want: One or several of ``counts``, ``samples``, ``probabilities``, ``statevector``, ``density_matrix``,
                 ``expectation:PAULI_SUM``, e.g. ``expectation:0.5*ZZI - XIX``, and ``gradient:PAULI_SUM``: its
                 derivatives by the circuit's open parameters.
-            noise: E.g. ``depolarizing:0.01``: the channel on every qubit that a gate touches, after each gate.
+            noise: A `NoiseModel`, one of Qiskit Aer, the path of a noise file, or e.g. ``depolarizing:0.01``: the
+                channel on every qubit that a gate touches, after each gate.
             cancel: Stops the run when somebody sets it.
             progress: Called with how far the run is.
             options: Fields of `RunOptions`: ``backend``, ``shots``, ``seed``, ``precision``, ``deadline`` in seconds,
@@ -243,7 +243,7 @@ class Kernel:
         backends: Sequence[str] = (),
         *,
         want: str | Sequence[str] = "counts",
-        noise: str | NoiseModel | None = None,
+        noise: object = None,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
         **options: Any,

@@ -143,6 +143,15 @@ class Circuit:
         """An empty `CircuitBuilder` with one quantum register ``q`` and one classical register ``c``."""
         return CircuitBuilder(num_qubits, num_clbits, name=name)
 
+    def empty_builder(self) -> CircuitBuilder:
+        """A builder with this circuit's name, qubits and classical bits, and no operations."""
+        builder = CircuitBuilder(name=self.name)
+        for register in self.qregs:
+            builder.add_qubits(register.name, register.size)
+        for register in self.cregs:
+            builder.add_clbits(register.name, register.size)
+        return builder
+
     def __len__(self) -> int:
         return len(self.columns.ops)
 
@@ -230,16 +239,17 @@ class Circuit:
     @cached_property
     def final_measurements(self) -> tuple[tuple[int, int], ...]:
         """``(qubit, classical bit)`` of the measurements after which nothing touches that qubit or reads that bit."""
-        mask, c = self._final_mask, self.columns
+        mask, c = self.final_mask, self.columns
         qubits = c.qubits[c.qubit_offsets[:-1][mask]].tolist()
         return tuple(zip(qubits, c.clbits[mask].tolist(), strict=True))
 
     def without_final_measurements(self) -> Circuit:
         """The circuit up to its final measurements: what a statevector or expectation value describes."""
-        return self.select(~self._final_mask) if self._final_mask.any() else self
+        return self.select(~self.final_mask) if self.final_mask.any() else self
 
     @cached_property
-    def _final_mask(self) -> npt.NDArray[np.bool_]:
+    def final_mask(self) -> npt.NDArray[np.bool_]:
+        """Which rows are the measurements of `final_measurements`, bool, shape (m,)."""
         c = self.columns
         mask = np.zeros(len(self), dtype=np.bool_)
         if not (c.ops == Op.MEASURE).any():
@@ -273,7 +283,7 @@ class Circuit:
     def is_dynamic(self) -> bool:
         """Whether the circuit has a condition, a reset, or a measurement that is not final."""
         c = self.columns
-        middle = (c.ops == Op.MEASURE) & ~self._final_mask
+        middle = (c.ops == Op.MEASURE) & ~self.final_mask
         return bool((c.conditions >= 0).any() or (c.ops == Op.RESET).any() or middle.any())
 
     @cached_property

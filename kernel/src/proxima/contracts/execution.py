@@ -71,10 +71,10 @@ class RunOptions:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def parse(
-        cls, *, want: str | Sequence[str] = "counts", noise: str | NoiseModel | None = None, **options: Any
-    ) -> RunOptions:
-        """Options from what a user writes: wants as text (``expectation:ZZI``, ``gradient:ZZI``), noise as ``NAME:P``.
+    def parse(cls, *, want: str | Sequence[str] = "counts", noise: object = None, **options: Any) -> RunOptions:
+        """Options from what a user writes: wants as text (``expectation:ZZI``, ``gradient:ZZI``).
+
+        Noise is whatever `NoiseModel.of` reads.
 
         Raises:
             UsageError: An option is unknown, of the wrong type or out of range.
@@ -96,13 +96,12 @@ class RunOptions:
         unknown = sorted(set(options) - {f.name for f in fields(cls)})
         if unknown:
             raise UsageError(f"there is no run option called {unknown[0]!r}")
-        if noise is not None and not isinstance(noise, NoiseModel):
-            noise = NoiseModel.parse(str(noise))
+        model = None if noise is None else NoiseModel.of(noise)
         given = {name: value for name, value in options.items() if value is not None}
         for name in {"shots", "seed", "threads"} & given.keys():
             if hasattr(given[name], "__index__") and not isinstance(given[name], bool):
                 given[name] = operator.index(given[name])  # numpy's integers, too
-        made = cls(wants=tuple(wants), observables=tuple(observables), noise=noise, **given)
+        made = cls(wants=tuple(wants), observables=tuple(observables), noise=model, **given)
         made.check()
         return made
 

@@ -36,6 +36,7 @@ from proxima_execution.judging import Judge, Offer
 from proxima_execution.loading import load_circuit
 from proxima_execution.observations import Observations
 from proxima_execution.preparation import prepare
+from proxima_execution.recording import recorded
 from proxima_execution.selection import Selector
 
 if TYPE_CHECKING:
@@ -256,6 +257,7 @@ class LocalExecution:
             self.observations.add(chosen.price.kind, chosen.price.estimate.work, took)
         timings = {**plan.timings, **result.timings, "select": selected, "total": time.perf_counter() - start}
         circuit = run.circuit
+        result = recorded(result, plan.request, run.options, circuit.num_qubits)
         result = replace(
             result,
             timings=timings,

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from proxima_lret_core._native import usable_threads as usable_threads
     from proxima_lret_core.gradient import LowRankGradient as LowRankGradient
     from proxima_lret_core.gradient import gradient as gradient
-    from proxima_lret_core.noise import read_noise as read_noise
-    from proxima_lret_core.noise import thermal_relaxation as thermal_relaxation
-    from proxima_lret_core.readout import ReadoutError as ReadoutError
     from proxima_lret_core.simulate import MAX_QUBITS as MAX_QUBITS
     from proxima_lret_core.simulate import run as run
     from proxima_lret_core.state import LowRankState as LowRankState
@@ -25,12 +22,9 @@ _EXPORTS = {
     "MAX_QUBITS": "simulate",
     "LowRankGradient": "gradient",
     "LowRankState": "state",
-    "ReadoutError": "readout",
     "gradient": "gradient",
     "instruction_set": "_native",
-    "read_noise": "noise",
     "run": "simulate",
-    "thermal_relaxation": "noise",
     "usable_threads": "_native",
 }
 
@@ -38,12 +32,9 @@ __all__ = [
     "MAX_QUBITS",
     "LowRankGradient",
     "LowRankState",
-    "ReadoutError",
     "gradient",
     "instruction_set",
-    "read_noise",
     "run",
-    "thermal_relaxation",
     "usable_threads",
 ]
 

@@ -17,10 +17,10 @@ from proxima.contracts.backend import Precision, RunContext
 from proxima.contracts.circuit import Circuit, Columns
 from proxima.contracts.noise import NoiseModel
 from proxima.contracts.operations import Op
+from proxima.contracts.readout import ReadoutError
 from proxima.errors import CircuitError, ResourceError, UnsupportedError, UsageError
 from proxima_lret_core._native import Factor, Plan, make_factor, make_plan
 from proxima_lret_core.memory import available_bytes
-from proxima_lret_core.readout import ReadoutError
 from proxima_lret_core.state import Bits, LowRankState
 from proxima_lret_core.watch import Watch
 
@@ -46,7 +46,7 @@ def run(
         circuit: Without open parameters.
         tolerance: The largest trace distance to the exact state that is accepted, 0 < tolerance <= 1.
         noise: Applied to the circuit first.
-        readout: For the final measurement of these qubits.
+        readout: For the final measurement of these qubits; by default those of the noise model.
         precision: Of the columns; what rounding adds is part of the bound.
         memory: Bytes that the columns may take; by default three quarters of what the machine has free.
         context: Threads, deadline, cancellation; its progress tells the rank and the budget spent.
@@ -64,11 +64,13 @@ def run(
     refuse_senseless(tolerance, precision)
     if circuit.parameters:
         raise UsageError(f"the circuit has open parameters: {', '.join(circuit.parameters)}", hint="bind it first")
-    circuit = noisy(circuit, noise, readout or {})
-    refuse_unsupported(circuit, readout or {})
+    if readout is None:
+        readout = noise.readout_of(circuit.num_qubits) if noise else {}
+    circuit = noisy(circuit, noise, readout)
+    refuse_unsupported(circuit, readout)
     limit = float(available_bytes() * 3 // 4 if memory is None else memory)
     ensemble = _Ensemble(circuit, tolerance, precision, limit, context)
-    return ensemble.run(readout or {})
+    return ensemble.run(readout)
 
 
 def refuse_senseless(tolerance: float, precision: str) -> None:

@@ -17,9 +17,7 @@ def add_run_options(parser: argparse.ArgumentParser, *, want: bool = True) -> No
     parser.add_argument("--shots", type=int, metavar="N", help="samples to take (default 1024)")
     parser.add_argument("--seed", type=int, metavar="N", help="makes the samples reproducible")
     parser.add_argument("--precision", choices=("single", "double"), help="the least precision accepted")
-    parser.add_argument(
-        "--noise", metavar="NAME:P", help="e.g. depolarizing:0.01, on each qubit a gate touches, after each gate"
-    )
+    add_noise_option(parser)
     if want:
         parser.add_argument(
             "--want",
@@ -40,6 +38,16 @@ def add_run_options(parser: argparse.ArgumentParser, *, want: bool = True) -> No
     )
     parser.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="an option of the backend's own"
+    )
+
+
+def add_noise_option(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--noise``."""
+    parser.add_argument(
+        "--noise",
+        metavar="NOISE",
+        help="e.g. depolarizing:0.01,readout:0.02 (on each qubit a gate touches, after each gate), or a file that ends "
+        "in .json: Proxima's own, or Qiskit Aer's",
     )
 
 

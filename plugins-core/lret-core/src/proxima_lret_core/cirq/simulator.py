@@ -21,7 +21,7 @@ from proxima_lret_core.cirq.conditions import Record
 from proxima_lret_core.cirq.initial import prepared
 from proxima_lret_core.cirq.translation import Measuring, Translation, translate
 from proxima_lret_core.cirq.trial_result import LowRankFinalState, LowRankTrialResult
-from proxima_lret_core.readout import ReadoutError
+from proxima.contracts.readout import ReadoutError
 from proxima_lret_core.simulate import run as low_rank
 from proxima_lret_core.state import LowRankState
 
