@@ -62,7 +62,7 @@ class Supervisor:
         limits: What a plugin may use up.
         tier: What this host enforces.
         seconds: How long importing a plugin may take.
-        zygote: One that may have been started already, whose `on_start` is `zygote_started`; by default a new one.
+        zygote: One that may have been started already, taken over; by default a new one.
         serve: Called with each new conversation and its policy, to serve what the worker may ask of the kernel.
         ended: Called with the plugin's id when its worker has ended.
     """
@@ -100,7 +100,8 @@ class Supervisor:
         self._output: OutputPump | None = None
         self._closed = threading.Event()
         self._watch: threading.Thread | None = None
-        self.zygote = zygote or Zygote(self.zygote_started)
+        self.zygote = zygote or Zygote()
+        self.zygote.on_start = self.zygote_started
         self._without_numpy = Zygote(self.zygote_started, numpy=False)
 
     def worker(self, record: PluginRecord) -> Worker:
