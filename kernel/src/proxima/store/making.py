@@ -98,6 +98,9 @@ class Making:
 
     def _make(self, closure: Closure) -> Tried:
         found, wheels = self._workbench.fetch(closure, self.job)
+        for pin in found.pins:
+            if pin.name == "numpy":
+                self._prober.expect(pin.version)
         made = self._workbench.lay_out(found, wheels, self._source, self.trusted, self.job)
         try:
             return Tried(closure, made, self._notes(made) if self._wanted(made) else ())

@@ -124,6 +124,10 @@ class Prober:
             import_module(module)
         _ = self._open().isolation.supervisor
 
+    def expect(self, numpy: str) -> None:
+        """Starts what else the trial of a plugin needs that brings this version of numpy."""
+        self._open().isolation.supervisor.expect(numpy)
+
     def __call__(self, site: str, manifest: Manifest, target: str, environment: bool = False) -> ProbeReport:
         """Tries one plugin; see `probe`."""
         started = time.perf_counter()
