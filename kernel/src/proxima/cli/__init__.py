@@ -48,7 +48,7 @@ def _run(words: list[str]) -> int:
         from proxima.cli.plugin_list import main as plugin_list
 
         return plugin_list()
-    if words[:2] == ["plugin", "install"]:
+    if words[:2] == ["plugin", "install"] and sys.platform == "linux":
         return _install(words)
     from proxima.cli.app import run
 
