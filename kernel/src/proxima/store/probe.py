@@ -161,12 +161,14 @@ class Prober:
             return self._kernel
         from proxima.kernel import Kernel
         from proxima.paths import Paths
+        from proxima.permissions import Permissions
         from proxima.sandbox.probe import BEST
         from proxima.sandbox.probe import probe as host_support
 
         home = self._resources.enter_context(tempfile.TemporaryDirectory(prefix="proxima-probe-"))
         kernel = self._resources.enter_context(Kernel(paths=Paths.under(home), only=[], flags=self._flags))
         kernel.registry.path = []
+        kernel.permissions = Permissions.open(None, publish=kernel.events.publish)
         # Nobody asks beforehand what this host has, which takes a process of its own: the lock of the best tier fails
         # where the host has less.
         kernel.isolation.host = self._host or (BEST if sys.platform == "linux" else host_support())
