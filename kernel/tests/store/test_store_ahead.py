@@ -80,6 +80,13 @@ def test_what_fails_ahead_counts_only_if_it_is_the_answer(shop: Any) -> None:
     assert shop.left_behind() == []
 
 
+def test_nothing_is_tried_ahead_where_it_might_run_without_a_lock(shop: Any, known: Any) -> None:
+    steps: list[str] = []
+    with shop.kernel(**{"isolation.allow_tier_c": True}) as kernel:
+        kernel.store.install("tea", job=Job(step=steps.append))
+    assert steps.index("lock") < steps.index("fetch")
+
+
 def test_nothing_is_fetched_ahead(shop: Any, known: Any) -> None:
     (shop.home / "cache").rename(shop.root / "old")
     steps: list[str] = []

@@ -113,6 +113,11 @@ class Prober:
     def __exit__(self, *_: object) -> None:
         self._resources.close()
 
+    @property
+    def always_locks(self) -> bool:
+        """Whether nothing is tried where nothing can lock the worker."""
+        return not self._allow_tier_c
+
     def start(self) -> None:
         """Starts the process that a trial's worker is forked from, which takes longer than anything else of it."""
         if self._zygote is None:
