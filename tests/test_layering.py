@@ -171,7 +171,11 @@ def test_what_a_plugin_is_written_on_needs_numpy_and_the_kernel_alone() -> None:
 
 def test_importing_proxima_loads_no_numpy() -> None:
     assert "numpy" not in loaded_by("import proxima")
-    assert "numpy" in loaded_by("import proxima.contracts.circuit")
+
+
+def test_what_installs_a_plugin_loads_no_numpy_before_there_is_an_array() -> None:
+    assert "numpy" not in loaded_by("import proxima.cli.app, proxima.store.smoke, proxima.sandbox.proxies")
+    assert "numpy" in loaded_by("from proxima.contracts.circuit import Circuit; Circuit.builder(1).h(0).build()")
 
 
 def test_kernel_is_small() -> None:

@@ -207,7 +207,8 @@ def place(sandbox: Any, text: str, monkeypatch: pytest.MonkeyPatch, name: str = 
     config = Path(sandbox.kernel.paths.config)
     config.mkdir(parents=True, exist_ok=True)
     (config / "settings.toml").write_text(text)
-    sandbox.kernel.__dict__.pop("isolation", None)
+    for read in ("isolation", "own_settings"):
+        sandbox.kernel.__dict__.pop(read, None)
     return place_of(sandbox.kernel.registry.get(name), sandbox.kernel.isolation._settings)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -261,6 +264,40 @@ def test_a_right_plugin_passes(tried: Try) -> None:
     assert report.ok
     assert report.contributions == (("tools", "brew"),)
     assert 0 < report.seconds < 20
+
+
+ON_A_LESSER_HOST = """
+import sys
+import another_host
+from proxima.plugins.manifest import read_manifest
+from proxima.sandbox.probe import probe as host_support
+from proxima.store.probe import probe
+another_host.see({another_host.NAMESPACES: 1})
+report = probe(sys.argv[1], read_manifest(sys.argv[2]), "plug_tea:plugin")
+print(host_support().tier, report.ok, *(problem.message for problem in report.problems))
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter that makes the other host is for x86_64")
+def test_where_the_best_lock_fails_it_is_tried_in_what_the_host_has(workshop: Any) -> None:
+    entries = {"tools": [{"name": "brew", "class": "plug_tea.Act"}]}
+    package: Path = workshop.lay_out("tea", type="tool", entry_points=entries)
+    (package / "__init__.py").write_text(TOOL)
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_LESSER_HOST, workshop.site, str(package / "proxima-plugin.json")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    tier, ok, *problems = done.stdout.split(maxsplit=2)
+    if tier == "B":
+        assert (ok, problems) == ("True", [])
+    else:  # root, whose workers are another user and may not read this Python
+        assert (tier, ok) == ("C", "False")
+        assert problems[0].startswith("this host cannot lock a worker, so the plugin is not tried (tier A: namespaces")
 
 
 IN_A_WORKER = {

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from proxima.contracts.result import RunResult
     from proxima.permissions import Consent, Permissions
     from proxima.sandbox.isolation import Isolation
+    from proxima.sandbox.spawn import Zygote
     from proxima.settings import Settings
     from proxima.store.install import Store
     from proxima.store.probe import Prober
@@ -49,6 +50,7 @@ class Kernel:
         safe_mode: Start without third-party plugins.
         flags: Settings that go before all others, by dotted name.
         consent: Who is asked for a permission that is not decided; by default nobody is, and it is denied.
+        zygote: What the worker is forked from in which the first plugin is tried, where it was started beforehand.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Kernel:
         safe_mode: bool = False,
         flags: Mapping[str, object] | None = None,
         consent: Consent | None = None,
+        zygote: Zygote | None = None,
     ) -> None:
         self.paths = paths or Paths.default()
         if only is None and (named := os.environ.get("PROXIMA_PLUGINS")) is not None:
@@ -68,6 +71,7 @@ class Kernel:
         self.registry = PluginRegistry(state, only, safe_mode, store=store, on_change=self._plugin_changed)
         self._flags = flags
         self._consent = consent
+        self._zygote = zygote
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +145,8 @@ class Kernel:
         def prober() -> Prober:
             from proxima.store.probe import Prober
 
-            return Prober(allow_tier_c=self.own_settings.get("isolation.allow_tier_c") is True)
+            zygote, self._zygote = self._zygote, None
+            return Prober(allow_tier_c=self.own_settings.get("isolation.allow_tier_c") is True, zygote=zygote)
 
         return Store(
             paths=self.paths,
@@ -152,7 +157,7 @@ class Kernel:
             environment=lambda: [p for p in scan(self.registry.path, self.registry.store) if p.origin != "store"],
         )
 
-    @property
+    @cached_property
     def own_settings(self) -> Settings:
         """Without the workspace's layer: what somebody else left in a directory must not loosen a lock."""
         from proxima.settings import Settings

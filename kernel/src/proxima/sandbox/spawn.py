@@ -70,12 +70,15 @@ class Zygote:
     """Starts the zygote process on first use, and again when it has died.
 
     Args:
-        on_start: Called with the reading end of its standard error, and its pid, when it is first asked for something.
+        on_start: Called with the reading end of its standard error, and its pid, when it is first asked for something;
+            may be set until then.
         numpy: Whether its workers have numpy from the host.
     """
 
-    def __init__(self, on_start: Callable[[int, int], object], *, numpy: bool = True) -> None:
-        self._on_start = on_start
+    def __init__(
+        self, on_start: Callable[[int, int], object] = lambda stderr, pid: os.close(stderr), *, numpy: bool = True
+    ) -> None:
+        self.on_start = on_start
         self._numpy = numpy
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -204,7 +207,7 @@ class Zygote:
             return control
         assert self._process is not None
         error_read, self._untold = self._untold, -1
-        self._on_start(error_read, self._process.pid)
+        self.on_start(error_read, self._process.pid)
         try:
             control.receive(deadline=time.monotonic() + START_SECONDS)
         except Exception as error:

@@ -62,20 +62,21 @@ def _preload(homes: dict[str, str]) -> None:
     imports = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(imports)
     imports.install(homes)
-    needing_numpy = (
-        "numpy.fft",
-        "numpy.linalg",
-        "numpy.random",
+    modules = (
+        "proxima.sandbox.linux.lock",
+        "proxima.sandbox.linux.selftest",
+        "proxima.sandbox.channel",
+        "pluggy",
+        "proxima.sandbox.worker",
         "proxima.contracts.execution",
         "proxima.contracts.features",
-        "proxima.contracts.matrices",
         "proxima.contracts.noise",
         "proxima.contracts.view",
         "proxima.hookspecs",
         "proxima.sandbox.serving",
     )
-    first = ("proxima.sandbox.linux.lock", "proxima.sandbox.linux.selftest", "proxima.sandbox.channel")
-    for module in (*first, "pluggy", "proxima.sandbox.worker", *(needing_numpy if "numpy" in homes else ())):
+    numpy = ("numpy.fft", "numpy.linalg", "numpy.random", "proxima.contracts.matrices") if "numpy" in homes else ()
+    for module in (*modules, *numpy):
         importlib.import_module(module)
 
 
