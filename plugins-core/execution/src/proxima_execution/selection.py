@@ -217,7 +217,8 @@ def _lacking(capabilities: Mapping[str, Any], request: RunRequest, features: Fea
         return f"it takes at most {most} qubits, and the circuit has {features.num_qubits}"
     operations = capabilities.get("operations", "all")
     if operations != "all":
-        missing = sorted(name for op in features.ops if (name := OPERATIONS[op].name) not in operations)
+        known = {*operations, *capabilities.get("restricted_operations", ())}
+        missing = sorted(name for op in features.ops if (name := OPERATIONS[op].name) not in known)
         if missing:
             return f"it does not know the operation{'s'[: len(missing) > 1]} {', '.join(missing)}"
     method = request.options.get("method", "automatic")
