@@ -11,7 +11,7 @@ import numpy as np
 from proxima.contracts.backend import RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
-from proxima.contracts.operations import Op
+from proxima.contracts.operations import CHANNELS, GATES, Op
 from proxima.errors import UnsupportedError, UsageError
 from proxima_backend_quest.engine import MAX_AMPLITUDE_BITS
 
@@ -27,6 +27,24 @@ _BETWEEN = (
     Op.GENERALIZED_AMPLITUDE_DAMPING,
     Op.MEASURE,
 )
+# How many passes over a vector an operation takes; others take one. A pass over a density matrix takes half as much
+# again for each of its numbers, a channel less.
+_PASSES = {
+    Op.CH: 3.0,
+    Op.CSX: 3.0,
+    Op.CU: 7.0,
+    Op.ISWAP: 2.0,
+    Op.ECR: 2.0,
+    Op.RXX: 2.0,
+    Op.RYY: 6.0,
+    Op.RZZ: 2.0,
+    Op.RZX: 4.0,
+    Op.CCX: 2.5,
+    Op.CSWAP: 5.0,
+}
+_PASSES_OF_CHANNEL = {Op.BIT_FLIP: 3.6, Op.BIT_PHASE_FLIP: 3.6}
+_ON_MATRIX = 1.5
+_CHANNEL = 0.6
 _ELSEWHERE = "use the backend qsim, qiskit-aer or cirq"
 
 
@@ -135,7 +153,7 @@ def work(request: RunRequest, features: Features, way: Way) -> dict[str, float]:
     """
     f = features
     between = float(sum(f.ops.get(op, 0) for op in _BETWEEN) - len(request.circuit.final_measurements))
-    gates = float(f.num_gates + f.noise_sites) - between
+    number = float(f.num_gates + f.noise_sites) - between
     out = dict.fromkeys(("run", "call", "gate", "amplitude", "between", "carried", "draw"), 0.0)
     out["run"] = 1.0
     for wanted, mixed, sampled in ((way.states, way.exact_mixed, False), (way.samples, way.sampled_mixed, True)):
@@ -143,9 +161,12 @@ def work(request: RunRequest, features: Features, way: Way) -> dict[str, float]:
             continue  # one run serves both
         size = 2.0 ** (f.num_qubits * (2 if mixed else 1))
         runs = _branches(request, f, sampled)
-        out["gate"] += gates + runs * gates / 4
+        native = {op: count for op, count in f.ops.items() if op not in _BETWEEN}
+        gates = sum(count * _PASSES.get(op, 1.0) for op, count in native.items() if op in GATES)
+        channels = sum(count * _PASSES_OF_CHANNEL.get(op, _CHANNEL) for op, count in native.items() if op in CHANNELS)
+        out["gate"] += number + runs * number / 4
         out["call"] += runs * (1 + between)
-        out["amplitude"] += runs * size * max(gates, 1.0) * (2 if mixed else 1)
+        out["amplitude"] += runs * size * (_ON_MATRIX * max(gates, 1.0) + channels if mixed else max(gates, 1.0))
         out["between"] += runs * size * between
         out["carried"] += runs * size * (1 + between)
     if way.samples:

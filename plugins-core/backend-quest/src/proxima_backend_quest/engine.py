@@ -107,6 +107,8 @@ class Register:
         """
         seconds = float(np.prod(self.shape)) * PASS_SECONDS * (2 if self.mixed else 1)
         size = max(1, int(_PIECE_SECONDS / seconds))
+        if self.mixed and state is None:
+            state = self.zero()  # without this the engine would evolve a vector until it meets noise
         for begin in range(0, len(steps), size):
             context.check()
             state = self._piece(state, steps[begin : begin + size])

@@ -180,6 +180,9 @@ def _noise(kind: Kind) -> str:
     weights, places = kind.weights.tolist(), " ".join(f"{{{i}}}" for i in range(kind.num_qubits))
     if np.ptp(kind.weights[1:]) < 1e-15:
         return f"DEPOLARIZE{kind.num_qubits}({min(sum(weights[1:]), 1.0)!r}) {places}"
+    if kind.num_qubits == 1 and np.count_nonzero(kind.weights[1:]) == 1:  # a flip, for which stim draws less
+        code = int(np.flatnonzero(kind.weights[1:])[0]) + 1
+        return f"{'IXZY'[code]}_ERROR({weights[code]!r}) {places}"
     # Stim's order is X, Y, Z on the last target first; ours has the codes X 1, Z 2, Y 3 and the first qubit lowest.
     codes = (0, 1, 3, 2)
     if kind.num_qubits == 1:
