@@ -25,6 +25,8 @@ from proxima_backend_quest.engine import Register, load
 from proxima_sdk import circuits, reference
 from proxima_sdk.conformance.statistics import fit
 
+pytest.importorskip("qoqo_quest", reason="qoqo-quest has no wheel for this platform and Python")
+
 BACKEND = QuestBackend()
 # Double precision; errors grow with the square root of some hundred operations.
 EXACT = 1e-12

@@ -77,7 +77,7 @@ def expectations(
         done += len(strings.values) + 1000
         if done > _CHECK_EACH:
             context.check()
-            context.progress(1 - row / len(ops), "Pauli strings")
+            context.progress(None, "Pauli strings")
             done = 0
         op, where = ops[row], qubits[offsets[row] : offsets[row + 1]]
         if op in (Op.BARRIER, Op.ID):
