@@ -18,7 +18,7 @@ from proxima.contracts.noise import NoiseModel
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import GATES, OPERATIONS, Op
 from proxima.contracts.result import RunResult, counts_from_samples
-from proxima.errors import CancelledError, DeadlineExceededError, UnsupportedError, UsageError
+from proxima.errors import CancelledError, DeadlineExceededError, ResourceError, UnsupportedError, UsageError
 from proxima_backend_stim.backend import StimBackend
 from proxima_backend_stim.recognise import kind_of
 from proxima_sdk import circuits, reference
@@ -146,6 +146,27 @@ def test_condition_on_bits_that_nothing_has_written() -> None:
     made = circuit.measure(1, 1).build()
     assert run(made, "counts", shots=50).counts == {"001": 50}
     assert run(made, "probabilities").probabilities == pytest.approx([0, 1, 0, 0])
+
+
+@pytest.mark.parametrize("value", [0b101, 2**80 + 1])
+def test_condition_on_a_wide_register(value: int) -> None:
+    register = tuple(range(100))
+    builder = Circuit.builder(4, 101).h(0).measure(0, 0).h(1).measure(1, 2)
+    builder.append(Op.X, (2,), condition=Condition(register, value)).append(
+        Op.Y, (3,), condition=Condition(register, 1)
+    )
+    made = builder.measure(2, 100).measure(3, 99).build()
+    assert fit(run(made, "counts", shots=4000).counts, reference.distribution(made)).accepted
+    assert np.abs(run(made, "density_matrix").density_matrix - reference.density_matrix(made)).max() < EXACT
+
+
+def test_expectations_under_a_condition_on_too_many_bits_are_refused() -> None:
+    builder = Circuit.builder(12, 11)
+    for qubit in range(11):
+        builder.h(qubit).measure(qubit, qubit)
+    made = builder.append(Op.X, (11,), condition=Condition(tuple(range(11)), 3)).build()
+    with pytest.raises(ResourceError, match="reads 11 measured bits"):
+        run(made, "expectation", observables=(PauliSum.parse("Z" + "I" * 11),))
 
 
 def test_phase_damping_and_kraus_that_are_pauli_channels() -> None:

@@ -21,6 +21,7 @@ from proxima.errors import ResourceError, UnsupportedError
 from proxima_backend_stim.recognise import MEASURED, RESET, Kind, Table
 
 MAX_BYTES = 1 << 30
+MAX_CONDITION_BITS = 10
 _NEGLIGIBLE = 1e-15
 _MERGE_FROM = 4096
 _CHECK_EACH = 1 << 22
@@ -72,6 +73,9 @@ def expectations(
     strings = Strings(codes.copy(), np.zeros((len(read), count), np.bool_), np.ones(count), np.arange(count))
     ops, qubits, offsets = c.ops.tolist(), c.qubits.tolist(), c.qubit_offsets.tolist()
     clbits, conditions = c.clbits.tolist(), c.conditions.tolist()
+    first_written: dict[int, int] = {}
+    for row in np.flatnonzero(c.ops == Op.MEASURE).tolist():
+        first_written.setdefault(clbits[row], row)
     done, merged = 0, count
     for row in range(len(ops) - 1, -1, -1):
         done += len(strings.values) + 1000
@@ -97,7 +101,9 @@ def expectations(
                 hint="ask for counts",
             )
         condition = circuit.conditions[conditions[row]]
-        strings = _split(strings, table, where, condition, [place[bit] for bit in condition.clbits])
+        # A bit that nothing has written yet is 0.
+        places = [place[bit] if first_written.get(bit, row) < row else -1 for bit in condition.clbits]
+        strings = _split(strings, table, where, _parities(condition, places))
         if len(strings.values) > max(2 * merged, _MERGE_FROM):
             strings = _merged(strings)
             merged = len(strings.values)
@@ -121,8 +127,10 @@ def _index(strings: Strings, where: Sequence[int]) -> npt.NDArray[np.intp]:
     return index
 
 
-def _split(strings: Strings, table: Table, where: Sequence[int], condition: Condition, places: list[int]) -> Strings:
-    """A step M under a condition C makes F - C F + C M(F) of a string F."""
+def _split(
+    strings: Strings, table: Table, where: Sequence[int], parities: Sequence[tuple[tuple[int, ...], float]]
+) -> Strings:
+    """A step M under a condition C, a sum of parities, makes F - C F + C M(F) of a string F."""
     index = _index(strings, where)
     moved = np.zeros(len(index), np.bool_)
     for qubit, codes in zip(where, table.codes, strict=True):
@@ -133,7 +141,7 @@ def _split(strings: Strings, table: Table, where: Sequence[int], condition: Cond
     stays, goes = strings.part(touched), strings.part(touched)
     _apply(goes, table, where)
     moved, factors = moved[touched], factors[touched]
-    for bits, weight in _parities(condition, places):
+    for bits, weight in parities:
         # Where the string stays itself the two terms are one.
         share = (not bits) + weight * np.where(moved, -1.0, factors - 1.0)
         for found, amount in ((stays, share), (goes, np.where(moved, weight, 0.0))):
@@ -145,13 +153,18 @@ def _split(strings: Strings, table: Table, where: Sequence[int], condition: Cond
     return _joined(parts)
 
 
-def _parities(condition: Condition, places: list[int]) -> list[tuple[tuple[int, ...], float]]:
-    """A condition as a sum of parities: the bits of each, by place, and its weight."""
-    bits = sorted(set(places))
+def _parities(condition: Condition, places: Sequence[int]) -> list[tuple[tuple[int, ...], float]]:
+    """A condition as a sum of parities: the bits of each, by place, and its weight. A place of -1 is a bit of 0."""
+    bits = sorted(set(places) - {-1})
     k = len(bits)
+    if k > MAX_CONDITION_BITS:
+        raise ResourceError(
+            f"a condition reads {k} measured bits; expectation values can follow {MAX_CONDITION_BITS}",
+            hint="ask for counts, or use another backend",
+        )
     total = np.zeros(2**k)
     for value in range(2**k):
-        number = sum((value >> bits.index(p) & 1) << i for i, p in enumerate(places))
+        number = sum((value >> bits.index(p) & 1) << i for i, p in enumerate(places) if p >= 0)
         total[value] = (number == condition.value) is not condition.negated
     weights = hadamard(total) / 2**k
     return [

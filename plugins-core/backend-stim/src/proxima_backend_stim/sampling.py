@@ -97,9 +97,12 @@ def _reference(program: Program, seed: int, context: RunContext) -> tuple[npt.ND
 
 
 def _holds(step: Conditional, values: Sequence[Any]) -> Any:
-    """Whether a condition holds, for one shot or for an array of them."""
-    number = sum(value * (1 << i) for i, value in enumerate(values))
-    return (number == step.condition.value) != step.condition.negated
+    """Whether a condition holds, for one shot or for an array of them; it may read more bits than an integer has."""
+    value = step.condition.value
+    equal: Any = value >> len(values) == 0
+    for i, bit in enumerate(values):
+        equal = equal & (bit == bool(value >> i & 1))
+    return equal != step.condition.negated
 
 
 def _flips(
@@ -126,7 +129,7 @@ def _flips(
             simulator.get_measurement_flips(record_index=i) ^ reference[i] if i >= 0 else np.zeros(count, np.bool_)
             for i in step.records
         ]
-        differs = _holds(step, [bit.astype(np.int64) for bit in bits]) != next(conditions)
+        differs = _holds(step, bits) != next(conditions)
         for letter, qubit in step.paulis or ():
             mask = np.zeros((program.num_qubits, count), np.bool_)
             mask[qubit] = differs
