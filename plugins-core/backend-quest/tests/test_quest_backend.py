@@ -185,13 +185,25 @@ def test_bad_requests(circuit: Circuit, request_: dict, error: type[Exception], 
     assert estimate.reason
 
 
-def test_kraus_on_too_many_qubits_is_refused() -> None:
-    circuit = Circuit.builder(5).append(Op.KRAUS, range(5), matrices=(np.eye(32),)).build()
-    with pytest.raises(UnsupportedError, match="more than 4 qubits"):
-        BACKEND.plan(RunRequest(circuit=circuit, shots=None, wants=("density_matrix",)))
+@pytest.mark.parametrize(("op", "size", "said"), [(Op.KRAUS, 5, "more than 4"), (Op.UNITARY, 8, "more than 7")])
+def test_matrices_on_too_many_qubits_are_refused(op: Op, size: int, said: str) -> None:
+    circuit = Circuit.builder(size).append(op, range(size), matrices=(np.eye(2**size),)).build()
+    with pytest.raises(UnsupportedError, match=f"{op.name.lower()} acts on {said} qubits"):
+        BACKEND.plan(RunRequest(circuit=circuit, shots=None, wants=("probabilities",)))
 
 
-def test_a_measurement_that_kraus_operators_make() -> None:
+def test_progress_rises_through_what_the_engine_cannot_do() -> None:
+    builder = Circuit.builder(4)
+    for _ in range(3):
+        builder.h(0).cx(0, 1).depolarizing2(0.1, 0, 1).rx(0.3, 2).pauli_channel(0.1, 0.2, 0.1, 3)
+    told: list[float | None] = []
+    plan = BACKEND.plan(RunRequest(circuit=builder.build(), shots=None, wants=("density_matrix",)))
+    BACKEND.run(plan, RunContext(progress=lambda fraction, message: told.append(fraction)))
+    assert len(told) > 3
+    assert told == sorted(told)
+
+
+def test_kraus_operators_of_a_channel_on_the_second_of_two_qubits() -> None:
     circuit = Circuit.builder(4).h(0).cx(0, 1).append(Op.KRAUS, (1, 3), matrices=tuple(
         np.kron(np.eye(2), k) for k in kraus(Op.GENERALIZED_AMPLITUDE_DAMPING, (0.3, 0.6))
     )).build()  # fmt: skip

@@ -112,25 +112,24 @@ def _answers(native: Native, request: RunRequest, context: RunContext, seconds: 
     circuit, way, wants = request.circuit, native.way, set(request.wants)
     n, m = circuit.num_qubits, circuit.num_clbits
     out: dict[str, Any] = {}
-    found: list[End] = []
+    state: State | None = None
     if way.states:
         with _timed(seconds, "execute"):
             register = Register(n, mixed=way.exact_mixed)
-            found = list(ends(register, native.exact, m, 1.0, weight_split, context))
-            state = found[0].state if len(found) == 1 else _mixture(found)
+            state = _mixture(ends(register, native.exact, m, 1.0, weight_split, context))
             if "expectation" in wants:
                 out["expectations"] = tuple(_expectation(register, state, o) for o in request.observables)
         with _timed(seconds, "convert"):
             out |= _written_out(state[(slice(2**n),) * state.ndim], wants)
     if way.samples:
-        with _timed(seconds, "sample" if found else "execute"):
+        shots = float(request.shots or 0)
+        with _timed(seconds, "execute" if state is None else "sample"):
             rng = np.random.default_rng(request.seed)
-            if not found or circuit.is_dynamic or way.exact_mixed != way.sampled_mixed:
+            if state is None or circuit.is_dynamic or way.exact_mixed != way.sampled_mixed:
                 register = Register(n, mixed=way.sampled_mixed)
-                split = shots_split(rng)
-                several = ends(register, native.sampled, m, float(request.shots or 0), split, context)
+                several = ends(register, native.sampled, m, shots, shots_split(rng), context)
             else:
-                several = iter([End(found[0].state, found[0].bits, float(request.shots or 0))])
+                several = iter([End(state, [0] * m, shots)])
             samples = _samples(request, several, rng, context)
         with _timed(seconds, "convert"):
             if "counts" in wants:
@@ -140,8 +139,13 @@ def _answers(native: Native, request: RunRequest, context: RunContext, seconds: 
     return out
 
 
-def _mixture(found: Iterable[End]) -> State:
-    return np.asarray(sum(end.weight * end.state for end in found))
+def _mixture(found: Iterator[End]) -> State:
+    """The states averaged; a vector has one end only."""
+    first = next(found)
+    total = first.state if first.weight == 1.0 else first.weight * first.state
+    for end in found:
+        total = total + end.weight * end.state
+    return total
 
 
 def _written_out(state: State, wants: Set[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from proxima_backend_quest.engine import MAX_AMPLITUDE_BITS
 
 METHODS = ("automatic", "statevector", "density_matrix")
 SAMPLED = frozenset(("counts", "samples"))
-MAX_KRAUS_QUBITS = 4
+MAX_MATRIX_QUBITS = {Op.UNITARY: 7, Op.KRAUS: 4}
 # What qoqo has no operation for is applied by the plugin, between two calls.
 _BETWEEN = (
     Op.UNITARY,
@@ -131,8 +131,9 @@ def _check(request: RunRequest) -> None:
                 f"the circuit has {circuit.num_qubits}"
             )
     sizes = np.diff(circuit.columns.qubit_offsets)
-    if (sizes[circuit.columns.ops == Op.KRAUS] > MAX_KRAUS_QUBITS).any():
-        raise UnsupportedError(f"quest: a kraus channel acts on more than {MAX_KRAUS_QUBITS} qubits", hint=_ELSEWHERE)
+    for op, most in MAX_MATRIX_QUBITS.items():
+        if (sizes[circuit.columns.ops == op] > most).any():
+            raise UnsupportedError(f"quest: a {op.name.lower()} acts on more than {most} qubits", hint=_ELSEWHERE)
 
 
 def _check_size(circuit: Circuit, way: Way, wants: Set[str]) -> None:

@@ -60,7 +60,7 @@ def ends(
 
     Where probabilities are split, which is for density matrices alone, a measurement that no condition reads dephases.
     """
-    plain = not any(isinstance(step, Measure | Conditioned) for step in steps)
+    straight = not any(isinstance(step, Measure | Conditioned) for step in steps)
     waiting: list[tuple[int, State | None, list[int], float]] = [(0, None, [0] * num_clbits, weight)]
     while waiting:
         position, state, bits, share = waiting.pop()
@@ -73,11 +73,13 @@ def ends(
                     continue
                 step = step.step
             if isinstance(step, Native):
-                state = register.evolve(state, step.operations, context, report=plain)
+                state = register.evolve(state, step.operations, context, report=len(steps) == 1)
                 continue
             state = register.zero() if state is None else state
             if isinstance(step, Matrices):
                 state = step.of(state, register.num_qubits)
+                if straight:
+                    context.progress(position / len(steps), "QuEST")
             elif split is weight_split and not step.read:
                 state = register.evolve(state, register.dephasing(step.qubit), context)
             else:
