@@ -232,7 +232,7 @@ def test_long_runs_stop(kind: str) -> None:
     begin = time.monotonic()
     with pytest.raises(DeadlineExceededError):
         BACKEND.run(plan, RunContext(deadline=time.monotonic() + 0.2))
-    assert time.monotonic() - begin < 5  # 0.2 s and one piece, on a machine that does other work too
+    assert time.monotonic() - begin < 10  # 0.2 s and one piece, on a machine that does much else
     token = CancelToken()
     timer = threading.Timer(0.2, token.cancel)
     timer.start()

@@ -316,7 +316,7 @@ def test_long_runs_stop(kind: str) -> None:
     begin = time.monotonic()
     with pytest.raises(DeadlineExceededError):
         BACKEND.run(plan, RunContext(deadline=time.monotonic() + 0.2))
-    assert time.monotonic() - begin < 4  # 0.2 s and one piece, on a machine that does other work too
+    assert time.monotonic() - begin < 10  # 0.2 s and one piece, on a machine that does much else
     token = CancelToken()
     token.cancel()
     with pytest.raises(CancelledError):
