@@ -60,6 +60,20 @@ class TestSandboxedAer(BackendConformance):
     capabilities = capabilities("qiskit-aer")
 
 
+if find_spec("stim"):
+
+    class TestSandboxedStim(BackendConformance):
+        backend = partial(sandboxed, "stim")
+        capabilities = capabilities("stim")
+
+
+if find_spec("qoqo_quest"):
+
+    class TestSandboxedQuest(BackendConformance):
+        backend = partial(sandboxed, "quest")
+        capabilities = capabilities("quest")
+
+
 if find_spec("proxima_lret_core"):  # native, so it is there where there was a C++ compiler
 
     @pytest.mark.skipif(

@@ -9,6 +9,8 @@ IDS = frozenset(
         "backend-lret-unified",
         "backend-qiskit-aer",
         "backend-qsim",
+        "backend-quest",
+        "backend-stim",
         "execution",
         "format-openqasm",
         "results",

@@ -71,7 +71,10 @@ class Adaptations:
 def _known(capabilities: Mapping[str, Any]) -> frozenset[Op] | None:
     """The operations that a manifest names; ``None`` for all."""
     names = capabilities.get("operations", "all")
-    return None if names == "all" else frozenset(BY_NAME[name].op for name in names if name in BY_NAME)
+    if names == "all":
+        return None
+    restricted = capabilities.get("restricted_operations", ())  # its estimate says at which parameters
+    return frozenset(BY_NAME[name].op for name in (*names, *restricted) if name in BY_NAME)
 
 
 def _optimized(before: Circuit, after: Circuit) -> str:

@@ -34,6 +34,7 @@ _STOP_AFTER = 0.4
 _GRACE = 1.0
 _WHOLE_RUN = 4.0
 _MOST_SHOTS = 4_000_000
+_MOST_LAYERS = 20_000
 _MOST_LATE = 2  # times that the machine may be to blame; who does not look is late each time
 
 
@@ -144,7 +145,9 @@ class StoppingChecks(BackendChecks):
         # Again on a longer sample, because a short run pays for more than its gates.
         sample = min(max(int(layers * seconds / max(took, 1e-3) / 8), layers), 2500)
         took = self._timed(self._deep(width, sample))
-        layers = min(max(int(sample * seconds / max(took, 1e-3)), 1), 20_000)
+        if took / sample * _MOST_LAYERS < _STOP_AFTER:
+            self.skip(f"finishes {_MOST_LAYERS:,} layers of gates before it can be stopped")
+        layers = min(max(int(sample * seconds / max(took, 1e-3)), 1), _MOST_LAYERS)
         return self.target.backend.plan(self._deep(width, layers))
 
     def _many_shots(self, circuits: Sequence[Circuit], seconds: float) -> Plan:
