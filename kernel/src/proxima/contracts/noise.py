@@ -117,7 +117,7 @@ class NoiseModel:
 
     @classmethod
     def of(cls, value: object) -> NoiseModel:
-        """The model that a user means: one of these, text (`parse`), a path, or a noise model of Qiskit Aer.
+        """The model that a user means: one of these, text (`parse`), a path, JSON's data, or a noise model of Aer.
 
         Raises:
             UsageError: It is none of them, or holds what cannot be read.
@@ -126,6 +126,10 @@ class NoiseModel:
             return value
         if isinstance(value, os.PathLike):
             return cls.read(value)
+        if isinstance(value, dict):
+            from proxima.contracts.noise_file import from_data
+
+            return from_data(value, "the noise model")
         if callable(getattr(value, "to_dict", None)):
             from proxima.contracts.noise_aer import from_aer
 

@@ -47,6 +47,11 @@ class ReadoutError:
         return outcomes ^ wrong.astype(np.uint8)
 
     @property
+    def is_symmetric(self) -> bool:
+        """Whether both outcomes are recorded wrong with one probability: then a bit flip before does the same."""
+        return self.one_for_zero == self.zero_for_one
+
+    @property
     def kraus(self) -> tuple[npt.NDArray[np.complex128], ...]:
         """The same as a channel on a qubit that is measured next, four operators of shape (2, 2)."""
         p, q = self.one_for_zero, self.zero_for_one
@@ -123,7 +128,11 @@ def with_readout_in_the_middle(circuit: Circuit, errors: Mapping[int, ReadoutErr
             builder.append(op, qubits, params, clbit=clbit, condition=condition, matrices=matrices)
             continue
         builder.append(Op.CX, (qubits[0], extra), condition=condition)
-        builder.append(Op.KRAUS, (extra,), condition=condition, matrices=errors[qubits[0]].kraus)
+        error = errors[qubits[0]]
+        if error.is_symmetric:  # which stabilizer simulators know
+            builder.append(Op.BIT_FLIP, (extra,), (error.one_for_zero,), condition=condition)
+        else:
+            builder.append(Op.KRAUS, (extra,), condition=condition, matrices=error.kraus)
         builder.append(Op.MEASURE, (extra,), clbit=clbit, condition=condition)
         builder.reset(extra)  # under no condition: the bit that was just written may be part of it
     return builder.build()
