@@ -78,7 +78,9 @@ class NoiseRule:
                 f"there is no gate {unknown[0]!r}", hint="noise comes with gates of the vocabulary, measure and reset"
             )
         if self.positions is not None and (
-            len(self.positions) != self.num_qubits or len(set(self.positions)) != len(self.positions)
+            len(self.positions) != self.num_qubits
+            or len(set(self.positions)) != len(self.positions)
+            or min(self.positions) < 0
         ):
             raise UsageError(f"{spec.name} acts on {self.num_qubits} qubits, its positions are {self.positions}")
 
