@@ -57,7 +57,7 @@ def test_a_file_s_rules_and_readout(tmp_path: Path) -> None:
     assert model == NoiseModel.parse(str(path)) == NoiseModel.of(path)
     assert [rule.channel for rule in model.rules] == [
         Op.DEPOLARIZING,
-        Op.GENERALIZED_AMPLITUDE_DAMPING,
+        Op.AMPLITUDE_DAMPING,
         Op.PHASE_DAMPING,
         Op.DEPOLARIZING2,
     ]

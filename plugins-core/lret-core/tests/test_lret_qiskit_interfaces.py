@@ -16,7 +16,7 @@ pytest.importorskip("qiskit_aer", reason="Qiskit Aer is not installed")
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 from qiskit.circuit import Parameter
 from qiskit.circuit.random import random_circuit
-from qiskit.primitives import StatevectorEstimator
+from qiskit.primitives import BackendEstimatorV2, BackendSamplerV2, StatevectorEstimator
 from qiskit.providers import JobStatus
 from qiskit.quantum_info import Kraus, SparsePauliOp
 from qiskit_aer import AerSimulator
@@ -236,6 +236,24 @@ def test_the_sampler_follows_aer_under_noise_and_feedback() -> None:
     counts = AerSimulator(noise_model=device(), seed_simulator=2).run(dynamic(), shots=SHOTS).result().get_counts()
     joined = result.join_data(["mid", "end"]).get_counts()
     assert_alike(joined, {bits.replace(" ", ""): n for bits, n in counts.items()})
+
+
+def test_a_circuit_without_classical_registers_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match="no classical register"):
+        (result,) = LowRankSampler().run([QuantumCircuit(1)]).result()
+    assert not list(result.data)
+
+
+def test_qiskit_s_own_primitives_run_on_the_backend() -> None:
+    circuit, values = ansatz()
+    backend = LowRankBackend()
+    estimator = BackendEstimatorV2(backend=backend, options={"seed_simulator": 3, "default_precision": 0.02})
+    (estimate,) = estimator.run([(circuit, [["ZZZ"], ["IIX"]], values)]).result()
+    (exact,) = StatevectorEstimator().run([(circuit, [["ZZZ"], ["IIX"]], values)]).result()
+    np.testing.assert_allclose(estimate.data.evs, exact.data.evs, atol=6 * 0.02)  # six standard errors
+    measured = circuit.measure_all(inplace=False)
+    (sampled,) = BackendSamplerV2(backend=backend).run([(measured, values)], shots=50).result()
+    assert sampled.data.meas.shape == (3,)
 
 
 def test_any_engine_with_the_library_s_signature_will_do() -> None:

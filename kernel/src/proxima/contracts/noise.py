@@ -239,7 +239,7 @@ def thermal_relaxation(
     gates: frozenset[str] | None = None,
     qubits: frozenset[int] | None = None,
 ) -> tuple[NoiseRule, ...]:
-    """Relaxation towards a thermal state over a time, as generalised amplitude damping and dephasing.
+    """Relaxation towards a thermal state over a time, as (generalised) amplitude damping and dephasing.
 
     Args:
         t1: Relaxation time, in the unit of ``time``.
@@ -259,10 +259,11 @@ def thermal_relaxation(
         )
     gamma = -math.expm1(-time / t1)
     dephasing = -math.expm1(time / t1 - 2 * time / t2)
-    return (
-        NoiseRule(Op.GENERALIZED_AMPLITUDE_DAMPING, (1 - excited, gamma), gates, qubits),
-        NoiseRule(Op.PHASE_DAMPING, (dephasing,), gates, qubits),
-    )
+    if excited:
+        damping = NoiseRule(Op.GENERALIZED_AMPLITUDE_DAMPING, (1 - excited, gamma), gates, qubits)
+    else:
+        damping = NoiseRule(Op.AMPLITUDE_DAMPING, (gamma,), gates, qubits)
+    return damping, NoiseRule(Op.PHASE_DAMPING, (dephasing,), gates, qubits)
 
 
 def _channels() -> str:

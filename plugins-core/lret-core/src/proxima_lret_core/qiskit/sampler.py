@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -53,6 +54,9 @@ class LowRankSampler(BaseSamplerV2):  # type: ignore[misc]  # Qiskit carries no 
             shots: For pubs that do not say.
         """
         coerced = [SamplerPub.coerce(pub, self._default_shots if shots is None else shots) for pub in pubs]
+
+        if any(not pub.circuit.cregs for pub in coerced):
+            warnings.warn("a circuit has no classical register, so its result is empty: measure it", stacklevel=2)
 
         def work(context: RunContext) -> PrimitiveResult:
             rng = np.random.default_rng(self._seed)
