@@ -11,8 +11,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.operations import BY_NAME, CHANNELS, GATES, OPERATIONS, Op
 from proxima.contracts.readout import ReadoutError
@@ -213,6 +211,8 @@ class NoiseModel:
 
         Readout errors are no operations: `readout` adds them to what was measured.
         """
+        import numpy as np
+
         builder = circuit.empty_builder()
         operators = [tuple(np.array(m, dtype=np.complex128) for m in rule.kraus) for rule in self.rules]
         places: dict[tuple[int, tuple[int, ...]], list[tuple[int, tuple[int, ...]]]] = {}
@@ -271,6 +271,8 @@ def _channels() -> str:
 
 
 def _check_kraus(kraus: tuple[Matrix, ...]) -> None:
+    import numpy as np
+
     size = len(kraus[0])
     if size < 2 or size & (size - 1) or size > 2**4 or any(len(m) != size or {*map(len, m)} != {size} for m in kraus):
         raise UsageError("Kraus operators are square matrices of one size, of 1 to 4 qubits")
