@@ -271,6 +271,14 @@ def test_any_engine_with_the_library_s_signature_will_do() -> None:
     assert [each["tolerance"] for each in asked] == [0.01, 5e-3, 5e-3]
     assert asked[0]["memory"] == 10**8
 
+    def sampling(circuit: Any, *, shots: int, **options: Any) -> lret.LowRankState:
+        return engine(circuit, **options)
+
+    asked.clear()
+    LowRankBackend(sampling=sampling).run(circuit).result()
+    LowRankSampler(sampling=sampling).run([circuit]).result()
+    assert len(asked) == 2
+
 
 def test_the_library_itself_needs_no_qiskit() -> None:
     code = "import sys, proxima_lret_core; sys.exit('qiskit' in sys.modules)"

@@ -1,6 +1,7 @@
 """Qiskit's interfaces of the low-rank simulator: a `BackendV2` and the V2 primitives. Needs Qiskit 2.
 
-Each takes the engine it runs on, any callable with the signature of `proxima_lret_core.run`.
+Each takes the engine it runs on, any callable with the signature of `proxima_lret_core.run`, and those that only sample
+another that may know how many shots are wanted.
 """
 
 try:

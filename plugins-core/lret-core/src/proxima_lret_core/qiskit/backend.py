@@ -22,8 +22,10 @@ from qiskit.transpiler import Target
 from proxima.contracts.backend import RunContext
 from proxima.contracts.operations import BY_NAME, GATES
 from proxima.errors import UsageError
+from proxima_lret_core.qiskit.engine import Engine, SamplingEngine
 from proxima_lret_core.qiskit.jobs import BackendJob
-from proxima_lret_core.qiskit.simulation import DEFAULT_TOLERANCE, Engine, Simulation
+from proxima_lret_core.qiskit.simulation import DEFAULT_TOLERANCE, Simulation
+from proxima_lret_core.simulate import run
 
 _MAX_SHOTS = 10**8
 
@@ -32,14 +34,23 @@ class LowRankBackend(BackendV2):  # type: ignore[misc]  # Qiskit carries no type
     """Circuits with and without noise by low-rank simulation, with a certified bound in each result's metadata.
 
     Args:
-        engine: As `proxima_lret_core.run`, which is the default.
+        engine: What runs circuits.
+        sampling: What runs them where it may know how many shots are wanted; by default ``engine``.
         name: What the backend is called in results.
         options: Defaults of the options of `run`.
     """
 
-    def __init__(self, engine: Engine | None = None, *, name: str = "proxima_low_rank", **options: Any) -> None:
+    def __init__(
+        self,
+        engine: Engine = run,
+        *,
+        sampling: SamplingEngine | None = None,
+        name: str = "proxima_low_rank",
+        **options: Any,
+    ) -> None:
         super().__init__(name=name, description="Low-rank simulation with a certified bound", backend_version="1")
         self._engine = engine
+        self._sampling = sampling
         self._target = _target()
         self.set_options(**options)
 
@@ -89,7 +100,9 @@ class LowRankBackend(BackendV2):  # type: ignore[misc]  # Qiskit carries no type
         if isinstance(shots, bool) or not isinstance(shots, int | np.integer) or not 1 <= shots <= _MAX_SHOTS:
             raise UsageError(f"shots: expected a whole number from 1 to {_MAX_SHOTS}, got {shots!r}")
         circuits = [run_input] if isinstance(run_input, QuantumCircuit) else list(run_input)
-        simulation = Simulation.of(self._engine, merged["noise_model"], tolerance, merged["engine_options"])
+        simulation = Simulation.of(
+            self._engine, self._sampling, merged["noise_model"], tolerance, merged["engine_options"]
+        )
         job_id = str(uuid.uuid4())
 
         def work(context: RunContext) -> Result:
@@ -115,8 +128,8 @@ def _experiment(
     rng: np.random.Generator,
     context: RunContext,
 ) -> ExperimentResult:
-    simulated = simulation.simulate(circuit, context)
-    outcomes = _hexadecimal(simulated.samples(shots, rng))
+    samples, state = simulation.samples(circuit, shots, rng, context)
+    outcomes = _hexadecimal(samples)
     data: Mapping[str, Any] = {"counts": dict(Counter(outcomes))} | ({"memory": outcomes} if memory else {})
     return ExperimentResult(
         shots=shots,
@@ -133,10 +146,9 @@ def _experiment(
             "metadata": circuit.metadata or {},
         },
         metadata={
-            "method": "low_rank",
-            "trace_distance_bound": simulated.bound,
+            "method": getattr(state, "method", "low_rank"),
+            "trace_distance_bound": state.bound,
             "tolerance": simulation.tolerance,
-            "rank": simulated.state.rank,
         },
     )
 

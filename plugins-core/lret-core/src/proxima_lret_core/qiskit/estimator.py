@@ -13,8 +13,10 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPu
 
 from proxima.contracts.backend import RunContext
 from proxima.errors import UsageError
+from proxima_lret_core.qiskit.engine import Engine
 from proxima_lret_core.qiskit.jobs import PrimitiveJob
-from proxima_lret_core.qiskit.simulation import DEFAULT_TOLERANCE, Engine, Simulated, Simulation
+from proxima_lret_core.qiskit.simulation import DEFAULT_TOLERANCE, Simulated, Simulation
+from proxima_lret_core.simulate import run
 
 _FINEST = 1e-9  # the number of samples is then 10^18
 _PROJECTORS = {"0": ("Z", 1), "1": ("Z", -1), "+": ("X", 1), "-": ("X", -1), "r": ("Y", 1), "l": ("Y", -1)}
@@ -28,7 +30,7 @@ class LowRankEstimator(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit carries
     noise model enter where the circuit acts on what it measured, not in these measurements.
 
     Args:
-        engine: As `proxima_lret_core.run`, which is the default.
+        engine: What runs circuits.
         default_precision: Where neither a pub nor `run` says.
         seed: A number gives the same draws in each run.
         noise_model: Qiskit Aer's or Proxima's, or its shorthand or file.
@@ -39,7 +41,7 @@ class LowRankEstimator(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit carries
 
     def __init__(
         self,
-        engine: Engine | None = None,
+        engine: Engine = run,
         *,
         default_precision: float = 0.0,
         seed: np.random.Generator | int | None = None,
@@ -48,7 +50,7 @@ class LowRankEstimator(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit carries
         engine_options: Mapping[str, Any] | None = None,
         threads: int = 1,
     ) -> None:
-        self._simulation = Simulation.of(engine, noise_model, tolerance, engine_options)
+        self._simulation = Simulation.of(engine, None, noise_model, tolerance, engine_options)
         self._default_precision = default_precision
         self._seed = seed
         self._threads = threads
@@ -84,7 +86,7 @@ class LowRankEstimator(BaseEstimatorV2):  # type: ignore[misc]  # Qiskit carries
         evs, stds, bounds = (np.zeros(which.shape) for _ in range(3))
         shots = math.ceil(pub.precision**-2) if pub.precision else 0
         for number, circuit in enumerate(circuits.reshape(-1)):
-            simulated = self._simulation.simulate(circuit, context)
+            simulated = self._simulation.state(circuit, context)
             for index in zip(*np.nonzero(which == number), strict=True) if which.ndim else [()]:
                 strings = _pauli_strings(observables[index])
                 evs[index], stds[index] = _estimate(simulated, strings, shots, rng)

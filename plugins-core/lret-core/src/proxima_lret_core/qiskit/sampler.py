@@ -13,15 +13,18 @@ from qiskit.primitives import BaseSamplerV2, BitArray, DataBin, PrimitiveResult,
 from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
 
 from proxima.contracts.backend import RunContext
+from proxima_lret_core.qiskit.engine import Engine, SamplingEngine
 from proxima_lret_core.qiskit.jobs import PrimitiveJob
-from proxima_lret_core.qiskit.simulation import DEFAULT_TOLERANCE, Engine, Simulation
+from proxima_lret_core.qiskit.simulation import DEFAULT_TOLERANCE, Simulation
+from proxima_lret_core.simulate import run
 
 
 class LowRankSampler(BaseSamplerV2):  # type: ignore[misc]  # Qiskit carries no types
     """Samples circuits with and without noise; the metadata of each pub has the certified bound.
 
     Args:
-        engine: As `proxima_lret_core.run`, which is the default.
+        engine: What runs circuits.
+        sampling: What runs them where it may know how many shots are wanted; by default ``engine``.
         default_shots: Where neither a pub nor `run` says.
         seed: A number gives the same samples in each run.
         noise_model: Qiskit Aer's or Proxima's, or its shorthand or file.
@@ -32,8 +35,9 @@ class LowRankSampler(BaseSamplerV2):  # type: ignore[misc]  # Qiskit carries no 
 
     def __init__(
         self,
-        engine: Engine | None = None,
+        engine: Engine = run,
         *,
+        sampling: SamplingEngine | None = None,
         default_shots: int = 1024,
         seed: np.random.Generator | int | None = None,
         noise_model: object = None,
@@ -41,7 +45,7 @@ class LowRankSampler(BaseSamplerV2):  # type: ignore[misc]  # Qiskit carries no 
         engine_options: Mapping[str, Any] | None = None,
         threads: int = 1,
     ) -> None:
-        self._simulation = Simulation.of(engine, noise_model, tolerance, engine_options)
+        self._simulation = Simulation.of(engine, sampling, noise_model, tolerance, engine_options)
         self._default_shots = default_shots
         self._seed = seed
         self._threads = threads
@@ -69,9 +73,8 @@ class LowRankSampler(BaseSamplerV2):  # type: ignore[misc]  # Qiskit carries no 
         bounds = np.zeros(circuits.shape)
         samples = np.zeros((*circuits.shape, pub.shots, pub.circuit.num_clbits), dtype=np.uint8)
         for index in np.ndindex(circuits.shape):
-            simulated = self._simulation.simulate(circuits[index], context)
-            samples[index] = simulated.samples(pub.shots, rng)
-            bounds[index] = simulated.bound
+            samples[index], state = self._simulation.samples(circuits[index], pub.shots, rng, context)
+            bounds[index] = state.bound
         return SamplerPubResult(
             DataBin(**_registers(pub.circuit, samples), shape=pub.shape),
             metadata={
