@@ -111,6 +111,8 @@ def test_more_than_sixty_four_classical_bits() -> None:
         ({"shot": 5}, "no option 'shot'"),
         ({"shots": 0}, "whole number from 1"),
         ({"shots": True}, "whole number from 1"),
+        ({"threads": 0}, "threads: expected"),
+        ({"seed_simulator": -1}, "seed_simulator: expected"),
         ({"noise_model": "loud:1"}, "unknown noise 'loud'"),
     ],
 )

@@ -96,12 +96,15 @@ class LowRankBackend(BackendV2):  # type: ignore[misc]  # Qiskit carries no type
         if unknown := sorted(set(options) - set(merged)):
             raise UsageError(f"{self.name} has no option {unknown[0]!r}", hint=f"its options: {', '.join(merged)}")
         merged |= options
-        shots, tolerance = merged["shots"], merged["tolerance"]
-        if isinstance(shots, bool) or not isinstance(shots, int | np.integer) or not 1 <= shots <= _MAX_SHOTS:
-            raise UsageError(f"shots: expected a whole number from 1 to {_MAX_SHOTS}, got {shots!r}")
+        for option, low, high in (("shots", 1, _MAX_SHOTS), ("threads", 1, 4096), ("seed_simulator", 0, 2**63 - 1)):
+            value = merged[option]
+            if option == "seed_simulator" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+                raise UsageError(f"{option}: expected a whole number from {low} to {high}, got {value!r}")
         circuits = [run_input] if isinstance(run_input, QuantumCircuit) else list(run_input)
         simulation = Simulation.of(
-            self._engine, self._sampling, merged["noise_model"], tolerance, merged["engine_options"]
+            self._engine, self._sampling, merged["noise_model"], merged["tolerance"], merged["engine_options"]
         )
         job_id = str(uuid.uuid4())
 
@@ -112,7 +115,9 @@ class LowRankBackend(BackendV2):  # type: ignore[misc]  # Qiskit carries no type
                 backend_version=self.backend_version,
                 job_id=job_id,
                 success=True,
-                results=[_experiment(simulation, c, int(shots), merged["memory"], rng, context) for c in circuits],
+                results=[
+                    _experiment(simulation, c, int(merged["shots"]), merged["memory"], rng, context) for c in circuits
+                ],
                 date=datetime.datetime.now(datetime.UTC),
                 status="COMPLETED",
             )
