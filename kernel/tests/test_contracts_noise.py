@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxima.contracts.circuit import Circuit, Condition
@@ -15,6 +15,7 @@ def operations(circuit):
     return [(each.op, each.qubits) for each in circuit]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(SHORTHANDS), st.floats(0, 1)), min_size=1, max_size=3))
 def test_the_shorthand_reads_back_as_the_same_model(parts):
     model = NoiseModel.parse(", ".join(f"{name}:{value}" for name, value in parts))

@@ -11,7 +11,7 @@ from proxima.contracts.readout import ReadoutError, record_counts, record_sample
 from proxima.contracts.result import counts_from_samples
 from proxima_sdk import reference
 
-ERRORS = {0: ReadoutError(0.1, 0.3), 1: ReadoutError(0.25, 0.05)}
+ERRORS = {0: ReadoutError(0.1, 0.3), 1: ReadoutError(0.15, 0.15)}
 
 
 def feedback(seed: int) -> Circuit:

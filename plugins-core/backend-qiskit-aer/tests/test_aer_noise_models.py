@@ -87,8 +87,9 @@ def test_every_backend_gives_aer_s_state(seed: int, backend: str, kernel: Kernel
 def test_a_file_of_aer_s_says_the_same(tmp_path: Path) -> None:
     model = random_model(2, np.random.default_rng(7))
     path = tmp_path / "device.json"
-    path.write_text(json.dumps(model.to_dict(serializable=True)))
-    assert NoiseModel.parse(str(path)) == NoiseModel.of(model)
+    data = model.to_dict(serializable=True)
+    path.write_text(json.dumps(data))
+    assert NoiseModel.parse(str(path)) == NoiseModel.of(model) == NoiseModel.of(data)
 
 
 def test_a_device_s_model_with_its_delays() -> None:
@@ -108,6 +109,7 @@ def test_a_device_s_model_with_its_delays() -> None:
     # Aer leaves out what it draws with a probability of 1e-10 or less, and loses that much of the trace.
     np.testing.assert_allclose(rho, density_matrix(theirs, model), rtol=0, atol=1e-8)
     assert set(read.readout) == set(range(5))
+    assert not any(rule.kraus for rule in read.rules)  # relaxation and depolarizing are told apart
 
 
 def test_independent_errors_become_separate_channels_and_pauli_errors_stay_ones() -> None:

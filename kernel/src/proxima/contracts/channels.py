@@ -7,6 +7,7 @@ Kraus operators K is the sum of K (x) conj(K). The first qubit is the least sign
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -78,6 +79,7 @@ def pieces(channel: Matrix) -> list[Piece]:
 
 
 def _split(channel: Matrix, qubits: tuple[int, ...]) -> list[Piece]:
+    """One piece for each group of independent qubits; depolarizing of two qubits comes before what they do alone."""
     k = len(qubits)
     for width in range(1, k // 2 + 1):
         for part in itertools.combinations(range(k), width):
@@ -86,6 +88,9 @@ def _split(channel: Matrix, qubits: tuple[int, ...]) -> list[Piece]:
             if np.abs(_together(ours, part, theirs, rest) - channel).max() < _EXACT:
                 named, others = tuple(qubits[p] for p in part), tuple(qubits[p] for p in rest)
                 return [*_split(ours, named), *_split(theirs, others)]
+    if k == 2 and (parted := _without_depolarizing(channel)):
+        p, first, second = parted
+        return [Piece(Op.DEPOLARIZING2, qubits, (p,)), *_plainest(first, qubits[:1]), *_plainest(second, qubits[1:])]
     return _plainest(channel, qubits)
 
 
@@ -94,7 +99,8 @@ def _plainest(channel: Matrix, qubits: tuple[int, ...]) -> list[Piece]:
         return []
     weights = _pauli_weights(channel, len(qubits))
     if weights is None:
-        return [Piece(Op.KRAUS, qubits, kraus=kraus_operators(channel))]
+        damping = _damping(channel, qubits) if len(qubits) == 1 else []
+        return damping or [Piece(Op.KRAUS, qubits, kraus=kraus_operators(channel))]
     errors = {letters: w for letters, (w, _) in weights.items() if set(letters) != {"I"}}
     total, equal = sum(errors.values()), max(errors.values()) - min(errors.values()) < _EXACT
     if equal and len(qubits) <= 2:
@@ -104,6 +110,55 @@ def _plainest(channel: Matrix, qubits: tuple[int, ...]) -> list[Piece]:
         return [Piece(flips[0], qubits, (min(total, 1.0),)) if flips else _pauli_channel(qubits, errors)]
     operators = tuple(np.sqrt(w) * matrix for w, matrix in weights.values() if w > 0.0)
     return [Piece(Op.KRAUS, qubits, kraus=operators)]
+
+
+def _damping(channel: Matrix, qubits: tuple[int, ...]) -> list[Piece]:
+    """Generalised amplitude damping, then phase damping, where they say all: thermal relaxation and resets among it."""
+    down, up, kept = float(channel[0, 3].real), float(channel[3, 0].real), float(channel[1, 1].real)
+    gamma = down + up
+    if not 0.0 <= gamma < 1.0 or min(down, up) < -_EXACT or not 0.0 < kept <= math.sqrt(1 - gamma) + _EXACT:
+        return []
+    same = np.diag(np.array([1 - up, kept, kept, 1 - down], dtype=np.complex128))
+    same[0, 3], same[3, 0] = down, up
+    if np.abs(same - channel).max() >= _EXACT:
+        return []
+    dephasing = max(1 - kept**2 / (1 - gamma), 0.0)
+    found = []
+    if up > _EXACT:
+        found.append(Piece(Op.GENERALIZED_AMPLITUDE_DAMPING, qubits, (max(down, 0.0) / gamma, gamma)))
+    elif down > _EXACT:
+        found.append(Piece(Op.AMPLITUDE_DAMPING, qubits, (down,)))
+    if dephasing > _EXACT:
+        found.append(Piece(Op.PHASE_DAMPING, qubits, (dephasing,)))
+    return found
+
+
+def _without_depolarizing(channel: Matrix) -> tuple[float, Matrix, Matrix] | None:
+    """``(p, A, B)`` where the channel is depolarizing2(p) and then A on the first and B on the second qubit.
+
+    Depolarizing shrinks every Pauli string but the identity by one factor, so a string on both qubits shrinks by it
+    once and the product of its halves twice.
+    """
+    halves = [_marginal(channel, (0,)), _marginal(channel, (1,))]
+    z = PAULIS["Z"].reshape(-1)
+    zz = np.kron(PAULIS["Z"], PAULIS["Z"]).reshape(-1)
+    twice = math.prod(float((z @ half @ z).real) / 2 for half in halves)
+    once = float((zz @ channel @ zz).real) / 4
+    if not 0.0 < twice < once * (1 - _EXACT):
+        return None
+    factor = twice / once
+    parts = []
+    for half in halves:
+        fixed = np.outer(half @ np.array([0.5, 0, 0, 0.5]), np.array([1, 0, 0, 1]))  # rho -> its trace, mixed
+        part = np.asarray((half - (1 - factor) * fixed) / factor)
+        if np.linalg.eigvalsh(_choi(part))[0] < -_EXACT:
+            return None
+        parts.append(part)
+    first, second = parts
+    mixing = factor * np.eye(16) + (1 - factor) * np.outer(np.eye(4).reshape(-1), np.eye(4).reshape(-1)) / 4
+    if np.abs(_together(first, (0,), second, (1,)) @ mixing - channel).max() >= _EXACT:
+        return None
+    return (1 - factor) * 15 / 16, first, second
 
 
 _FLIPS = {"X": Op.BIT_FLIP, "Y": Op.BIT_PHASE_FLIP, "Z": Op.PHASE_FLIP}

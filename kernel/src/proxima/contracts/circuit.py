@@ -253,6 +253,7 @@ class Circuit:
         c = self.columns
         mask = np.zeros(len(self), dtype=np.bool_)
         if not (c.ops == Op.MEASURE).any():
+            mask.flags.writeable = False
             return mask
         touched: set[int] = set()
         read: set[int] = set()
@@ -272,6 +273,7 @@ class Circuit:
             if conditions[i] >= 0:
                 read.update(self.conditions[conditions[i]].clbits)
             touched.update(where)
+        mask.flags.writeable = False
         return mask
 
     @property

@@ -11,8 +11,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.operations import BY_NAME, CHANNELS, GATES, OPERATIONS, Op
 from proxima.contracts.readout import ReadoutError
@@ -78,7 +76,9 @@ class NoiseRule:
                 f"there is no gate {unknown[0]!r}", hint="noise comes with gates of the vocabulary, measure and reset"
             )
         if self.positions is not None and (
-            len(self.positions) != self.num_qubits or len(set(self.positions)) != len(self.positions)
+            len(self.positions) != self.num_qubits
+            or len(set(self.positions)) != len(self.positions)
+            or min(self.positions) < 0
         ):
             raise UsageError(f"{spec.name} acts on {self.num_qubits} qubits, its positions are {self.positions}")
 
@@ -117,7 +117,7 @@ class NoiseModel:
 
     @classmethod
     def of(cls, value: object) -> NoiseModel:
-        """The model that a user means: one of these, text (`parse`), a path, or a noise model of Qiskit Aer.
+        """The model that a user means: one of these, text (`parse`), a path, JSON's data, or a noise model of Aer.
 
         Raises:
             UsageError: It is none of them, or holds what cannot be read.
@@ -126,6 +126,10 @@ class NoiseModel:
             return value
         if isinstance(value, os.PathLike):
             return cls.read(value)
+        if isinstance(value, dict):
+            from proxima.contracts.noise_file import from_data
+
+            return from_data(value, "the noise model")
         if callable(getattr(value, "to_dict", None)):
             from proxima.contracts.noise_aer import from_aer
 
@@ -207,6 +211,8 @@ class NoiseModel:
 
         Readout errors are no operations: `readout` adds them to what was measured.
         """
+        import numpy as np
+
         builder = circuit.empty_builder()
         operators = [tuple(np.array(m, dtype=np.complex128) for m in rule.kraus) for rule in self.rules]
         places: dict[tuple[int, tuple[int, ...]], list[tuple[int, tuple[int, ...]]]] = {}
@@ -233,7 +239,7 @@ def thermal_relaxation(
     gates: frozenset[str] | None = None,
     qubits: frozenset[int] | None = None,
 ) -> tuple[NoiseRule, ...]:
-    """Relaxation towards a thermal state over a time, as generalised amplitude damping and dephasing.
+    """Relaxation towards a thermal state over a time, as (generalised) amplitude damping and dephasing.
 
     Args:
         t1: Relaxation time, in the unit of ``time``.
@@ -253,10 +259,11 @@ def thermal_relaxation(
         )
     gamma = -math.expm1(-time / t1)
     dephasing = -math.expm1(time / t1 - 2 * time / t2)
-    return (
-        NoiseRule(Op.GENERALIZED_AMPLITUDE_DAMPING, (1 - excited, gamma), gates, qubits),
-        NoiseRule(Op.PHASE_DAMPING, (dephasing,), gates, qubits),
-    )
+    if excited:
+        damping = NoiseRule(Op.GENERALIZED_AMPLITUDE_DAMPING, (1 - excited, gamma), gates, qubits)
+    else:
+        damping = NoiseRule(Op.AMPLITUDE_DAMPING, (gamma,), gates, qubits)
+    return damping, NoiseRule(Op.PHASE_DAMPING, (dephasing,), gates, qubits)
 
 
 def _channels() -> str:
@@ -264,6 +271,8 @@ def _channels() -> str:
 
 
 def _check_kraus(kraus: tuple[Matrix, ...]) -> None:
+    import numpy as np
+
     size = len(kraus[0])
     if size < 2 or size & (size - 1) or size > 2**4 or any(len(m) != size or {*map(len, m)} != {size} for m in kraus):
         raise UsageError("Kraus operators are square matrices of one size, of 1 to 4 qubits")

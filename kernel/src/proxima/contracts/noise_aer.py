@@ -98,7 +98,8 @@ def _known(name: Any, where: str) -> str:
     if name not in NOISY:
         raise UsageError(
             f"{where} comes with {name!r}, which is no operation here",
-            hint="errors of gates of the vocabulary (`docs/user-guide/operations.md`), measure and reset are read",
+            hint="errors of gates of the vocabulary, measure and reset are read; u1 of a file is p in a circuit here,"
+            " u2 and u3 are u, cu1 is cp and cu3 is cu: let the error come with those",
         )
     return str(name)
 

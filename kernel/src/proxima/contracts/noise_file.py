@@ -56,6 +56,15 @@ def from_json(text: str | bytes, where: str) -> NoiseModel:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{where}: not a noise model in JSON: {error}") from None
+    return from_data(data, where)
+
+
+def from_data(data: Any, where: str) -> NoiseModel:
+    """The model that JSON's data says, ours or Aer's.
+
+    Raises:
+        UsageError: Naming ``where`` it is: it is something else.
+    """
     if isinstance(data, dict) and "errors" in data:
         from proxima.contracts.noise_aer import from_dict
 

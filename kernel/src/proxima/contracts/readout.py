@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.operations import Op
 from proxima.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _NAME = "readout"
 
@@ -43,12 +45,21 @@ class ReadoutError:
 
     def apply(self, outcomes: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.NDArray[np.uint8]:
         """The outcomes as they are recorded, uint8 of the same shape."""
+        import numpy as np
+
         wrong = rng.random(outcomes.shape) < np.where(outcomes == 1, self.zero_for_one, self.one_for_zero)
         return outcomes ^ wrong.astype(np.uint8)
 
     @property
+    def is_symmetric(self) -> bool:
+        """Whether both outcomes are recorded wrong with one probability: then a bit flip before does the same."""
+        return self.one_for_zero == self.zero_for_one
+
+    @property
     def kraus(self) -> tuple[npt.NDArray[np.complex128], ...]:
         """The same as a channel on a qubit that is measured next, four operators of shape (2, 2)."""
+        import numpy as np
+
         p, q = self.one_for_zero, self.zero_for_one
         entries = (((0, 0), 1 - p), ((1, 0), p), ((0, 1), q), ((1, 1), 1 - q))
         operators = np.zeros((4, 2, 2), dtype=np.complex128)
@@ -83,6 +94,8 @@ def record_counts(
         errors: By classical bit.
         rng: Draws how many are wrong.
     """
+    import numpy as np
+
     keys = sorted(counts)
     rows = np.frombuffer("".join(keys).encode("ascii"), dtype=np.uint8).reshape(len(keys), -1) - ord("0")
     numbers = np.array([counts[key] for key in keys], dtype=np.int64)
@@ -123,7 +136,11 @@ def with_readout_in_the_middle(circuit: Circuit, errors: Mapping[int, ReadoutErr
             builder.append(op, qubits, params, clbit=clbit, condition=condition, matrices=matrices)
             continue
         builder.append(Op.CX, (qubits[0], extra), condition=condition)
-        builder.append(Op.KRAUS, (extra,), condition=condition, matrices=errors[qubits[0]].kraus)
+        error = errors[qubits[0]]
+        if error.is_symmetric:  # which stabilizer simulators know
+            builder.append(Op.BIT_FLIP, (extra,), (error.one_for_zero,), condition=condition)
+        else:
+            builder.append(Op.KRAUS, (extra,), condition=condition, matrices=error.kraus)
         builder.append(Op.MEASURE, (extra,), clbit=clbit, condition=condition)
         builder.reset(extra)  # under no condition: the bit that was just written may be part of it
     return builder.build()

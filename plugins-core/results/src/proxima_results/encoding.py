@@ -75,7 +75,7 @@ def _options_to_dict(options: RunOptions) -> dict[str, Any]:
 def _options_from_dict(data: Mapping[str, Any]) -> RunOptions:
     fields = dict(data)
     noise = fields["noise"]
-    fields["noise"] = None if noise is None else NoiseModel.parse(noise)
+    fields["noise"] = None if noise is None else NoiseModel.parse(str(noise))
     fields["wants"] = tuple(fields["wants"])
     fields["observables"] = tuple(
         PauliSum(tuple((float(c), str(letters)) for c, letters in terms)) for terms in fields["observables"]
