@@ -15,12 +15,12 @@ from proxima.contracts.backend import Precision, RunContext
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.noise import NoiseModel
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.operations import Op
 from proxima.errors import UsageError
 from proxima_lret_core.cirq.conditions import Record
 from proxima_lret_core.cirq.initial import prepared
 from proxima_lret_core.cirq.translation import Measuring, Translation, translate
 from proxima_lret_core.cirq.trial_result import LowRankFinalState, LowRankTrialResult
+from proxima_lret_core.cirq.unread import measured_part
 from proxima_lret_core.readout import ReadoutError
 from proxima_lret_core.simulate import run as low_rank
 from proxima_lret_core.state import LowRankState
@@ -125,7 +125,7 @@ class LowRankSimulator(
         self, circuit: cirq.AbstractCircuit, param_resolver: cirq.ParamResolver, repetitions: int
     ) -> dict[str, npt.NDArray[Any]]:
         translation = self._translate(circuit, param_resolver)
-        state = self._state(_measured_part(translation.circuit))
+        state = self._state(measured_part(translation.circuit))
         return self._told(state.samples(repetitions, self._seed()), translation.records)
 
     def _told(
@@ -231,17 +231,6 @@ def _expectation(state: LowRankState, observable: cirq.PauliSum, places: Mapping
         value = state.expectation(PauliSum(((1.0, "".join(letters)),))).value  # the highest qubit's letter comes first
         total += (coefficient.real if coefficient.imag == 0 else coefficient) * value
     return total  # type: ignore[no-any-return]
-
-
-def _measured_part(circuit: Circuit) -> Circuit:
-    """The circuit without what no measurement can tell of, such as noise after the last one."""
-    needed: set[int] = set()
-    keep = np.zeros(len(circuit), dtype=np.bool_)
-    for row, (op, qubits, _) in reversed(list(enumerate(circuit.rows()))):
-        if op == Op.MEASURE or not needed.isdisjoint(qubits):
-            keep[row] = True
-            needed.update(qubits)
-    return circuit.select(keep)
 
 
 def _given(final: LowRankFinalState, bits: list[int]) -> LowRankFinalState:
