@@ -16,16 +16,17 @@ from proxima.sandbox.interfaces import INTERFACES
 from proxima_sdk.new import TYPES
 
 ROOT = Path(__file__).resolve().parent.parent
+NATIVE = find_spec("proxima_lret_core") is not None  # it takes a C++ compiler
 PAGES = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs" / "user-guide").glob("*.md")),
+    *sorted(p for p in (ROOT / "docs" / "user-guide").glob("*.md") if NATIVE or p.stem != "lret-cirq"),
     ROOT / "docs" / "developer-guide" / "plugin-development.md",
     ROOT / "docs" / "developer-guide" / "sandbox.md",
     ROOT / "docs" / "developer-guide" / "store.md",
 ]
 # Engines that are not on every platform: lret takes a C++ compiler, the others have no wheels for some.
-ENGINES = {"lret": "proxima_lret_core", "quest": "qoqo_quest", "stim": "stim"}
-ABSENT = [f"--backend {name}" for name, module in ENGINES.items() if find_spec(module) is None]
+ENGINES = {"lret": "proxima_lret_core", "--backend quest": "qoqo_quest", "--backend stim": "stim"}
+ABSENT = [words for words, module in ENGINES.items() if find_spec(module) is None]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
