@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +12,17 @@ import pennylane as qml
 import proxima_lret_core as lret
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.devices.modifiers import simulator_tracking, single_tape_support
-from pennylane.devices.preprocess import decompose, no_sampling, validate_adjoint_trainable_params
 from pennylane.measurements import ExpectationMP
 from pennylane.operation import Operator
 from pennylane.tape import QuantumScript
-from pennylane.transforms import split_to_single_terms
 from pennylane.transforms.core import CompilePipeline
 from pennylane.wires import Wires
 
 from proxima.contracts.backend import Precision, RunContext
 from proxima.errors import UnsupportedError, UsageError
 from proxima_backend_lret_pennylane import answers
-from proxima_backend_lret_pennylane.tapes import DIFFERENTIABLE, accepts, circuit_of, pauli_sum
+from proxima_backend_lret_pennylane.preprocess import pipeline
+from proxima_backend_lret_pennylane.tapes import circuit_of, pauli_sum
 
 TOLERANCE: Mapping[str, float] = {"double": 1e-6, "single": 5e-3}
 _METHODS = ("adjoint", "best", "device")
@@ -110,30 +107,7 @@ class LowRankMixed(Device):  # type: ignore[misc]
 
     def preprocess_transforms(self, execution_config: ExecutionConfig | None = None) -> CompilePipeline:
         """Decomposes what the device does not execute, and checks the rest."""
-        config = execution_config or ExecutionConfig()
-        program = super().preprocess_transforms(config)
-        # PennyLane leaves the first state preparation as it is, whatever it is.
-        gates = self.capabilities.gate_set()
-        program.add_transform(
-            decompose,
-            stopping_condition=lambda op: self.capabilities.supports_operation(op) and accepts(op),
-            target_gates=gates,
-            skip_initial_state_prep=False,
-            name=self.name,
-        )
-        if config.gradient_method == "adjoint":
-            name = f"adjoint + {self.name}"
-            program.add_transform(no_sampling, name=name)
-            program.add_transform(
-                decompose,
-                stopping_condition=partial(_has_derivative, known=self.capabilities.supports_operation),
-                target_gates=self.capabilities.gate_set(differentiable=True),
-                skip_initial_state_prep=False,
-                name=name,
-            )
-            program.add_transform(validate_adjoint_trainable_params)
-        program.add_transform(_single_terms_of_shots)
-        return program
+        return pipeline(self.capabilities, self.wires, self.name, execution_config or ExecutionConfig())
 
     def supports_derivatives(
         self, execution_config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
@@ -242,14 +216,3 @@ def _wires_of(tape: QuantumScript) -> Wires:
     if len(tape.wires) > lret.MAX_QUBITS:
         raise UnsupportedError(f"proxima.lret.mixed takes at most {lret.MAX_QUBITS} wires, the circuit has {len(tape.wires)}")
     return tape.wires
-
-
-def _has_derivative(operation: Operator, known: Any) -> bool:
-    trained = any(qml.math.requires_grad(number) for number in operation.data)
-    return operation.name in DIFFERENTIABLE if trained else bool(known(operation) and accepts(operation))
-
-
-@qml.transform
-def _single_terms_of_shots(tape: QuantumScript) -> Any:
-    """Sums are measured term by term where there are shots."""
-    return split_to_single_terms(tape) if tape.shots else ((tape,), lambda results: results[0])
