@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxima.contracts.matrices import PAULIS, kraus, pauli_weights, unitary
+from proxima.contracts.matrices import PAULIS, kraus, pauli_weights, reverse_qubits, unitary
 from proxima.contracts.operations import BY_NAME, CHANNELS, GATES, OPERATIONS, Op, OpKind
 from proxima.errors import CircuitError
 
@@ -167,3 +167,9 @@ def test_damping_and_dephasing_act_as_their_definitions_say():
 def test_what_has_no_matrix_is_an_error(make, message):
     with pytest.raises(CircuitError, match=message):
         make()
+
+
+def test_reversing_the_qubits_of_a_product_reverses_its_factors():
+    a, b, c = unitary(Op.T), unitary(Op.CX), unitary(Op.H)
+    swapped = unitary(Op.SWAP) @ b @ unitary(Op.SWAP)
+    assert np.allclose(reverse_qubits(np.kron(a, np.kron(b, c))), np.kron(c, np.kron(swapped, a)), atol=1e-15)

@@ -10,7 +10,7 @@ import cmath
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,13 @@ from proxima.contracts.operations import OPERATIONS, Op
 from proxima.errors import CircuitError
 
 Matrix: TypeAlias = npt.NDArray[np.complex128]
+
+
+def reverse_qubits(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A matrix of shape (2^k, 2^k) with the order of its qubits reversed: little-endian to big-endian, and back."""
+    k = len(matrix).bit_length() - 1
+    axes = (*range(k - 1, -1, -1), *range(2 * k - 1, k - 1, -1))
+    return np.ascontiguousarray(matrix.reshape((2,) * (2 * k)).transpose(axes).reshape(matrix.shape))
 
 
 def _matrix(rows: Sequence[Sequence[complex]]) -> Matrix:

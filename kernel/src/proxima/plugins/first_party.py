@@ -5,6 +5,7 @@ from __future__ import annotations
 IDS = frozenset(
     {
         "backend-cirq",
+        "backend-lret-cirq",
         "backend-lret-unified",
         "backend-qiskit-aer",
         "backend-qsim",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from proxima.contracts.matrices import unitary
+from proxima.contracts.matrices import reverse_qubits, unitary
 from proxima.contracts.operations import Op
 
 if TYPE_CHECKING:
@@ -24,18 +24,11 @@ if TYPE_CHECKING:
 Gates: TypeAlias = "tuple[tuple[cirq.Gate, tuple[int, ...]], ...]"
 
 
-def big_endian(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A matrix whose first qubit is the least significant bit, with the order of its qubits reversed."""
-    k = len(matrix).bit_length() - 1
-    axes = (*range(k - 1, -1, -1), *range(2 * k - 1, k - 1, -1))
-    return np.ascontiguousarray(matrix.reshape((2,) * (2 * k)).transpose(axes).reshape(matrix.shape))
-
-
 def matrix_gate(matrix: npt.NDArray[Any]) -> cirq.Gate:
     """A gate that multiplies by a little-endian matrix, unitary or not."""
     import cirq
 
-    return cirq.MatrixGate(big_endian(matrix), unitary_check=False)
+    return cirq.MatrixGate(reverse_qubits(matrix), unitary_check=False)
 
 
 @cache

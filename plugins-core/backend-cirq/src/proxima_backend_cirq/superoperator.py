@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from proxima_backend_cirq.gates import big_endian
+from proxima.contracts.matrices import reverse_qubits
 
 Index = tuple[int, ...]
 
@@ -34,7 +34,7 @@ class Superoperator:
 
 def superoperator(operators: Sequence[npt.NDArray[np.complex128]], qubits: Sequence[int]) -> Superoperator:
     """The superoperator of a channel given by Kraus operators in our qubit order."""
-    stack = np.array([big_endian(k) for k in operators])
+    stack = np.array([reverse_qubits(k) for k in operators])
     side = stack.shape[1]
     whole = np.einsum("kac,kbd->abcd", stack, stack.conj()).reshape(side**2, side**2)
     whole[np.abs(whole) < 1e-15] = 0

@@ -80,7 +80,8 @@ def _check_circuit(circuit: Circuit, wants: set[Want]) -> None:
         )
     if (dense := sorted({"statevector", "density_matrix"} & wants)) and n > MAX_DENSE_QUBITS:
         raise UnsupportedError(
-            f"the low-rank simulator gives the {' and '.join(dense)} of at most {MAX_DENSE_QUBITS} qubits, the circuit has {n}",
+            f"the low-rank simulator gives the {' and '.join(dense)} of at most {MAX_DENSE_QUBITS} qubits, the circuit"
+            f" has {n}",
             hint="ask for probabilities, expectation or counts",
         )
 

@@ -1,0 +1,1 @@
+"""How the low-rank simulator scales against Cirq's density matrix simulator."""
