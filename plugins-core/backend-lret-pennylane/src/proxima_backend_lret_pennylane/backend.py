@@ -6,13 +6,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from proxima_lret_core.backend import LowRankBackend
-
 from proxima.contracts.backend import Estimate, Plan, RunContext, RunRequest
 from proxima.contracts.features import Features
 from proxima.contracts.operations import CHANNELS, Op
 from proxima.contracts.result import ErrorBound, Expectation, Gradient, RunResult
 from proxima.errors import ProximaError, UnsupportedError, UsageError
+from proxima_lret_core.backend import LowRankBackend
 
 if TYPE_CHECKING:
     from proxima_lret_core import LowRankGradient
@@ -91,8 +90,10 @@ class LretPennyLaneBackend(LowRankBackend):
             timings=plan.timings,
             versions=self.probe().versions,
             notes=(
-                f"At most {found.most_columns} columns on the way; the trace distance to the exact state is at most"
-                f" {found.bound:.2g}, tolerance {float(plan.native):.2g}.",
+                (
+                    f"At most {found.most_columns} columns on the way; the trace distance to the exact state is at most"
+                    f" {found.bound:.2g}, tolerance {float(plan.native):.2g}."
+                ),
             ),
         )
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pennylane as qml
-import proxima_lret_core as lret
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.devices.modifiers import simulator_tracking, single_tape_support
 from pennylane.measurements import ExpectationMP
@@ -18,11 +17,12 @@ from pennylane.tape import QuantumScript
 from pennylane.transforms.core import CompilePipeline
 from pennylane.wires import Wires
 
+import proxima_lret_core as lret
 from proxima.contracts.backend import Precision, RunContext
 from proxima.errors import UnsupportedError, UsageError
 from proxima_backend_lret_pennylane import answers
 from proxima_backend_lret_pennylane.preprocess import pipeline
-from proxima_backend_lret_pennylane.tapes import circuit_of, pauli_sum
+from proxima_backend_lret_pennylane.tapes import circuit_of, pauli_sum, sum_of
 
 TOLERANCE: Mapping[str, float] = {"double": 1e-6, "single": 5e-3}
 _METHODS = ("adjoint", "best", "device")
@@ -65,20 +65,13 @@ class LowRankMixed(Device):  # type: ignore[misc]
             raise UsageError(f"proxima.lret.mixed takes at most {lret.MAX_QUBITS} wires, not {len(self.wires)}")
         if precision not in TOLERANCE:
             raise UsageError(f"there is no precision {precision!r}", hint="single or double")
-        chosen = TOLERANCE[precision] if tolerance is None else tolerance
-        if isinstance(chosen, bool) or not isinstance(chosen, int | float) or not 0 < chosen <= 1:
-            raise UsageError(
-                f"a tolerance of {tolerance!r} makes no sense", hint="a trace distance above 0 and up to 1, such as 1e-3"
-            )
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-            raise UsageError(f"{threads!r} threads make no sense", hint="a whole number from 1")
-        if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 1):
-            raise UsageError(f"a memory of {memory!r} makes no sense", hint="a number of bytes")
-        self.tolerance = float(chosen)
+        self.tolerance = _tolerance(TOLERANCE[precision] if tolerance is None else tolerance)
         self.precision: Precision = precision
-        self._memory = memory
-        self._context = RunContext(threads=threads)
-        self._rng = np.random.default_rng(np.random.randint(2**31) if isinstance(seed, str) and seed == "global" else seed)  # noqa: NPY002
+        self._memory = None if memory is None else _count(memory, "bytes of memory")
+        self._context = RunContext(threads=_count(threads, "threads"))
+        if isinstance(seed, str) and seed == "global":
+            seed = np.random.randint(2**31)  # as PennyLane's own devices do
+        self._rng = np.random.default_rng(seed)
         self._last_bound: float | None = None
 
     @property
@@ -100,9 +93,7 @@ class LowRankMixed(Device):  # type: ignore[misc]
         config = super().setup_execution_config(replace(config, gradient_method=None) if chosen else config, circuit)
         if chosen:
             on_execution = config.grad_on_execution is not False
-            return replace(
-                config, gradient_method="adjoint", use_device_gradient=True, grad_on_execution=on_execution
-            )
+            return replace(config, gradient_method="adjoint", use_device_gradient=True, grad_on_execution=on_execution)
         return config
 
     def preprocess_transforms(self, execution_config: ExecutionConfig | None = None) -> CompilePipeline:
@@ -185,7 +176,7 @@ class LowRankMixed(Device):  # type: ignore[misc]
             paulis = pauli_sum(measurement.obs, wires)
             if paulis is None:
                 matrix = qml.pauli_decompose(measurement.obs.matrix(), wire_order=measurement.obs.wires, pauli=True)
-                paulis = answers.sum_of(matrix, wires)
+                paulis = sum_of(matrix, wires)
             observables.append(paulis)
         result = lret.gradient(
             circuit_of(tape.operations, wires, names),
@@ -214,5 +205,21 @@ class LowRankMixed(Device):  # type: ignore[misc]
 
 def _wires_of(tape: QuantumScript) -> Wires:
     if len(tape.wires) > lret.MAX_QUBITS:
-        raise UnsupportedError(f"proxima.lret.mixed takes at most {lret.MAX_QUBITS} wires, the circuit has {len(tape.wires)}")
+        raise UnsupportedError(
+            f"proxima.lret.mixed takes at most {lret.MAX_QUBITS} wires, the circuit has {len(tape.wires)}"
+        )
     return tape.wires
+
+
+def _tolerance(asked: object) -> float:
+    if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 < asked <= 1:
+        raise UsageError(
+            f"a tolerance of {asked!r} makes no sense", hint="a trace distance above 0 and up to 1, such as 1e-3"
+        )
+    return float(asked)
+
+
+def _count(asked: object, what: str) -> int:
+    if isinstance(asked, bool) or not isinstance(asked, int) or asked < 1:
+        raise UsageError(f"{asked!r} {what} make no sense", hint="a whole number from 1")
+    return asked

@@ -32,7 +32,9 @@ from pennylane.wires import Wires
 from proxima_backend_lret_pennylane.tapes import DIFFERENTIABLE, accepts
 
 
-def pipeline(capabilities: DeviceCapabilities, wires: Wires | None, name: str, config: ExecutionConfig) -> CompilePipeline:
+def pipeline(
+    capabilities: DeviceCapabilities, wires: Wires | None, name: str, config: ExecutionConfig
+) -> CompilePipeline:
     """Defers measurements in the middle, decomposes what cannot be executed or differentiated, and checks the rest."""
     adjoint = config.gradient_method == "adjoint"
 
@@ -78,7 +80,7 @@ def _takes_shots(measurement: MeasurementProcess) -> bool:
     return isinstance(measurement, SampleMeasurement | ClassicalShadowMP | ShadowExpvalMP)
 
 
-@qml.transform
+@qml.transform  # type: ignore[untyped-decorator]
 def _single_terms_of_shots(tape: QuantumScript) -> Any:
     """Sums are measured term by term where there are shots."""
     return split_to_single_terms(tape) if tape.shots else ((tape,), lambda results: results[0])
