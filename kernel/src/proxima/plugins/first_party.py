@@ -6,6 +6,7 @@ IDS = frozenset(
     {
         "backend-cirq",
         "backend-lret-cirq",
+        "backend-lret-pennylane",
         "backend-lret-unified",
         "backend-qiskit-aer",
         "backend-qsim",

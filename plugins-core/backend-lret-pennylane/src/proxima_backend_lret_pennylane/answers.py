@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from pennylane.devices.qubit_mixed import measure
 from pennylane.measurements import (
-    ClassicalShadowMP,
     ExpectationMP,
     MeasurementProcess,
     ProbabilityMP,
@@ -24,9 +23,9 @@ from pennylane.measurements import (
 from pennylane.operation import Operator
 from pennylane.tape import QuantumScript
 from pennylane.wires import Wires
-from proxima_lret_core import LowRankState
 
 from proxima_backend_lret_pennylane.tapes import pauli_sum, sum_of
+from proxima_lret_core import LowRankState
 
 Run = Callable[[Sequence[Operator]], LowRankState]
 """The state after the tape's operations and these."""
@@ -40,14 +39,15 @@ def analytic(tape: QuantumScript, run: Run) -> Any:
 
 
 def _exact(measurement: MeasurementProcess, state: LowRankState, wires: Wires) -> Any:
-    observable, value_of = measurement.obs, lambda paulis: np.float64(state.expectation(paulis).value)
+    observable = measurement.obs
     if observable is not None and isinstance(measurement, ExpectationMP | VarianceMP):
         paulis = pauli_sum(observable, wires)
-        if paulis is not None and isinstance(measurement, ExpectationMP):
-            return value_of(paulis)
         if paulis is not None:
-            square = observable.pauli_rep @ observable.pauli_rep
-            return value_of(sum_of(square, wires)) - value_of(paulis) ** 2
+            value = state.expectation(paulis).value
+            if isinstance(measurement, ExpectationMP):
+                return np.float64(value)
+            square = sum_of(observable.pauli_rep @ observable.pauli_rep, wires)
+            return np.float64(state.expectation(square).value - value**2)
     if isinstance(measurement, ProbabilityMP) and observable is None and measurement.mv is None:
         return marginal(state.probabilities(), measurement.wires or wires, wires)
     needed = measurement.wires or wires
@@ -55,9 +55,7 @@ def _exact(measurement: MeasurementProcess, state: LowRankState, wires: Wires) -
     return measure(measurement.map_wires({wire: k for k, wire in enumerate(needed)}), rho)
 
 
-def marginal(
-    probabilities: npt.NDArray[np.float64], needed: Wires, wires: Wires
-) -> npt.NDArray[np.float64]:
+def marginal(probabilities: npt.NDArray[np.float64], needed: Wires, wires: Wires) -> npt.NDArray[np.float64]:
     """The probabilities of some wires, the first listed most significant, shape (2^k,)."""
     axes = [wires.index(wire) for wire in needed]
     rest = tuple(axis for axis in range(len(wires)) if axis not in axes)
@@ -90,7 +88,9 @@ def sampled(tape: QuantumScript, run: Run, rng: np.random.Generator) -> Any:
         if not isinstance(measurement, SampleMeasurement):  # a classical shadow turns each wire at random in each shot
             rho = density_tensor(run(()), tape.wires, tape.wires)
             for k, (low, high) in enumerate(bins):
-                results[k][position] = measurement.process_density_matrix_with_shots(rho, tape.wires, high - low, rng=rng)
+                results[k][position] = measurement.process_density_matrix_with_shots(
+                    rho, tape.wires, high - low, rng=rng
+                )
     each = [row[0] if len(row) == 1 else tuple(row) for row in results]
     return tuple(each) if shots.has_partitioned_shots else each[0]
 

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pennylane as qml
-import proxima_lret_core as lret
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.devices.modifiers import simulator_tracking, single_tape_support
-from pennylane.devices.preprocess import decompose, no_sampling, validate_adjoint_trainable_params
 from pennylane.measurements import ExpectationMP
 from pennylane.operation import Operator
 from pennylane.tape import QuantumScript
-from pennylane.transforms import split_to_single_terms
 from pennylane.transforms.core import CompilePipeline
 from pennylane.wires import Wires
 
+import proxima_lret_core as lret
 from proxima.contracts.backend import Precision, RunContext
 from proxima.errors import UnsupportedError, UsageError
 from proxima_backend_lret_pennylane import answers
-from proxima_backend_lret_pennylane.tapes import DIFFERENTIABLE, accepts, circuit_of, pauli_sum
+from proxima_backend_lret_pennylane.preprocess import pipeline
+from proxima_backend_lret_pennylane.tapes import circuit_of, pauli_sum, sum_of
 
 TOLERANCE: Mapping[str, float] = {"double": 1e-6, "single": 5e-3}
 _METHODS = ("adjoint", "best", "device")
@@ -68,20 +65,13 @@ class LowRankMixed(Device):  # type: ignore[misc]
             raise UsageError(f"proxima.lret.mixed takes at most {lret.MAX_QUBITS} wires, not {len(self.wires)}")
         if precision not in TOLERANCE:
             raise UsageError(f"there is no precision {precision!r}", hint="single or double")
-        chosen = TOLERANCE[precision] if tolerance is None else tolerance
-        if isinstance(chosen, bool) or not isinstance(chosen, int | float) or not 0 < chosen <= 1:
-            raise UsageError(
-                f"a tolerance of {tolerance!r} makes no sense", hint="a trace distance above 0 and up to 1, such as 1e-3"
-            )
-        if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-            raise UsageError(f"{threads!r} threads make no sense", hint="a whole number from 1")
-        if memory is not None and (isinstance(memory, bool) or not isinstance(memory, int) or memory < 1):
-            raise UsageError(f"a memory of {memory!r} makes no sense", hint="a number of bytes")
-        self.tolerance = float(chosen)
+        self.tolerance = _tolerance(TOLERANCE[precision] if tolerance is None else tolerance)
         self.precision: Precision = precision
-        self._memory = memory
-        self._context = RunContext(threads=threads)
-        self._rng = np.random.default_rng(np.random.randint(2**31) if isinstance(seed, str) and seed == "global" else seed)  # noqa: NPY002
+        self._memory = None if memory is None else _count(memory, "bytes of memory")
+        self._context = RunContext(threads=_count(threads, "threads"))
+        if isinstance(seed, str) and seed == "global":
+            seed = np.random.randint(2**31)  # as PennyLane's own devices do
+        self._rng = np.random.default_rng(seed)
         self._last_bound: float | None = None
 
     @property
@@ -103,37 +93,12 @@ class LowRankMixed(Device):  # type: ignore[misc]
         config = super().setup_execution_config(replace(config, gradient_method=None) if chosen else config, circuit)
         if chosen:
             on_execution = config.grad_on_execution is not False
-            return replace(
-                config, gradient_method="adjoint", use_device_gradient=True, grad_on_execution=on_execution
-            )
+            return replace(config, gradient_method="adjoint", use_device_gradient=True, grad_on_execution=on_execution)
         return config
 
     def preprocess_transforms(self, execution_config: ExecutionConfig | None = None) -> CompilePipeline:
         """Decomposes what the device does not execute, and checks the rest."""
-        config = execution_config or ExecutionConfig()
-        program = super().preprocess_transforms(config)
-        # PennyLane leaves the first state preparation as it is, whatever it is.
-        gates = self.capabilities.gate_set()
-        program.add_transform(
-            decompose,
-            stopping_condition=lambda op: self.capabilities.supports_operation(op) and accepts(op),
-            target_gates=gates,
-            skip_initial_state_prep=False,
-            name=self.name,
-        )
-        if config.gradient_method == "adjoint":
-            name = f"adjoint + {self.name}"
-            program.add_transform(no_sampling, name=name)
-            program.add_transform(
-                decompose,
-                stopping_condition=partial(_has_derivative, known=self.capabilities.supports_operation),
-                target_gates=self.capabilities.gate_set(differentiable=True),
-                skip_initial_state_prep=False,
-                name=name,
-            )
-            program.add_transform(validate_adjoint_trainable_params)
-        program.add_transform(_single_terms_of_shots)
-        return program
+        return pipeline(self.capabilities, self.wires, self.name, execution_config or ExecutionConfig())
 
     def supports_derivatives(
         self, execution_config: ExecutionConfig | None = None, circuit: QuantumScript | None = None
@@ -211,7 +176,7 @@ class LowRankMixed(Device):  # type: ignore[misc]
             paulis = pauli_sum(measurement.obs, wires)
             if paulis is None:
                 matrix = qml.pauli_decompose(measurement.obs.matrix(), wire_order=measurement.obs.wires, pauli=True)
-                paulis = answers.sum_of(matrix, wires)
+                paulis = sum_of(matrix, wires)
             observables.append(paulis)
         result = lret.gradient(
             circuit_of(tape.operations, wires, names),
@@ -240,16 +205,21 @@ class LowRankMixed(Device):  # type: ignore[misc]
 
 def _wires_of(tape: QuantumScript) -> Wires:
     if len(tape.wires) > lret.MAX_QUBITS:
-        raise UnsupportedError(f"proxima.lret.mixed takes at most {lret.MAX_QUBITS} wires, the circuit has {len(tape.wires)}")
+        raise UnsupportedError(
+            f"proxima.lret.mixed takes at most {lret.MAX_QUBITS} wires, the circuit has {len(tape.wires)}"
+        )
     return tape.wires
 
 
-def _has_derivative(operation: Operator, known: Any) -> bool:
-    trained = any(qml.math.requires_grad(number) for number in operation.data)
-    return operation.name in DIFFERENTIABLE if trained else bool(known(operation) and accepts(operation))
+def _tolerance(asked: object) -> float:
+    if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 < asked <= 1:
+        raise UsageError(
+            f"a tolerance of {asked!r} makes no sense", hint="a trace distance above 0 and up to 1, such as 1e-3"
+        )
+    return float(asked)
 
 
-@qml.transform
-def _single_terms_of_shots(tape: QuantumScript) -> Any:
-    """Sums are measured term by term where there are shots."""
-    return split_to_single_terms(tape) if tape.shots else ((tape,), lambda results: results[0])
+def _count(asked: object, what: str) -> int:
+    if isinstance(asked, bool) or not isinstance(asked, int) or asked < 1:
+        raise UsageError(f"{asked!r} {what} make no sense", hint="a whole number from 1")
+    return asked

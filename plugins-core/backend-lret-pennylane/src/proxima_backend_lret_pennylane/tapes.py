@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pennylane as qml
 from pennylane.operation import Channel, Operator
 from pennylane.ops import QubitDensityMatrix, StatePrep
-from pennylane.tape import QuantumScript
 from pennylane.wires import Wires
 
 from proxima.contracts.builder import CircuitBuilder
@@ -76,6 +75,8 @@ def circuit_of(
     """A circuit of these operations on one qubit for each wire, at whose end every qubit is measured.
 
     Args:
+        operations: In the order in which they happen.
+        wires: All of them, the most significant first.
         names: By the positions of an operation and of a parameter in it: what it is to be left open as.
 
     Raises:

@@ -73,17 +73,20 @@ def gradient(
 ) -> LowRankGradient:
     """Runs a circuit and differentiates expectation values by its open parameters.
 
-    Without noise the derivatives are exact but for rounding. With it, let d be the trace left out (`spent`). Where all of
-    it is pruned from mixtures of unitaries, as depolarizing noise is, and the parameter occurs in one rotation, a
-    derivative is off by at most d times the difference between the observable's largest and smallest eigenvalue; else by
-    no more than about the root of d times that.
+    Without noise the derivatives are exact but for rounding. With it, let d be the trace left out (`spent`). Where all
+    of it is pruned from mixtures of unitaries, as depolarizing noise is, and the parameter occurs in one rotation, a
+    derivative is off by at most d times the difference between the observable's largest and smallest eigenvalue; else
+    by no more than about the root of d times that.
 
     Args:
         circuit: Its open parameters stand in gates; no conditions, and no measurements but final ones.
         parameters: A value for each open parameter.
         observables: Pauli sums over the circuit's qubits.
         tolerance: As for `run`, and
-        noise, precision, memory, context: likewise.
+        noise: likewise,
+        precision: likewise,
+        memory: likewise, the pass back included,
+        context: likewise.
 
     Raises:
         UsageError: A parameter has no value, there is no observable or it spans another number of qubits, or a number
