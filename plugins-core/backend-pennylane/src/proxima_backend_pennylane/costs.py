@@ -10,7 +10,7 @@ import numpy as np
 from proxima.contracts.backend import RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
-from proxima.contracts.operations import Op
+from proxima.contracts.operations import GATES, Op
 from proxima.errors import UnsupportedError, UsageError
 
 METHODS = ("automatic", "statevector", "density_matrix")
@@ -22,9 +22,26 @@ MAX_PARTINGS = 10
 """Measurements and resets on the way that exact answers follow: the ends are twice as many with each."""
 
 MAX_STATE_QUBITS = 33  # 2^33 amplitudes of complex64 are 64 GiB
-_MANY = 34  # passes over the state that a matrix on two qubits takes; each qubit more trebles it
+_CACHE = 1 << 24  # bytes; a larger state is read from memory at every pass
 
-_DOUBLE_ROTATIONS = {Op.U: 3, Op.R: 3, Op.CU: 4, Op.RZX: 3, Op.ECR: 4}
+# Passes over the state by operation, one where it is not named: by kernels that memory bounds, and by the slow ones,
+# which take the same time in either precision.
+_PASSES = {
+    **dict.fromkeys((Op.S, Op.SDG, Op.T, Op.TDG, Op.P, Op.CX, Op.SWAP), 0.5),
+    **dict.fromkeys((Op.CY, Op.CH, Op.CSX, Op.CRX, Op.CRY, Op.CRZ, Op.CP, Op.CCX, Op.CCZ, Op.CSWAP, Op.ISWAP), 0.0),
+    **dict.fromkeys((Op.ID, Op.UNITARY), 0.0),
+    **dict.fromkeys((Op.U, Op.R), 1.4),
+    Op.CZ: 0.35,
+    Op.CU: 0.5,
+    Op.RZX: 3.0,
+    Op.ECR: 4.0,
+}
+_SLOW_PASSES = {
+    **dict.fromkeys((Op.CY, Op.CP, Op.CCX, Op.CCZ, Op.CSWAP), 3.0),
+    **dict.fromkeys((Op.CH, Op.CSX, Op.CRX, Op.CRY, Op.CRZ, Op.ISWAP), 4.2),
+    Op.CU: 10.0,
+}
+_MATRIX = (0.0, 1.5, 34.0)  # slow passes of a matrix on so many qubits; each qubit more trebles them
 # default.mixed over its operators: one pass is a unitary on one qubit.
 _MIXED_PASSES = {Op.DEPOLARIZING2: 64.0, Op.KRAUS: 16.0}
 
@@ -130,28 +147,38 @@ def shots_of(request: RunRequest) -> int:
 
 
 def work(request: RunRequest, features: Features, choice: Choice) -> dict[str, float]:
-    """The request's cost in the units ``run gate amplitude wide_amplitude element mixed_gate pennylane read draw``."""
+    """The request's cost.
+
+    Units: ``run``; ``gate``; ``amplitude`` and ``wide_amplitude``, passed over once in single and in double precision,
+    ``far_byte`` where the state exceeds the cache, ``slow_amplitude`` by a slow kernel; ``mixed_gate`` and ``element``
+    of default.mixed, ``pennylane`` for importing it; ``read`` and ``draw``.
+    """
     f, wants, size = features, set(request.wants), 2.0**features.num_qubits
     shots = shots_of(request)
     # Ends part half way through, on average, and not all that could are there.
     ends = min(2.0 ** min(choice.partings, 40), max(float(shots), 2.0**MAX_PARTINGS if choice.exact else 1.0))
-    passes = _passes(request.circuit, f) * (1 + (ends - 1) / 2)
-    out = dict.fromkeys(("gate", "amplitude", "wide_amplitude", "element", "mixed_gate", "read"), 0.0)
-    out["run"] = 1.0
+    followed = 1 + (ends - 1) / 2
+    out = {"run": 1.0}
     if choice.mixed:
         heavy = sum(weight * f.ops.get(op, 0) for op, weight in _MIXED_PASSES.items())
         plain = f.num_gates + f.noise_sites - f.ops.get(Op.DEPOLARIZING2, 0) - f.ops.get(Op.KRAUS, 0)
-        out["element"] = (plain + 3 * f.gates_2q + 8 * f.gates_many + heavy) * (1 + (ends - 1) / 2) * size**2
-        out["mixed_gate"] = (f.num_gates + f.noise_sites + heavy / 4) * (1 + (ends - 1) / 2)
+        out["element"] = (plain + 3 * f.gates_2q + 8 * f.gates_many + heavy) * followed * size**2
+        out["mixed_gate"] = (f.num_gates + f.noise_sites + heavy / 4) * followed
         if "pennylane" not in sys.modules:
             out["pennylane"] = 1.0
     else:
-        out["gate"] = f.num_operations * (1 + (ends - 1) / 2)
+        out["gate"] = f.num_operations * followed
         if "gradient" in wants:
             # A product undoes each gate on two states and compares them; what precedes it is undone on both.
-            passes *= 1 + 5 * len(request.observables)
+            followed *= 1 + 5 * len(request.observables)
             out["gate"] *= 1 + 2 * len(request.observables)
-        out["wide_amplitude" if request.precision == "double" else "amplitude"] = passes * size
+        light = sum(_PASSES.get(op, 1.0) * count for op, count in f.ops.items() if op in GATES) * followed * size
+        item = 16 if request.precision == "double" else 8
+        if item * size * (1 + 2 * ("gradient" in wants)) > _CACHE:
+            out["far_byte"] = light * item
+        else:
+            out["wide_amplitude" if item == 16 else "amplitude"] = light
+        out["slow_amplitude"] = _slow_passes(request.circuit, f) * followed * size
     reads = bool(wants & {"probabilities", "statevector"}) + 8 * bool(shots)
     terms = sum(len(o.terms) for o in request.observables) * (
         ("expectation" in wants) * (2 if choice.mixed else 1) + ("gradient" in wants)
@@ -165,13 +192,12 @@ def work(request: RunRequest, features: Features, choice: Choice) -> dict[str, f
     return {unit: amount for unit, amount in out.items() if amount}
 
 
-def _passes(circuit: Circuit, f: Features) -> float:
-    """How often the whole state is passed over: a matrix on k qubits takes many."""
-    passes = float(f.num_gates) + sum((times - 1) * f.ops.get(op, 0) for op, times in _DOUBLE_ROTATIONS.items())
+def _slow_passes(circuit: Circuit, f: Features) -> float:
+    passes = sum(each * f.ops.get(op, 0) for op, each in _SLOW_PASSES.items())
     if f.ops.get(Op.UNITARY):
         c = circuit.columns
-        sizes = np.diff(c.qubit_offsets)[c.ops == Op.UNITARY]
-        passes += float((_MANY * 3.0 ** (sizes[sizes > 1] - 2)).sum())
+        for qubits in np.diff(c.qubit_offsets)[c.ops == Op.UNITARY].tolist():
+            passes += _MATRIX[min(qubits, 2)] * 3.0 ** max(qubits - 2, 0)
     return passes
 
 
