@@ -6,6 +6,7 @@ IDS = frozenset(
     {
         "backend-cirq",
         "backend-lret-unified",
+        "backend-pennylane",
         "backend-qiskit-aer",
         "backend-qsim",
         "execution",

@@ -207,7 +207,7 @@ def memory(request: RunRequest, choice: Choice) -> int:
     item = 16 if request.precision == "double" else 8
     if choice.mixed:
         # einsum needs its result and a moved copy beside the state; each parting keeps one more.
-        total = 16 * 4**n * (4 + choice.partings + 3 * ("expectation" in wants))
+        total: int = 16 * 4**n * (4 + choice.partings + 3 * ("expectation" in wants))
     else:
         # Lightning's own state and a copy of it; an observable takes indices, signs, weights and the moved state.
         states = 1 + min(choice.partings, 30) + bool(wants - {"counts", "samples"}) + 3 * ("gradient" in wants)

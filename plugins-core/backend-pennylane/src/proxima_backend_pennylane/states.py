@@ -97,8 +97,9 @@ class PureState:
 
     def probabilities(self) -> Probabilities:
         """See `State.probabilities`."""
-        found: Probabilities = np.asarray(self._measurements().probs(), dtype=np.float64)
-        return found / found.sum()
+        found: Probabilities = np.array(self._measurements().probs(), dtype=np.float64)
+        found /= found.sum()
+        return found
 
     def density(self) -> npt.NDArray[Any]:
         """See `State.density`."""
@@ -168,7 +169,8 @@ class MixedState:
     def probabilities(self) -> Probabilities:
         """See `State.probabilities`."""
         diagonal: Probabilities = np.maximum(np.diagonal(self.density()).real, 0.0)
-        return diagonal / diagonal.sum()
+        diagonal /= diagonal.sum()
+        return diagonal
 
     def density(self) -> npt.NDArray[Any]:
         """See `State.density`."""
