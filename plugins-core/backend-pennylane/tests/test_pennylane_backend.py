@@ -15,7 +15,7 @@ from proxima.contracts.circuit import Circuit, Condition, Parameter
 from proxima.contracts.features import features_of
 from proxima.contracts.observable import PauliSum
 from proxima.errors import CancelledError, UnsupportedError, UsageError
-from proxima_backend_pennylane import costs, gradient, walk
+from proxima_backend_pennylane import costs, gradient
 from proxima_backend_pennylane.backend import PennyLaneBackend
 from proxima_sdk import reference
 from proxima_sdk.circuits import ghz
@@ -72,7 +72,7 @@ def test_the_gradient_is_that_of_pennylanes_own_differentiation() -> None:
     assert found.values == pytest.approx(np.asarray(expected), abs=1e-12)  # both exact to rounding
 
 
-@pytest.mark.parametrize("piece", [walk.PIECE, 100.0, 1.0], ids=["whole", "pieces", "single steps"])
+@pytest.mark.parametrize("piece", [gradient.PIECE, 100.0, 1.0], ids=["whole", "pieces", "single steps"])
 def test_a_gradient_in_pieces_is_the_same(monkeypatch: pytest.MonkeyPatch, piece: float) -> None:
     monkeypatch.setattr(gradient, "PIECE", piece)
     circuit, values = ansatz()
@@ -192,11 +192,14 @@ from proxima.contracts.backend import RunContext, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima_backend_pennylane.backend import PennyLaneBackend
 backend = PennyLaneBackend()
-def run(circuit):
-    backend.run(backend.plan(RunRequest(circuit=circuit, shots=10)), RunContext())
+def run(circuit, want="counts"):
+    backend.run(backend.plan(RunRequest(circuit=circuit, shots=10, wants=(want,))), RunContext())
 run(Circuit.builder(2).h(0).cx(0, 1).reset(0).measure_all().build())
 assert "pennylane" not in sys.modules and "scipy" not in sys.modules
-run(Circuit.builder(2).h(0).bit_flip(0.1, 0).measure_all().build())
+noisy = Circuit.builder(2).h(0).bit_flip(0.1, 0).measure_all().build()
+run(noisy)
+assert "pennylane" not in sys.modules
+run(noisy, "density_matrix")
 assert "pennylane" in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 
@@ -12,14 +13,18 @@ from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
 from proxima.contracts.operations import GATES, Op
 from proxima.errors import UnsupportedError, UsageError
+from proxima_trajectories.walk import waiting_states
 
-METHODS = ("automatic", "statevector", "density_matrix")
+METHODS = ("automatic", "statevector", "density_matrix", "trajectories")
 
 MAX_MIXED_QUBITS = 11
 """An operation of default.mixed on 12 qubits takes seconds, and a run must be able to stop within one."""
 
 MAX_PARTINGS = 10
 """Measurements and resets on the way that exact answers follow: the ends are twice as many with each."""
+
+DRAWN = frozenset({"counts", "samples", "expectation"})
+"""What trajectories give."""
 
 MAX_STATE_QUBITS = 33  # 2^33 amplitudes of complex64 are 64 GiB
 _CACHE = 1 << 24  # bytes; a larger state is read from memory at every pass
@@ -41,6 +46,7 @@ _SLOW_PASSES = {
     **dict.fromkeys((Op.CH, Op.CSX, Op.CRX, Op.CRY, Op.CRZ, Op.ISWAP), 4.2),
     Op.CU: 10.0,
 }
+_LOOKED_AT = (Op.KRAUS, Op.AMPLITUDE_DAMPING, Op.GENERALIZED_AMPLITUDE_DAMPING, Op.PHASE_DAMPING)
 _MATRIX = (0.0, 1.5, 34.0)  # slow passes of a matrix on so many qubits; each qubit more trebles them
 # default.mixed over its operators: one pass is a unitary on one qubit.
 _MIXED_PASSES = {Op.DEPOLARIZING2: 64.0, Op.KRAUS: 16.0}
@@ -54,16 +60,18 @@ class Choice:
         mixed: On a density matrix rather than a statevector.
         partings: Measurements and resets on the way.
         exact: Whether an answer needs every end of the circuit, not only those that shots reach.
+        sampled: Whether noise is drawn, a trajectory for each shot.
     """
 
     mixed: bool
     partings: int
     exact: bool
+    sampled: bool
 
     @property
     def method(self) -> str:
         """Its name."""
-        return "density_matrix" if self.mixed else "statevector"
+        return "density_matrix" if self.mixed else "trajectories" if self.sampled else "statevector"
 
 
 def choose(request: RunRequest) -> Choice:
@@ -75,7 +83,11 @@ def choose(request: RunRequest) -> Choice:
     """
     circuit, wants = request.circuit, set(request.wants)
     asked = check(request)
-    mixed = circuit.has_noise or asked == "density_matrix"
+    large = circuit.num_qubits > MAX_MIXED_QUBITS
+    sampled = asked == "trajectories" or (
+        asked == "automatic" and circuit.has_noise and wants <= DRAWN and (large or "expectation" not in wants)
+    )
+    mixed = asked == "density_matrix" or (circuit.has_noise and not sampled)
     c = circuit.columns
     middle = int((c.ops == Op.MEASURE).sum()) - len(circuit.final_measurements)
     partings = middle + int((c.ops == Op.RESET).sum())
@@ -94,19 +106,23 @@ def choose(request: RunRequest) -> Choice:
         raise UnsupportedError("gradient: the adjoint method takes no resets, conditions or measurements on the way")
     if circuit.has_noise and asked == "statevector":
         raise UnsupportedError("the method statevector does not simulate noise", hint="leave the method out")
-    if mixed and circuit.num_qubits > MAX_MIXED_QUBITS:
+    if mixed and large:
         raise UnsupportedError(
             f"{circuit.num_qubits} qubits are too many for a density matrix (at most {MAX_MIXED_QUBITS})",
-            hint="use a backend with trajectories or low-rank simulation for noise",
+            hint="ask for counts, samples or expectation alone, which trajectories give",
+        )
+    if sampled and not wants <= DRAWN:
+        raise UnsupportedError(
+            f"trajectories do not give {' and '.join(sorted(wants - DRAWN))}", hint="leave the method out"
         )
     if circuit.num_qubits > MAX_STATE_QUBITS:
         raise UnsupportedError(f"{circuit.num_qubits} qubits are too many for a statevector (at most 33)")
-    if exact and partings > MAX_PARTINGS:
+    if exact and not sampled and partings > MAX_PARTINGS:
         raise UnsupportedError(
             f"exact answers about a circuit with {partings} measurements or resets on the way (at most {MAX_PARTINGS})",
             hint="ask for counts",
         )
-    return Choice(mixed, partings, exact)
+    return Choice(mixed, partings, exact and not sampled, sampled)
 
 
 def check(request: RunRequest) -> str:
@@ -141,8 +157,10 @@ def check(request: RunRequest) -> str:
     return str(asked)
 
 
-def shots_of(request: RunRequest) -> int:
-    """How many shots are drawn."""
+def shots_of(request: RunRequest, choice: Choice) -> int:
+    """How many shots are drawn: 1024 trajectories where only expectation values are wanted without any."""
+    if choice.sampled:
+        return request.shots or 1024
     return request.shots or 0 if {"counts", "samples"} & set(request.wants) else 0
 
 
@@ -154,9 +172,12 @@ def work(request: RunRequest, features: Features, choice: Choice) -> dict[str, f
     of default.mixed, ``pennylane`` for importing it; ``read`` and ``draw``.
     """
     f, wants, size = features, set(request.wants), 2.0**features.num_qubits
-    shots = shots_of(request)
+    shots = shots_of(request, choice)
     # Ends part half way through, on average, and not all that could are there.
     ends = min(2.0 ** min(choice.partings, 40), max(float(shots), 2.0**MAX_PARTINGS if choice.exact else 1.0))
+    if choice.sampled:
+        others = f.noise_weight + 0.1 * f.ops.get(Op.KRAUS, 0) + choice.partings
+        ends = max(1.0, shots * -math.expm1(-others))
     followed = 1 + (ends - 1) / 2
     out = {"run": 1.0}
     if choice.mixed:
@@ -184,7 +205,10 @@ def work(request: RunRequest, features: Features, choice: Choice) -> dict[str, f
         ("expectation" in wants) * (2 if choice.mixed else 1) + ("gradient" in wants)
     )
     reading = size**2 if choice.mixed else size
-    out["read"] = ends * ((reads + 4 * choice.partings) * size + 8 * terms * reading)
+    if choice.sampled:  # a channel whose ways depend on the state looks at it
+        out["read"] = 8 * size * followed * sum(f.ops.get(op, 0) for op in _LOOKED_AT)
+        out["gate"] += 5 * followed * f.noise_sites
+    out["read"] = out.get("read", 0.0) + ends * ((reads + 4 * choice.partings) * size + 8 * terms * reading)
     if "density_matrix" in wants:
         out["read"] += 2 * ends * size**2
     if shots:
@@ -203,19 +227,20 @@ def _slow_passes(circuit: Circuit, f: Features) -> float:
 
 def memory(request: RunRequest, choice: Choice) -> int:
     """Peak bytes on top of the engine."""
-    n, wants = request.circuit.num_qubits, set(request.wants)
+    n, wants, shots = request.circuit.num_qubits, set(request.wants), shots_of(request, choice)
     item = 16 if request.precision == "double" else 8
     if choice.mixed:
         # einsum needs its result and a moved copy beside the state; each parting keeps one more.
         total: int = 16 * 4**n * (4 + choice.partings + 3 * ("expectation" in wants))
     else:
         # Lightning's own state and a copy of it; an observable takes indices, signs, weights and the moved state.
-        states = 1 + min(choice.partings, 30) + bool(wants - {"counts", "samples"}) + 3 * ("gradient" in wants)
-        total = item * 2**n * states + 16 * 2**n * bool(shots_of(request) or "probabilities" in wants)
+        waiting = waiting_states(shots, 4) if choice.sampled else min(choice.partings, 30)
+        states = 2 + math.ceil(waiting) + bool(wants - {"counts", "samples"}) + 3 * ("gradient" in wants)
+        total = item * 2**n * states + 16 * 2**n * bool(shots or "probabilities" in wants)
         if wants & {"expectation", "gradient"}:
             total += (25 + 3 * item) * 2**n
         if "density_matrix" in wants:
             total += 2 * item * 4**n
-    if shots := shots_of(request):
+    if shots:
         total += shots * (2 * request.circuit.num_clbits + 16)
     return total

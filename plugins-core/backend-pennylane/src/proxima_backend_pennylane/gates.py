@@ -100,7 +100,7 @@ def steps_of(instruction: Instruction, num_qubits: int, *, apart: bool = False) 
     if op in (Op.ID, Op.BARRIER):
         return []
     if op is Op.UNITARY:
-        return [Step(MATRIX, wires[::-1], matrix=np.ascontiguousarray(instruction.matrices[0]).ravel())]
+        return [matrix_step(instruction.matrices[0], instruction.qubits, num_qubits)]
     if op in (Op.SX, Op.SXDG):  # up to a global phase, and six times as fast as Lightning's own
         return [Step("RX", wires, [math.pi / 2 if op is Op.SX else -math.pi / 2])]
     if op is Op.ISWAP:
@@ -126,6 +126,12 @@ def steps_of(instruction: Instruction, num_qubits: int, *, apart: bool = False) 
         else Step(name, [wires[i] for i in on], [factor * angles[number]], source=(number, factor))
         for name, on, number, factor in _TURNS[op]
     ]
+
+
+def matrix_step(matrix: npt.NDArray[np.complex128], qubits: Sequence[int], num_qubits: int) -> Step:
+    """A matrix whose first listed qubit is the least significant bit."""
+    wires = [num_qubits - 1 - qubit for qubit in reversed(qubits)]
+    return Step(MATRIX, wires, matrix=np.ascontiguousarray(matrix, dtype=np.complex128).ravel())
 
 
 class Turn(NamedTuple):
