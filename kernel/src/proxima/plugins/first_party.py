@@ -5,6 +5,7 @@ from __future__ import annotations
 IDS = frozenset(
     {
         "backend-cirq",
+        "backend-cuquantum",
         "backend-lret-unified",
         "backend-pennylane",
         "backend-qiskit-aer",
