@@ -60,6 +60,11 @@ class TestSandboxedAer(BackendConformance):
     capabilities = capabilities("qiskit-aer")
 
 
+class TestSandboxedPennyLane(BackendConformance):
+    backend = partial(sandboxed, "pennylane")
+    capabilities = capabilities("pennylane")
+
+
 if find_spec("stim"):
 
     class TestSandboxedStim(BackendConformance):
