@@ -14,7 +14,7 @@ import pytest
 from proxima.cli import main
 from proxima.contracts.execution import RunOptions
 from proxima.errors import UsageError
-from proxima_execution.benchmarking.baseline import compare
+from proxima_execution.benchmarking.baseline import compare, student
 from proxima_execution.benchmarking.html import log_share, to_html
 from proxima_execution.benchmarking.measuring import Effort, measure
 from proxima_execution.benchmarking.plots import picture
@@ -147,7 +147,7 @@ def test_ctrl_c_keeps_what_is_measured(kernel, execution, monkeypatch):
     alarm.join()
     assert interrupted
     exact, endless = found
-    assert (exact.status, len(exact.seconds)) == ("done", 1)
+    assert (exact.status, len(exact.seconds)) == ("done", 1)  # of two
     assert (endless.status, endless.seconds) == ("interrupted", ())
 
 
@@ -206,9 +206,12 @@ def test_a_damaged_baseline_is_refused(home, capsys, text):
         ((1.0, 1.0, 1.0), (1.2, 1.2, 1.2), "slower"),
         ((1.2, 1.2, 1.2), (1.0, 1.0, 1.0), "faster"),
         ((0.5, 1.0, 1.5), (0.9, 1.6, 2.5), "same"),  # 1.6, but the runs scatter by half
-        ((0.5, 1.0, 1.5), (9.0, 10.0, 11.0), "slower"),
+        ((0.5, 1.0, 1.5), (9.0, 10.0, 11.0), "same"),  # so few runs and such a scatter tell nothing
+        ((0.9, 1.0, 1.1), (9.0, 10.0, 11.0), "slower"),
+        ((0.9, 1.0, 1.1, 0.9, 1.1), (1.8, 2.0, 2.2, 1.9, 2.1), "slower"),
+        ((0.9, 1.0, 1.1, 0.9, 9.0), (1.8, 2.0, 2.2, 1.9, 2.1), "same"),
         ((1.0,), (1.3,), "same"),  # one run each tells little
-        ((1.0,), (3.0,), "slower"),
+        ((1.0,), (9.0,), "slower"),
         ((), (1.0,), "new"),
         ((1.0,), (), "lost"),
         ((), (), "same"),
@@ -220,6 +223,13 @@ def test_a_difference_counts_beyond_noise(then, now, change):
     if then and now:
         assert found.ratio == pytest.approx(sorted(now)[len(now) // 2] / sorted(then)[len(then) // 2])
         assert (found.change == "same") == (1 / found.beyond <= found.ratio <= found.beyond)
+
+
+def test_few_runs_need_a_larger_difference():
+    stats = pytest.importorskip("scipy.stats")
+    for freedom in (4, 8, 20, 100):
+        exact = stats.t.isf(stats.norm.sf(3.0), freedom)
+        assert student(3.0, freedom) == pytest.approx(exact, rel=0.03)  # a series cut after its third term
 
 
 def test_what_cannot_be_compared_is_said():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,8 @@ Change = Literal["faster", "slower", "same", "lost", "new", "other circuit"]
 
 _LEAST = math.log(1.1)  # smaller differences come and go with where the linker puts things
 _SIGMAS = 3.0
-_FEW = 0.15  # standard deviation of the logarithm of a time where one run cannot tell it
+_FEW = 0.15  # standard deviation of the logarithm of a time where the runs are too few to tell it
+_MEDIAN = math.pi / 2  # the variance of a median over that of a mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,13 @@ class Comparison:
 def compare(now: Report, then: Report) -> list[Comparison]:
     """Each case on each backend of the report, held against the earlier one.
 
-    The medians differ by more than noise where their ratio is beyond three standard errors, which are taken from the
-    spread of the runs, and beyond 1.1.
+    The medians differ by more than noise where their ratio is beyond 1.1 and beyond what the scatter of both sides'
+    runs makes likely: three standard errors of its logarithm, and more where there are few runs (Student's t).
 
     Raises:
         UsageError: The earlier report was made with other options, so that ratios would say nothing.
     """
-    keys = sorted(now.options.keys() | then.options.keys())
-    for key in keys:
+    for key in sorted(now.options.keys() | then.options.keys()):
         if now.options.get(key) != then.options.get(key):
             raise UsageError(
                 f"the baseline was made with {key} {then.options.get(key)!r}, this is with {now.options.get(key)!r}",
@@ -60,13 +61,25 @@ def _compared(now: Measurement, then: Measurement | None) -> Comparison:
     if not now.seconds:
         return Comparison(now.case, now.backend, "lost")
     difference = math.log(now.median / then.median)
-    beyond = max(_SIGMAS * math.hypot(_error(now), _error(then)), _LEAST)
+    freedom = max(len(now.seconds) + len(then.seconds) - 2, 4)
+    beyond = max(student(_SIGMAS, freedom) * math.sqrt(_variance(now) + _variance(then)), _LEAST)
     change: Change = "same" if abs(difference) <= beyond else "slower" if difference > 0 else "faster"
     return Comparison(now.case, now.backend, change, math.exp(difference), math.exp(beyond))
 
 
-def _error(measurement: Measurement) -> float:
-    """Standard error of the logarithm of the median."""
-    number = len(measurement.seconds)
-    spread = measurement.spread / measurement.median if number >= 3 else _FEW
-    return 1.2533 * spread / math.sqrt(number)
+def _variance(measurement: Measurement) -> float:
+    """Of the logarithm of the median."""
+    logs = [math.log(t) for t in measurement.seconds]
+    one = statistics.variance(logs) if len(logs) >= 3 else _FEW**2
+    return _MEDIAN * one / len(logs)
+
+
+def student(z: float, freedom: int) -> float:
+    """The quantile of Student's t that is as likely as z of the normal distribution.
+
+    Source: Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.5, to its third term.
+    """
+    first = (z**3 + z) / 4
+    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    third = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + first / freedom + second / freedom**2 + third / freedom**3

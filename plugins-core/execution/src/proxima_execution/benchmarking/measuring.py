@@ -63,8 +63,8 @@ def measure(
 ) -> tuple[list[Measurement], bool]:
     """Times every case on every backend, and whether it was interrupted.
 
-    The backends take turns, run by run, so that whatever else the machine does meets all of them. Ctrl-C ends it; what
-    is measured by then is returned.
+    Every case is run once on every backend before any is run again, so that what else the machine does for a while
+    meets one run of all cases and not all runs of one. Ctrl-C ends it; what is measured by then is returned.
 
     Args:
         execution: Runs the circuits; nothing is stored.
@@ -75,29 +75,23 @@ def measure(
         progress: Told how far it is.
     """
     effort.check()
-    done: list[Measurement] = []
+    table = [(case, [_Turn(backend, effort.timeout) for backend in backends]) for case in cases]
+    rounds = effort.warmup + effort.repeats
+    done, total = 0, rounds * len(cases) * len(backends)
     try:
         for backend in backends:
             progress(0.0, f"importing the engine of {backend}")
             _import(execution, backend, options)
+        for round_ in range(rounds):
+            for case, turns in table:
+                for turn in turns:
+                    if not turn.over:
+                        progress(done / total, f"{case.name} on {turn.backend}, run {round_ + 1} of {rounds}")
+                        _take(execution, case.circuit, turn, replace(options, seed=round_ + 1), effort)
+                    done += 1
     except KeyboardInterrupt:
-        return done, True
-    total = len(cases) * len(backends) * (effort.warmup + effort.repeats)
-    for number, case in enumerate(cases):
-        turns = [_Turn(backend, effort.timeout) for backend in backends]
-        try:
-            for round_ in range(effort.warmup + effort.repeats):
-                for place, turn in enumerate(turns):
-                    if turn.over:
-                        continue
-                    at = (number * (effort.warmup + effort.repeats) + round_) * len(backends) + place
-                    progress(at / total, f"{case.name} on {turn.backend}")
-                    _take(execution, case.circuit, turn, replace(options, seed=round_ + 1), effort)
-        except KeyboardInterrupt:
-            done += [_measurement(case, turn) for turn in turns]
-            return done, True
-        done += [_measurement(case, turn) for turn in turns]
-    return done, False
+        return _measurements(table), True
+    return _measurements(table), False
 
 
 def _import(execution: Execution, backend: str, options: RunOptions) -> None:
@@ -137,17 +131,20 @@ def _take(execution: Execution, circuit: Circuit, turn: _Turn, options: RunOptio
         turn.status = "done" if turn.seconds else "timeout"
 
 
-def _measurement(case: Case, turn: _Turn) -> Measurement:
-    circuit = case.circuit
-    return Measurement(
-        case.name,
-        case.family,
-        circuit.num_qubits,
-        len(circuit),
-        circuit.content_hash,
-        turn.backend,
-        "done" if turn.seconds and turn.status == "interrupted" else turn.status,
-        turn.reason,
-        turn.method,
-        tuple(turn.seconds),
-    )
+def _measurements(table: Sequence[tuple[Case, Sequence[_Turn]]]) -> list[Measurement]:
+    return [
+        Measurement(
+            case.name,
+            case.family,
+            case.circuit.num_qubits,
+            len(case.circuit),
+            case.circuit.content_hash,
+            turn.backend,
+            turn.status,
+            turn.reason,
+            turn.method,
+            tuple(turn.seconds),
+        )
+        for case, turns in table
+        for turn in turns
+    ]

@@ -108,9 +108,9 @@ class BenchRunCommand:
         report = Report(
             suite.name, empty.created, empty.host, told, tuple(backends), tuple(found), interrupted, suite.skipped
         )
-        comparisons = compare(report, baseline) if baseline is not None else []
-        if args.output:
+        if args.output:  # first, so that whatever goes wrong next does not lose what was measured
             write_atomic(args.output, json.dumps(report.to_dict(), indent=1) + "\n")
+        comparisons = compare(report, baseline) if baseline is not None else []
         if args.html:
             write_atomic(args.html, to_html(report, comparisons))
         for path in args.plot:
