@@ -51,12 +51,12 @@ def test_counts_of_a_decomposed_circuit_are_those_of_the_circuit(execution):
 
 
 def wasteful():
-    return Circuit.builder(2, name="wasteful").h(0).x(1).x(1).t(0).cx(0, 1).rz(0.2, 1).rz(-0.2, 1).build()
+    return Circuit.builder(2, name="wasteful").h(0).x(1).x(1).t(0).cx(0, 1).rz(0.2, 1).cx(1, 0).s(1).sdg(1).build()
 
 
 def test_optimize_is_recorded_and_done_again_by_rerun(execution, kernel, capsys):
     result = execution.run(wasteful(), RunOptions(optimize=True, backend="exact", seed=4))
-    assert "Optimised: 9 operations became 3, 1 of them fused into matrices." in result.notes
+    assert "Optimised: 11 operations became 3, 1 of them fused into matrices." in result.notes
     record = kernel.services.require(ResultStore).get(result.id)
     assert record.options.optimize is True
     assert record.result.notes == result.notes
