@@ -10,6 +10,7 @@ from proxima.contracts.decomposition import angles_of, decompose, undecomposable
 from proxima.contracts.gate_rules import RULES
 from proxima.contracts.matrices import unitary
 from proxima.contracts.operations import CHANNELS, GATES, OPERATIONS, Op
+from proxima.contracts.two_qubit import interaction_of
 from proxima.errors import UnsupportedError
 from proxima_sdk import reference
 
@@ -145,7 +146,8 @@ def test_identity_and_barrier_are_left_out_and_names_and_registers_stay():
         (Circuit.builder(2).cx(0, 1), {Op.U}, "cx cannot be written"),
         (Circuit.builder(1).reset(0), {Op.U, Op.CX}, "reset cannot be written"),
         (Circuit.builder(1).bit_flip(0.1, 0), {Op.U, Op.CX}, "bit_flip cannot be written"),
-        (Circuit.builder(2).unitary(unitary(Op.ISWAP), 0, 1), {Op.U, Op.CX}, "unitary on 2 qubits cannot be written"),
+        (Circuit.builder(2).unitary(unitary(Op.ISWAP), 0, 1), {Op.U}, "unitary on 2 qubits cannot be written"),
+        (Circuit.builder(3).unitary(unitary(Op.CCX), 0, 1, 2), {Op.U, Op.CX}, "unitary on 3 qubits cannot be written"),
         (Circuit.builder(1).append(Op.RX, (0,), (Parameter("a"),)), {Op.U, Op.CX}, "rx has an open parameter"),
         (Circuit.builder(1).x(0), set(), "x cannot be written"),
     ],
@@ -172,6 +174,59 @@ def test_an_open_parameter_of_a_known_gate_stays_open():
 def test_the_angles_of_a_unitary_give_it_back(angles, phase):
     given_ = np.exp(1j * phase) * unitary(Op.U, angles)
     assert distance_up_to_phase(unitary(Op.U, angles_of(given_)), given_) < 1e-11
+
+
+TWO = [op for op in FIXED_GATES if OPERATIONS[op].num_qubits == 2]
+
+
+@pytest.mark.parametrize("known", [{Op.U, Op.CX}, {Op.RX, Op.RZ, Op.CZ}], ids=["u, cx", "rx, rz, cz"])
+@pytest.mark.parametrize("op", TWO, ids=lambda op: op.name.lower())
+def test_a_matrix_on_two_qubits_becomes_named_gates(op, known):
+    matrix = unitary(op, PARAMS[: len(OPERATIONS[op].params)])
+    before = Circuit.builder(3).unitary(matrix, 2, 0).build()
+    after = decompose(before, known)
+    assert ops_of(after) <= known
+    assert distance_up_to_phase(matrix_of(after), matrix_of(before)) < TOLERANCE
+
+
+def random_unitary(seed, size=4):
+    rng = np.random.default_rng(seed)
+    q, r = np.linalg.qr(rng.normal(size=(size, size)) + 1j * rng.normal(size=(size, size)))
+    return q * (np.diag(r) / abs(np.diag(r)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**9))
+def test_random_matrices_on_two_qubits(seed):
+    before = Circuit.builder(2).unitary(random_unitary(seed), 0, 1).build()
+    after = decompose(before, {Op.U, Op.CX})
+    assert distance_up_to_phase(matrix_of(after), matrix_of(before)) < TOLERANCE
+
+
+@pytest.mark.parametrize("distance", [0.0, 1e-15, 1e-12, 1e-9, 1e-6, 1e-3])
+def test_matrices_near_to_degenerate_ones_on_two_qubits(distance):
+    rng = np.random.default_rng(3)
+    for matrix in (
+        np.eye(4),
+        unitary(Op.SWAP),
+        unitary(Op.CX),
+        unitary(Op.ISWAP),
+        np.kron(unitary(Op.H), unitary(Op.T)),
+    ):
+        noise = rng.normal(size=(4, 4)) + 1j * rng.normal(size=(4, 4))
+        values, vectors = np.linalg.eigh(noise + noise.conj().T)
+        near = (vectors * np.exp(1j * distance * values)) @ vectors.conj().T @ matrix
+        before = Circuit.builder(2).unitary(near, 1, 0).build()
+        after = decompose(before, {Op.U, Op.CX})
+        # Nearly equal eigenvalues leave their eigenvectors open, and what that costs is as small as their difference.
+        assert distance_up_to_phase(matrix_of(after), matrix_of(before)) < 1e-10
+
+
+def test_the_parts_around_the_interaction_are_unitary():
+    before, angles, after = interaction_of(random_unitary(5))
+    for part in (*before, *after):
+        np.testing.assert_allclose(part @ part.conj().T, np.eye(2), atol=1e-12)
+    assert len(angles) == 3
 
 
 @pytest.mark.parametrize("op", [Op.ID, Op.X, Op.Y, Op.Z, Op.H, Op.S, Op.SX], ids=lambda op: op.name.lower())

@@ -51,12 +51,12 @@ def test_counts_of_a_decomposed_circuit_are_those_of_the_circuit(execution):
 
 
 def wasteful():
-    return Circuit.builder(2, name="wasteful").h(0).x(1).x(1).t(0).cx(0, 1).rz(0.2, 1).rz(-0.2, 1).build()
+    return Circuit.builder(2, name="wasteful").h(0).x(1).x(1).t(0).cx(0, 1).rz(0.2, 1).cx(1, 0).s(1).sdg(1).build()
 
 
 def test_optimize_is_recorded_and_done_again_by_rerun(execution, kernel, capsys):
     result = execution.run(wasteful(), RunOptions(optimize=True, backend="exact", seed=4))
-    assert "Optimised: 9 operations became 3, 1 of them fused into matrices." in result.notes
+    assert "Optimised: 11 operations became 3, 1 of them fused into matrices." in result.notes
     record = kernel.services.require(ResultStore).get(result.id)
     assert record.options.optimize is True
     assert record.result.notes == result.notes
@@ -88,8 +88,9 @@ def test_a_sweep_is_optimised_point_by_point(execution):
     circuit = Circuit.builder(1).append(Op.RX, (0,), (Parameter("a"),)).append(Op.RX, (0,), (Parameter("b"),)).build()
     points = [{"a": 0.5, "b": -0.5}, {"a": math.pi, "b": 0.0}, {"a": 0.5, "b": math.pi - 0.5}]
     options = RunOptions(optimize=True, backend="exact", wants=("probabilities",))
-    found = [result.probabilities[1] for result in execution.run_sweep(circuit, points, options)]
-    assert found == pytest.approx([0.0, 1.0, 1.0], abs=1e-12)
+    results = execution.run_sweep(circuit, points, options)
+    assert [result.probabilities[1] for result in results] == pytest.approx([0.0, 1.0, 1.0], abs=1e-12)
+    assert [result.notes[0].split()[4] for result in results] == ["0.", "1.", "1."]  # "... became 0."
 
 
 def test_optimize_takes_true_or_false(kernel):

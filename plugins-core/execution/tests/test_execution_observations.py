@@ -29,14 +29,14 @@ def add(observations, factor, number=1, *, gates=9000.0, kind=KIND):
 
 
 def test_without_runs_nothing_is_corrected_and_no_file_made(observations):
-    correction = observations.correction(KIND, RATES, 0.01, judged=True)
+    correction = observations.correction(KIND, RATES, 0.01, fit=True)
     assert (correction.factor, correction.runs, correction.typical) == (1.0, 0, None)
     assert not os.path.exists(observations.path)
 
 
 def test_runs_that_took_twice_as_long_double_the_estimate(observations):
     add(observations, 2.0, 5)
-    correction = observations.correction(KIND, RATES, 0.01, judged=True)
+    correction = observations.correction(KIND, RATES, 0.01, fit=True)
     assert correction.factor == pytest.approx(2.0)
     assert correction.runs == 5
     assert correction.typical == pytest.approx(1.0)
@@ -79,7 +79,7 @@ def test_runs_of_another_kind_say_nothing(observations, other):
 def test_the_misfit_is_of_what_the_other_runs_predict(observations):
     for factor in (1.0, 2.0, 2.0, 2.0, 4.0):
         add(observations, factor)
-    typical = observations.correction(KIND, RATES, 0.01, judged=True).typical
+    typical = observations.correction(KIND, RATES, 0.01, fit=True).typical
     assert typical == pytest.approx(math.exp(2 * math.log(2) / 5))
     assert observations.fit_of("a", {"engine": "1"}, RATES) == (5, pytest.approx(typical))
     assert observations.fit_of("b", {}, RATES) == (0, None)

@@ -135,6 +135,13 @@ def test_neighbours_become_one_matrix():
     assert (fused.name, fused.qregs) == ("kept", circuit.qregs)
 
 
+def test_a_single_two_qubit_gate_stays_named():
+    circuit = Circuit.builder(2).t(0).h(0).cx(0, 1).rz(0.3, 1).h(1).t(0).build()
+    fused = fuse(circuit)
+    assert names(fused) == ["unitary", "cx", "t", "unitary"]
+    assert distance(reference.statevector(fused), reference.statevector(circuit)) < TOLERANCE
+
+
 @pytest.mark.parametrize(
     "builder",
     [

@@ -143,13 +143,14 @@ def _parser(kernel: Kernel, words: Sequence[str]) -> argparse.ArgumentParser:
     _global_options(parser)
     command = words[0] if words else ""
     single, groups = _commands(kernel)
-    summaries = single | {group: _group_summary(group, members) for group, members in groups.items()} | BUILTIN
+    subcommands = {group: f"subcommands: {', '.join(sorted(members))}" for group, members in groups.items()}
+    summaries = single | subcommands | BUILTIN
     if command not in summaries:
         with suppress(NotFoundError):  # the parser says so, with the nearest names
             kernel.registry.find("commands", command)  # raises where its plugin cannot be used
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name in sorted(summaries):
-        one = _add(subparsers, name, summaries[name], described=name == command)
+        one = _add(subparsers, name, summaries[name], described=name == command and name not in groups)
         if name != command:
             continue
         if name in BUILTIN:
@@ -181,10 +182,6 @@ def _commands(kernel: Kernel) -> tuple[dict[str, str], dict[str, dict[str, str]]
 
 def _is_word(text: str) -> bool:
     return text.replace("-", "_").isidentifier()
-
-
-def _group_summary(group: str, members: Mapping[str, str]) -> str:
-    return f"{', '.join(sorted(members))}: see `proxima {group} --help`"
 
 
 def _configure_group(

@@ -19,6 +19,7 @@ from proxima.contracts.circuit import Circuit, Columns
 from proxima.contracts.gate_rules import RULES, Rule
 from proxima.contracts.matrices import Matrix, kraus, unitary
 from proxima.contracts.operations import CHANNELS, GATES, OPERATIONS, Op
+from proxima.contracts.two_qubit import interaction_of
 from proxima.errors import UnsupportedError
 
 
@@ -34,6 +35,7 @@ class Step(NamedTuple):
 _AS_UNITARY = {1: 1.0, 2: 1.0, 3: 20.0}
 """What a matrix in place of a named gate counts as, in gates; by qubits."""
 _AS_KRAUS = 4.0
+_NOTHING = 1e-14  # an angle that rounding alone may give
 
 
 def angles_of(matrix: Matrix) -> tuple[float, float, float]:
@@ -145,12 +147,8 @@ class _Writer:
         return replace(self._circuit, columns=columns, payloads=tuple(self._payloads))
 
     def _template(self, op: Op, size: int, params: tuple[float, ...], payload: int) -> _Template:
-        if op is Op.UNITARY:
-            if size != 1 or not {Op.U} <= self._known | _ways(self._known).keys():
-                raise UnsupportedError(f"unitary on {size} qubits cannot be written in the operations it has")
-            op, params = Op.U, angles_of(self._circuit.payloads[payload][0])
         out = _Template([], [], [], [], [], [])
-        for step in _expanded(op, params, tuple(range(size)), self._known):
+        for step in self._steps(op, size, params, payload):
             out.ops.append(step.op)
             out.qubits.extend(step.qubits)
             out.sizes.append(len(step.qubits))
@@ -160,6 +158,29 @@ class _Writer:
             if step.matrices:
                 self._payloads.append(step.matrices)
         return out
+
+    def _steps(self, op: Op, size: int, params: tuple[float, ...], payload: int) -> list[Step]:
+        if op is not Op.UNITARY:
+            return _expanded(op, params, tuple(range(size)), self._known)
+        pieces = _pieces(self._circuit.payloads[payload][0], size)
+        reached = self._known | _ways(self._known).keys()
+        if not pieces or not {piece.op for piece in pieces} <= reached:
+            raise UnsupportedError(f"unitary on {size} qubits cannot be written in the operations it has")
+        return [step for p in pieces for step in _expanded(p.op, p.params, p.qubits, self._known)]
+
+
+def _pieces(matrix: Matrix, size: int) -> list[Step]:
+    """A unitary matrix on one or two qubits as named gates; none where it is on more."""
+    if size == 1:
+        return [Step(Op.U, (0,), angles_of(matrix))]
+    if size != 2:
+        return []
+    before, angles, after = interaction_of(matrix)
+    steps = [Step(Op.U, (q,), angles_of(before[q])) for q in (0, 1)]
+    for op, angle in zip((Op.RXX, Op.RYY, Op.RZZ), angles, strict=True):
+        if abs(angle) > _NOTHING:
+            steps.append(Step(op, (0, 1), (-2 * angle,)))
+    return steps + [Step(Op.U, (q,), angles_of(after[q])) for q in (0, 1)]
 
 
 def _expanded(op: Op, params: tuple[float, ...], qubits: tuple[int, ...], known: frozenset[Op]) -> list[Step]:

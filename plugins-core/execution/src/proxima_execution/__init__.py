@@ -33,8 +33,9 @@ class ExecutionPlugin:
 
     @hookimpl
     def proxima_commands(self) -> list[Command]:
-        """``proxima run``, ``compare``, ``verify``, ``explain``, ``backends``, ``calibrate`` and ``circuit``."""
+        """The subcommands of ``proxima`` that read, run and time circuits."""
         from proxima_execution.commands.backends import BackendsCommand
+        from proxima_execution.commands.bench_run import BenchRunCommand
         from proxima_execution.commands.calibrate import CalibrateCommand
         from proxima_execution.commands.circuit import CircuitCommand
         from proxima_execution.commands.compare import CompareCommand
@@ -49,6 +50,7 @@ class ExecutionPlugin:
             ExplainCommand(),
             BackendsCommand(),
             CalibrateCommand(),
+            BenchRunCommand(),
             CircuitCommand(),
         ]
 

@@ -106,7 +106,7 @@ class Judge:
         told = f"its plugin {contribution.plugin} may not run circuits"
         return _refused(contribution, UnavailableError(f"{contribution.name} cannot run this: {told}"), told)
 
-    def judge(self, contribution: Contribution, asked: Adaptations, *, judged: bool = False) -> Offer | Refusal:
+    def judge(self, contribution: Contribution, asked: Adaptations, *, fit: bool = False) -> Offer | Refusal:
         """Whether one backend can run the request, and what it would cost; never raises for what the backend does.
 
         One that cannot give the gradient itself is judged by what computing it from expectation values would take.
@@ -114,19 +114,19 @@ class Judge:
         Args:
             contribution: The backend's.
             asked: What is to be run.
-            judged: Whether to say how well the estimates of past runs fit, which takes longer.
+            fit: Whether to say how well the estimates of past runs fit, which takes longer.
         """
         try:
-            judgement = self._judge(contribution, asked, judged)
+            judgement = self._judge(contribution, asked, fit)
             if isinstance(judgement, Refusal) and "gradient" in asked.request.wants:
-                judgement = self._judge(contribution, asked, judged, shifted=True)
+                judgement = self._judge(contribution, asked, fit, shifted=True)
             return judgement
         except Exception as error:  # noqa: BLE001 - its manifest or an answer of its makes no sense
             told = f"judging it raised {type(error).__name__}: {error}"
             return _refused(contribution, UnavailableError(f"{contribution.name} is broken: {told}"), told)
 
     def _judge(
-        self, contribution: Contribution, asked: Adaptations, judged: bool, *, shifted: bool = False
+        self, contribution: Contribution, asked: Adaptations, fit: bool, *, shifted: bool = False
     ) -> Offer | Refusal:
         name = contribution.name
         capabilities = contribution.data.get("capabilities") or {}
@@ -163,7 +163,7 @@ class Judge:
             return _cannot(contribution, estimate.reason)
         if told := _memory_lacking(estimate, features):
             return _refused(contribution, ResourceError(f"{name} cannot run this: {told}"), told)
-        price = self._price(name, probe, capabilities, estimate, features, judged)
+        price = self._price(name, probe, capabilities, estimate, features, fit)
         reason = estimate.reason or estimate.method
         if price.import_seconds:
             importing = f"importing its engine takes {format_seconds(price.import_seconds)} of this"
@@ -185,12 +185,12 @@ class Judge:
         capabilities: Mapping[str, Any],
         estimate: Estimate,
         features: Features,
-        judged: bool,
+        fit: bool,
     ) -> Price:
         rates = self._calibration.rates_of(name, probe.versions, capabilities)
         kind = Kind.of(name, estimate.method, probe.versions, cold=name not in self._used)
         predicted = estimate.seconds(rates.per_unit)
-        correction = self._observations.correction(kind, rates.per_unit, predicted, judged=judged)
+        correction = self._observations.correction(kind, rates.per_unit, predicted, fit=fit)
         seconds = predicted * correction.factor
         translation = rates.translation_seconds
         return Price(

@@ -128,9 +128,7 @@ class Observations:
             except StorageError as error:
                 self._tell(error)
 
-    def correction(
-        self, kind: Kind, rates: Mapping[str, float], predicted: float, *, judged: bool = False
-    ) -> Correction:
+    def correction(self, kind: Kind, rates: Mapping[str, float], predicted: float, *, fit: bool = False) -> Correction:
         """What past runs of this kind make of an estimate.
 
         The factor is the weighted median of measured over predicted time. Runs near in predicted time weigh most, and
@@ -141,14 +139,14 @@ class Observations:
             kind: Of the run to come.
             rates: Seconds per unit of work in force.
             predicted: The estimated time by these rates.
-            judged: Whether to say how well past estimates fit, which takes longer.
+            fit: Whether to say how well past estimates fit, which takes longer.
         """
         with self._lock:
             misses, sizes = self._compared(kind, rates)
         if not len(misses) or not 0 < predicted < math.inf:
             return Correction(runs=len(misses))
         factor = math.exp(_median(misses, sizes, math.log(predicted)))
-        return Correction(factor, len(misses), _typical(misses, sizes) if judged else None)
+        return Correction(factor, len(misses), _typical(misses, sizes) if fit else None)
 
     def fit_of(self, backend: str, versions: Mapping[str, str], rates: Mapping[str, float]) -> tuple[int, float | None]:
         """How many past runs of a backend there are, and by what factor their corrected estimates miss."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -97,23 +97,44 @@ def _is_identity(code: int, angle: float) -> bool:
     return abs(angle - turn * round(angle / turn)) <= _ROUNDING
 
 
+@dataclass(slots=True)
 class _Block:
-    """Neighbouring gates on one or two qubits; ``matrix`` has the first of ``qubits`` as least significant bit."""
+    """Neighbouring gates on one or two qubits, with their matrices."""
 
-    def __init__(self, qubits: tuple[int, ...]) -> None:
-        self.qubits = qubits
-        self.matrix: Matrix = np.eye(2 ** len(qubits), dtype=np.complex128)
-        self.gates: list[Instruction] = []
+    qubits: tuple[int, ...]
+    gates: list[tuple[Instruction, Matrix]]
 
-    def add(self, gate: Instruction, matrix: Matrix) -> None:
-        """Takes a gate on some of the block's qubits in."""
-        self.gates.append(gate)
-        self.matrix = _placed(matrix, gate.qubits, self.qubits) @ self.matrix
+    def fused(self) -> list[Instruction]:
+        """The gates as one matrix, where that saves an engine work.
 
-    def absorb(self, other: _Block) -> None:
-        """Takes a block on one of the qubits in, which comes before whatever is added later."""
-        self.gates += other.gates
-        self.matrix = _placed(other.matrix, other.qubits, self.qubits) @ self.matrix
+        A single two-qubit gate stays what it is, for engines have faster ways for a named one than for a matrix; what
+        is on either qubit before and after it becomes one matrix each.
+        """
+        if sum(len(gate.qubits) == 2 for gate, _ in self.gates) != 1:
+            return _joined(self.gates, self.qubits)
+        out: list[Instruction] = []
+        runs: dict[int, list[tuple[Instruction, Matrix]]] = {qubit: [] for qubit in self.qubits}
+        for gate, matrix in self.gates:
+            if len(gate.qubits) == 1:
+                runs[gate.qubits[0]].append((gate, matrix))
+                continue
+            for qubit in self.qubits:
+                out += _joined(runs[qubit], (qubit,))
+                runs[qubit] = []
+            out.append(gate)
+        for qubit in self.qubits:
+            out += _joined(runs[qubit], (qubit,))
+        return out
+
+
+def _joined(gates: Sequence[tuple[Instruction, Matrix]], qubits: tuple[int, ...]) -> list[Instruction]:
+    """The gates as one matrix on the qubits; a single one as it is."""
+    if len(gates) < 2:
+        return [gate for gate, _ in gates]
+    product: Matrix = np.eye(2 ** len(qubits), dtype=np.complex128)
+    for gate, matrix in gates:
+        product = _placed(matrix, gate.qubits, qubits) @ product
+    return [Instruction(Op.UNITARY, qubits, matrices=(product,))]
 
 
 def _placed(matrix: Matrix, qubits: tuple[int, ...], among: tuple[int, ...]) -> Matrix:
@@ -143,10 +164,12 @@ def fuse(circuit: Circuit) -> Circuit:
     open_: dict[int, _Block] = {}
 
     def close(qubits: Sequence[int]) -> None:
-        for block in dict.fromkeys(open_[qubit] for qubit in qubits if qubit in open_):
-            for qubit in block.qubits:
-                del open_[qubit]
-            out.extend(block.gates if len(block.gates) == 1 else [_fused(block)])
+        for qubit in qubits:
+            block = open_.get(qubit)
+            if block is not None:
+                out.extend(block.fused())
+                for each in block.qubits:
+                    del open_[each]
 
     for instruction in circuit:
         op, qubits = instruction.op, instruction.qubits
@@ -154,24 +177,24 @@ def fuse(circuit: Circuit) -> Circuit:
             close(qubits)
             out.append(instruction)
             continue
-        matrix = instruction.matrices[0] if instruction.matrices else unitary(op, instruction.params)  # type: ignore[arg-type]
         block = open_.get(qubits[0])
         if block is None or not set(qubits) <= set(block.qubits):
-            lone = [found for q in qubits if (found := open_.get(q)) is not None and len(found.qubits) == 1]
-            for found in lone:
-                del open_[found.qubits[0]]
+            before = []
+            for qubit in qubits:
+                found = open_.get(qubit)
+                if found is not None and len(found.qubits) == 1:
+                    before += found.gates
+                    del open_[qubit]
             close(qubits)
-            block = _Block(qubits)
-            for found in lone:
-                block.absorb(found)
+            block = _Block(qubits, before)
             open_.update(dict.fromkeys(qubits, block))
-        block.add(instruction, matrix)
+        block.gates.append((instruction, _matrix_of(instruction)))
     close(range(circuit.num_qubits))
     return circuit if len(out) == len(circuit) else _rebuilt(circuit, out)
 
 
-def _fused(block: _Block) -> Instruction:
-    return Instruction(Op.UNITARY, block.qubits, matrices=(block.matrix,))
+def _matrix_of(gate: Instruction) -> Matrix:
+    return gate.matrices[0] if gate.matrices else unitary(gate.op, [float(p) for p in gate.params])  # type: ignore[arg-type]
 
 
 def _rebuilt(circuit: Circuit, instructions: Sequence[Instruction]) -> Circuit:
@@ -182,4 +205,6 @@ def _rebuilt(circuit: Circuit, instructions: Sequence[Instruction]) -> Circuit:
         builder.add_clbits(register.name, register.size)
     for op, qubits, params, clbit, condition, matrices in instructions:
         builder.append(op, qubits, params, clbit=clbit, condition=condition, matrices=matrices)
-    return replace(builder.build(), metadata=circuit.metadata)
+    made = builder.build()
+    object.__setattr__(made, "metadata", circuit.metadata)  # nothing that is checked, so nothing is checked again
+    return made

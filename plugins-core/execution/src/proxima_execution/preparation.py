@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from copy import copy
 from dataclasses import replace
@@ -84,6 +85,11 @@ def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[st
         ),
         notes,
     )
+
+
+def derived_seed(text: str) -> int:
+    """A seed that follows from a text, as if drawn at random for each."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def _without_source(circuit: Circuit) -> Circuit:

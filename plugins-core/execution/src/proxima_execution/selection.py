@@ -50,15 +50,15 @@ class Selector:
                 self._credit[other.candidate.backend] = self._credit.get(other.candidate.backend, 0.0) + saved
         return chosen, selection_of(offers, refusals)
 
-    def candidates(self, asked: Adaptations, *, judged: bool = False) -> tuple[list[Offer], list[Refusal]]:
+    def candidates(self, asked: Adaptations, *, fit: bool = False) -> tuple[list[Offer], list[Refusal]]:
         """The backends that can run the request, the one to take first, and those that cannot.
 
         Args:
             asked: What is to be run.
-            judged: Whether to say how well the estimates of past runs fit, which takes longer.
+            fit: Whether to say how well the estimates of past runs fit, which takes longer.
         """
         judgements = [
-            self._judge.barred(c) or self._judge.judge(c, asked, judged=judged)
+            self._judge.barred(c) or self._judge.judge(c, asked, fit=fit)
             for c in self._kernel.contributions("backends")
         ]
         offers = sorted((j for j in judgements if isinstance(j, Offer)), key=self._cost)

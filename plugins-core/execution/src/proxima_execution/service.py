@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from proxima.contracts.backend import CancelToken, Plan, Probe, RunContext, RunRequest
@@ -35,7 +35,7 @@ from proxima_execution.host import describe_host, peak_rss_bytes, processor_coun
 from proxima_execution.judging import Judge, Offer
 from proxima_execution.loading import load_circuit
 from proxima_execution.observations import Observations
-from proxima_execution.preparation import prepare
+from proxima_execution.preparation import derived_seed, prepare
 from proxima_execution.recording import recorded
 from proxima_execution.selection import Selector
 
@@ -96,7 +96,7 @@ class LocalExecution:
             chosen, selection = self._permitted(run, options.backend, request)
             selected = time.perf_counter() - start
             plan = self._plan(run, chosen)
-            return self._finish(run, chosen, selection, plan, notes, start, selected)
+            return self._finish(run, chosen, selection, plan, (*notes, *chosen.adapted.notes), start, selected)
 
     def run_sweep(
         self,
@@ -122,9 +122,7 @@ class LocalExecution:
             start = time.perf_counter()
             key = repr(sorted((name, float(value)) for name, value in binding.items()))
             seen[key] = seen.get(key, 0) + 1  # a point that occurs twice is sampled twice
-            digest = hashlib.sha256(f"{base} {key} {seen[key]}".encode()).digest()
-            seed = int.from_bytes(digest[:8], "big") >> 1
-            point = replace(options, parameters=binding, seed=seed)
+            point = replace(options, parameters=binding, seed=derived_seed(f"{base} {key} {seen[key]}"))
             run = _Run(self, circuit, point, cancel, progress)
             with run.announced(options.backend):
                 run.report(number / len(bindings), f"point {number + 1} of {len(bindings)}")
@@ -132,10 +130,16 @@ class LocalExecution:
                 if plan is None or chosen is None:
                     chosen, selection = self._permitted(run, options.backend, request)
                     selected = time.perf_counter() - start
-                    plan = self._plan(run, chosen)
+                    plan, adapted = self._plan(run, chosen), chosen.adapted
                 else:
                     selected = time.perf_counter() - start
-                    plan = self._bound(chosen, plan, request, options)
+                    capabilities = chosen.contribution.data.get("capabilities") or {}
+                    adapted = Adaptations(request, optimize=options.optimize).for_backend(capabilities)
+                    with _blamed(chosen.contribution):
+                        # Which gates cancel depends on the angles, so an optimised plan has none to bind.
+                        new = chosen.backend.plan if options.optimize else partial(chosen.backend.bind, plan)
+                        plan = new(adapted.request)
+                notes = (*notes, *adapted.notes)
                 results.append(self._finish(run, chosen, selection, plan, notes, start, selected))
         return results
 
@@ -165,8 +169,7 @@ class LocalExecution:
         for number, name in enumerate(names):
             if progress is not None:
                 progress(number / len(names), f"running on {name}")
-            digest = hashlib.sha256(f"{base} {number}".encode()).digest()
-            mine = replace(options, backend=name, seed=int.from_bytes(digest[:8], "big") >> 1)
+            mine = replace(options, backend=name, seed=derived_seed(f"{base} {number}"))
             try:
                 runs.append(ComparedRun(name, self.run(circuit, mine, cancel=cancel)))
             except (UnavailableError, RunError) as error:
@@ -188,7 +191,7 @@ class LocalExecution:
         """
         request, notes = prepare(circuit, options)
         asked = Adaptations(request, optimize=options.optimize)
-        offers, refusals = self._selector.candidates(asked, judged=True)
+        offers, refusals = self._selector.candidates(asked, fit=True)
         return Explanation(request, notes, tuple(offers), tuple(refusals))
 
     def probes(self) -> list[tuple[Contribution, Probe]]:
@@ -229,15 +232,6 @@ class LocalExecution:
         self._judge.mark_used(contribution.name)
         return plan
 
-    def _bound(self, chosen: Offer, plan: Plan, request: RunRequest, options: RunOptions) -> Plan:
-        """The plan of a sweep's first point with another point's angles."""
-        capabilities = chosen.contribution.data.get("capabilities") or {}
-        request = Adaptations(request, optimize=options.optimize).for_backend(capabilities).request
-        with _blamed(chosen.contribution):
-            if options.optimize:  # which gates cancel depends on the angles
-                return chosen.backend.plan(request)
-            return chosen.backend.bind(plan, request)
-
     def _finish(
         self,
         run: _Run,
@@ -262,7 +256,7 @@ class LocalExecution:
             result,
             timings=timings,
             peak_rss_bytes=peak_rss_bytes(),
-            notes=(*notes, *chosen.adapted.notes, *result.notes),
+            notes=(*notes, *result.notes),
             circuit=CircuitInfo(
                 circuit.name,
                 circuit.num_qubits,

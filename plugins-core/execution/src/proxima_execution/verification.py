@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from proxima.errors import RunError, UnavailableError, UsageError
 from proxima_execution.fidelity import nearness
 from proxima_execution.homogeneity import two_sample_test
 from proxima_execution.judging import Offer, Refusal
-from proxima_execution.preparation import prepare
+from proxima_execution.preparation import derived_seed, prepare
 
 if TYPE_CHECKING:
     from proxima_execution.service import LocalExecution
@@ -192,8 +191,7 @@ def _run(
         name = offer.candidate.backend
         if progress is not None:
             progress(number / 2, f"{options.wants[0].replace('_', ' ')} on {name}")
-        digest = hashlib.sha256(f"{base} {number}".encode()).digest()
-        mine = replace(options, backend=name, seed=int.from_bytes(digest[:8], "big") >> 1)
+        mine = replace(options, backend=name, seed=derived_seed(f"{base} {number}"))
         try:
             results.append(execution.run(circuit, mine, cancel=cancel))
         except (UnavailableError, RunError) as error:
