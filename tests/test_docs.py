@@ -34,7 +34,7 @@ def _blocks(page: Path, language: str) -> list[str]:
 def _commands(page: Path) -> list[str]:
     lines = "\n".join(_blocks(page, "console")).splitlines()
     commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-    return [line for line in commands if "--backend lret" not in line or NATIVE]
+    return [line for line in commands if "--backend lret-unified" not in line or NATIVE]
 
 
 @pytest.fixture

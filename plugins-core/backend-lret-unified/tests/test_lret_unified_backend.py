@@ -1,4 +1,4 @@
-"""What lret promises beyond the contract: its bound, its tolerance, its estimate, its refusals."""
+"""What lret-unified promises beyond the contract: its bound, its tolerance, its estimate, its refusals."""
 
 from __future__ import annotations
 
@@ -137,8 +137,8 @@ def test_auto_leaves_heavy_noise_to_others(tmp_path: Path) -> None:
     with proxima.open(paths=Paths.under(str(tmp_path))) as kernel:
         selection = kernel.run(noisy(circuits.brickwork(9, 6), 0.05), shots=100, store=False).selection
     assert selection is not None
-    assert selection.chosen != "lret"
-    assert "lret" in {candidate.backend for candidate in selection.candidates if candidate.feasible}
+    assert selection.chosen != "lret-unified"
+    assert "lret-unified" in {candidate.backend for candidate in selection.candidates if candidate.feasible}
 
 
 def test_memory_error_names_a_way_out() -> None:

@@ -32,7 +32,7 @@ _SHOTS_AT_ONCE = 1 << 20  # drawn between two looks at the context
 class LretBackend(Backend):
     """Circuits with and without noise as a few columns L of rho = L L^dagger, with a certified bound."""
 
-    name = "lret"
+    name = "lret-unified"
 
     def probe(self) -> Probe:
         """Whether the library is installed; imports nothing of it."""

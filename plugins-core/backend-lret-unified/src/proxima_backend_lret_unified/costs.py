@@ -41,10 +41,10 @@ def check(request: RunRequest) -> None:
             f"the circuit has open parameters: {', '.join(circuit.parameters)}", hint="bind them to values first"
         )
     if unknown := sorted(set(request.options) - {"method", "tolerance"}):
-        raise UsageError(f"lret has no option {', '.join(unknown)}", hint="its options are tolerance and method")
+        raise UsageError(f"lret-unified has no option {', '.join(unknown)}", hint="its options are tolerance and method")
     asked = request.options.get("method", "automatic")
     if asked not in ("automatic", METHOD):
-        raise UsageError(f"lret has no method {asked!r}", hint=f"its only method is {METHOD}")
+        raise UsageError(f"lret-unified has no method {asked!r}", hint=f"its only method is {METHOD}")
     tolerance_of(request)
     _check_circuit(circuit, wants)
     sampled = sorted({"counts", "samples"} & wants)
@@ -66,9 +66,9 @@ def check(request: RunRequest) -> None:
 def _check_circuit(circuit: Circuit, wants: set[Want]) -> None:
     n, c = circuit.num_qubits, circuit.columns
     if not 1 <= n <= MAX_QUBITS:
-        raise UnsupportedError(f"lret takes 1 to {MAX_QUBITS} qubits, not {n}")
+        raise UnsupportedError(f"lret-unified takes 1 to {MAX_QUBITS} qubits, not {n}")
     if (np.diff(c.qubit_offsets)[c.ops == Op.KRAUS] > MAX_KRAUS_QUBITS).any():
-        raise UnsupportedError(f"lret takes kraus channels on at most {MAX_KRAUS_QUBITS} qubits")
+        raise UnsupportedError(f"lret-unified takes kraus channels on at most {MAX_KRAUS_QUBITS} qubits")
     if "statevector" in wants and (circuit.is_dynamic or circuit.has_noise):
         raise UnsupportedError(
             "a circuit with noise, reset, conditions or a measurement in the middle has no statevector",
@@ -76,7 +76,7 @@ def _check_circuit(circuit: Circuit, wants: set[Want]) -> None:
         )
     if (dense := sorted({"statevector", "density_matrix"} & wants)) and n > MAX_DENSE_QUBITS:
         raise UnsupportedError(
-            f"lret gives the {' and '.join(dense)} of at most {MAX_DENSE_QUBITS} qubits, the circuit has {n}",
+            f"lret-unified gives the {' and '.join(dense)} of at most {MAX_DENSE_QUBITS} qubits, the circuit has {n}",
             hint="ask for probabilities, expectation or counts",
         )
 
@@ -170,7 +170,7 @@ def columns_bits(request: RunRequest) -> tuple[float, float]:
     free, held = rank_bits(request.circuit, tolerance_of(request))
     if request.circuit.num_qubits + held > _MOST_BITS:
         raise UnsupportedError(
-            f"about 2^{held:.0f} columns of 2^{request.circuit.num_qubits} amplitudes are too many for lret",
+            f"about 2^{held:.0f} columns of 2^{request.circuit.num_qubits} amplitudes are too many for lret-unified",
             hint="give it a larger tolerance, or use a backend that draws trajectories",
         )
     return free, held
