@@ -12,9 +12,7 @@ from proxima_sdk.build import built_wheel
 from proxima_sdk.validate.report import validate_wheel
 
 ROOT = Path(__file__).resolve().parents[1]
-PLUGINS = [
-    pytest.param(path.parent, id=path.parent.name) for path in sorted(ROOT.glob("plugins-core/*/plugin.yaml"))
-]
+PLUGINS = [pytest.param(path.parent, id=path.parent.name) for path in sorted(ROOT.glob("plugins-core/*/plugin.yaml"))]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
 

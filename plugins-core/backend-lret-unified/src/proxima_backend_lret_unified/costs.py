@@ -41,7 +41,9 @@ def check(request: RunRequest) -> None:
             f"the circuit has open parameters: {', '.join(circuit.parameters)}", hint="bind them to values first"
         )
     if unknown := sorted(set(request.options) - {"method", "tolerance"}):
-        raise UsageError(f"lret-unified has no option {', '.join(unknown)}", hint="its options are tolerance and method")
+        raise UsageError(
+            f"lret-unified has no option {', '.join(unknown)}", hint="its options are tolerance and method"
+        )
     asked = request.options.get("method", "automatic")
     if asked not in ("automatic", METHOD):
         raise UsageError(f"lret-unified has no method {asked!r}", hint=f"its only method is {METHOD}")
