@@ -23,15 +23,12 @@ std::vector<T> flat(const Matrix& matrix, double factor) {
     return out;
 }
 
-
-
 constexpr size_t WORTH_THREADS = size_t(1) << 20;  // amplitudes; for fewer, starting threads costs more than it saves
 
 }  // namespace
 
 AnyFactor::AnyFactor(int num_qubits, int threads, double memory)
-    : num_qubits_(num_qubits), threads_(usable_threads(threads)), memory_(memory), rows_(size_t(1) << num_qubits),
-      next_compress_(FIRST_COMPRESS) {
+    : AnyState(num_qubits, threads, memory), next_compress_(FIRST_COMPRESS) {
     if (tile_bytes() > memory) throw OutOfMemory(tile_bytes(), 0);
 }
 
@@ -57,15 +54,18 @@ Factor<T>::Factor(int num_qubits, int threads, double memory)
 }
 
 template <typename T>
-void Factor<T>::advance(const Plan& plan, Poll& poll) {
-    for (const Step& step : plan.steps) {
-        if (!step.gates.empty()) apply(step.gates, poll);
-        for (const Channel& channel : step.channels) {
-            apply(channel, poll);
-            most_columns_ = std::max(most_columns_, rank());
-            if (rank() >= next_compress_) compress(false, poll);
+size_t Factor<T>::advance(const Plan& plan, size_t begin, size_t most, bool may_stop, Poll& poll) {
+    const std::vector<Unit> units = plan.units();
+    for (size_t at = begin; at < units.size(); ++at) {
+        if (units[at].gates) {
+            apply(*units[at].gates, poll);
+            continue;
         }
+        if (rank() > most || !apply(*units[at].channel, may_stop, poll)) return at;
+        most_columns_ = std::max(most_columns_, rank());
+        if (rank() >= next_compress_) compress(false, poll);
     }
+    return units.size();
 }
 
 template <typename T>
@@ -146,7 +146,7 @@ std::vector<typename Factor<T>::Piece> Factor<T>::choose(const std::vector<doubl
 }
 
 template <typename T>
-void Factor<T>::apply(const Channel& channel, Poll& poll) {
+bool Factor<T>::apply(const Channel& channel, bool may_stop, Poll& poll) {
     poll();
     budget.done += channel.error;
     const int operators = int(channel.kraus.size());
@@ -161,9 +161,15 @@ void Factor<T>::apply(const Channel& channel, Poll& poll) {
     if (!fits(rank() + pieces.size())) {  // a truncation may make room
         budget.spent = spent;
         compress(true, poll);
+        const double before = budget.spent;
         weights = piece_weights(channel, poll);
         pieces = choose(weights, operators);
-        if (!fits(rank() + pieces.size())) refuse(std::move(pieces));
+        if (!fits(rank() + pieces.size())) {
+            if (!may_stop) refuse(std::move(pieces));
+            budget.spent = before;
+            budget.done -= channel.error;
+            return false;
+        }
     }
     const size_t parents = rank();
     make_room(parents + pieces.size(), poll);
@@ -190,6 +196,7 @@ void Factor<T>::apply(const Channel& channel, Poll& poll) {
     } else {
         apply_first(channel, parents, matrices[0], poll);
     }
+    return true;
 }
 
 template <typename T>
@@ -248,11 +255,11 @@ std::vector<double> Factor<T>::stored_norms(Poll& poll) const {
 }
 
 template <typename T>
-Factor<T>::Factor(const Factor& other, int qubit, int outcome)
+Factor<T>::Factor(const Factor& other, int qubit, int outcome, double share)
     : AnyFactor(other.num_qubits_, other.threads_, other.memory_), kernels_(other.kernels_) {
     budget = other.budget;
     most_columns_ = other.most_columns_;
-    scale_ = other.scale_;
+    scale_ = other.scale_ * std::sqrt(share);
     if (2 * other.bytes() > memory_) throw OutOfMemory(2 * other.bytes(), 0);
     for (const Tile& tile : other.tiles_) {
         tiles_.push_back(new_tile());
@@ -268,12 +275,12 @@ Factor<T>::Factor(const Factor& other, int qubit, int outcome)
 }
 
 template <typename T>
-std::unique_ptr<AnyFactor> Factor<T>::project(int qubit, int outcome) const {
-    return std::unique_ptr<AnyFactor>(new Factor(*this, qubit, outcome));
+std::unique_ptr<AnyState> Factor<T>::project(int qubit, int outcome, double share) const {
+    return std::unique_ptr<AnyState>(new Factor(*this, qubit, outcome, share));
 }
 
 template <typename T>
-void Factor<T>::absorb(const AnyFactor& any) {
+void Factor<T>::absorb(const AnyState& any) {
     const auto& other = dynamic_cast<const Factor&>(any);
     Poll quiet([] { return true; });
     const size_t before = rank();

@@ -312,6 +312,26 @@ void pauli(const T* tile, size_t rows, uint64_t x, uint64_t z, double* out_re, d
     *out_im = sum_im;
 }
 
+template <typename T>
+void products(const T* const* tiles, int count, size_t row, size_t other, T* out) {
+    V<T> sr[4] = {}, si[4] = {};
+    for (int tile = 0; tile < count; ++tile) {
+        const V<T>*x = re(tiles[tile], row), *y = re(tiles[tile], other);
+        for (int a = 0; a < 2; ++a)
+            for (int b = 0; b < 2; ++b) {
+                sr[2 * a + b] += x[2 * a] * y[2 * b] + x[2 * a + 1] * y[2 * b + 1];
+                si[2 * a + b] += x[2 * a + 1] * y[2 * b] - x[2 * a] * y[2 * b + 1];
+            }
+    }
+    for (int e = 0; e < 4; ++e) {
+        out[e] = out[4 + e] = 0;
+        for (int lane = 0; lane < LANES<T>; ++lane) {
+            out[e] += sr[e][lane];
+            out[4 + e] += si[e][lane];
+        }
+    }
+}
+
 void subtract(double* yr, double* yi, double ar, double ai, const double* xr, const double* xi, size_t n) {
     for (size_t i = 0; i < n; ++i) {
         const double r = xr[i], s = xi[i];
@@ -340,7 +360,7 @@ void dot(const double* xr, const double* xi, const double* yr, const double* yi,
 
 template <typename T>
 constexpr Kernels<T> TABLE = {gate1<T>, gate2<T>,    gatek<T>,         spawn<T>, norms<T>, moments<T>,        reduced<T>,
-                              gram<T>,  multiply<T>, probabilities<T>, pauli<T>, subtract, dot, TEXT(PROXIMA_ISA)};
+                              gram<T>,  multiply<T>, probabilities<T>, pauli<T>, products<T>, subtract, dot, TEXT(PROXIMA_ISA)};
 
 }  // namespace
 

@@ -49,6 +49,10 @@ struct Kernels {
     // The sum over columns and rows of conj(l[row]) (-1)^popcount(row & z) l[row ^ x].
     void (*pauli)(const T* tile, size_t rows, uint64_t x, uint64_t z, double* re, double* im);
 
+    // out[2 * a + b] = the sum over all columns of l[row + a] conj(l[other + b]), a and b being 0 or 1: real parts before
+    // imaginary parts.
+    void (*products)(const T* const* tiles, int count, size_t row, size_t other, T* out);
+
     // (yr + i yi) -= (ar + i ai) (xr + i xi), over n numbers: what the decomposition of a Gram matrix is made of.
     void (*subtract)(double* yr, double* yi, double ar, double ai, const double* xr, const double* xi, size_t n);
 

@@ -2,15 +2,18 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/complex.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <cmath>
+#include <optional>
 #include <string>
+#include <typeinfo>
 
-#include "factor.h"
+#include "density.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -68,31 +71,60 @@ std::unique_ptr<AnyFactor> make_factor(int num_qubits, bool single, int threads,
     return std::make_unique<Factor<double>>(num_qubits, threads, memory);
 }
 
-void check_fits(const AnyFactor& factor, const Plan& plan) {
+void check_fits(int num_qubits, const Plan& plan) {
+    const auto check = [&](const std::vector<int>& qubits) {
+        for (int q : qubits)
+            if (q >= num_qubits) throw std::invalid_argument("the plan is for more qubits");
+    };
     for (const Step& step : plan.steps) {
-        for (const Gate& gate : step.gates)
-            for (int q : gate.qubits)
-                if (q >= factor.num_qubits()) throw std::invalid_argument("the plan is for more qubits");
-        for (const Channel& channel : step.channels)
-            for (int q : channel.qubits)
-                if (q >= factor.num_qubits()) throw std::invalid_argument("the plan is for more qubits");
+        for (const Gate& gate : step.gates) check(gate.qubits);
+        for (const Channel& channel : step.channels) check(channel.qubits);
     }
+    for (const Tail& tail : plan.tails) check(tail.qubits);
 }
 
-void check_qubit(const AnyFactor& factor, int qubit) {
-    if (qubit < 0 || qubit >= factor.num_qubits())
+void check_qubit(const AnyState& state, int qubit) {
+    if (qubit < 0 || qubit >= state.num_qubits())
         throw std::invalid_argument("qubit " + std::to_string(qubit) + " is out of range");
+}
+
+std::unique_ptr<AnyDensity> make_density(int num_qubits, bool single, int threads, double memory) {
+    if (num_qubits < 1 || num_qubits > MOST_QUBITS / 2)
+        throw std::invalid_argument("a density matrix has 1 to 20 qubits, not " + std::to_string(num_qubits));
+    if (!(memory >= 0)) throw std::invalid_argument("the memory is not a number of bytes");
+    if (single) return std::make_unique<Density<float>>(num_qubits, threads, memory);
+    return std::make_unique<Density<double>>(num_qubits, threads, memory);
 }
 
 // Runs `work` without Python's lock, asking `go_on(rank, spent)` now and then whether to continue.
 template <typename Work>
-void run(AnyFactor& factor, nb::callable go_on, Work work) {
+void run(const AnyState& state, nb::callable go_on, Work work) {
     nb::gil_scoped_release released;
     Poll poll([&] {
         nb::gil_scoped_acquire held;
-        return nb::cast<bool>(go_on(factor.rank(), factor.budget.spent));
+        return nb::cast<bool>(go_on(state.rank(), state.budget.spent));
     });
     work(poll);
+}
+
+std::unique_ptr<AnyDensity> density_of(const AnyFactor& any, int threads, double memory, nb::callable go_on) {
+    if (any.num_qubits() > MOST_QUBITS / 2) throw std::invalid_argument("a density matrix has at most 20 qubits");
+    std::unique_ptr<AnyDensity> out;
+    run(any, go_on, [&](Poll& poll) {
+        if (const auto* factor = dynamic_cast<const Factor<float>*>(&any))
+            out = std::make_unique<Density<float>>(*factor, threads, memory, poll);
+        else
+            out = std::make_unique<Density<double>>(dynamic_cast<const Factor<double>&>(any), threads, memory, poll);
+    });
+    return out;
+}
+
+template <typename State>
+std::unique_ptr<State> project(const State& state, int qubit, int outcome, double share) {
+    check_qubit(state, qubit);
+    if (!(share >= 0 && share <= 1)) throw std::invalid_argument("a share lies in [0, 1]");
+    nb::gil_scoped_release released;
+    return std::unique_ptr<State>(static_cast<State*>(state.project(qubit, outcome, share).release()));
 }
 
 nb::ndarray<nb::numpy, double> array_of(std::vector<double>* data, std::initializer_list<size_t> shape) {
@@ -137,80 +169,75 @@ NB_MODULE(_native, m) {
                          for (const Step& step : plan.steps) count += step.gates.size();
                          return count;
                      })
-        .def_prop_ro("num_channels", [](const Plan& plan) {
-            size_t count = 0;
-            for (const Step& step : plan.steps) count += step.channels.size();
-            return count;
-        });
+        .def_prop_ro("num_channels",
+                     [](const Plan& plan) {
+                         size_t count = 0;
+                         for (const Step& step : plan.steps) count += step.channels.size();
+                         return count;
+                     })
+        .def_prop_ro("too_wide", &too_wide)
+        .def("__len__", [](const Plan& plan) { return plan.units().size(); })
+        .def("superops", [](const Plan& plan, size_t begin, int num_qubits) {
+            check_fits(num_qubits, plan);
+            nb::gil_scoped_release released;
+            return superops_of(plan, begin, num_qubits);
+        }, "begin"_a, "num_qubits"_a);
     m.def("make_plan", &make_plan, "ops"_a.noconvert(), "qubit_offsets"_a.noconvert(), "qubits"_a.noconvert(),
           "param_offsets"_a.noconvert(), "params"_a.noconvert(), "payloads"_a.noconvert(), "matrices"_a,
           "num_qubits"_a, "fresh"_a, "last"_a);
 
-    nb::class_<AnyFactor>(m, "Factor")
-        .def_prop_ro("rank", &AnyFactor::rank)
-        .def_prop_ro("most_columns", &AnyFactor::most_columns)
-        .def_prop_ro("num_bytes", &AnyFactor::bytes)
-        .def_prop_ro("spent", [](const AnyFactor& f) { return f.budget.spent; })
-        .def_prop_ro("rounding", [](const AnyFactor& f) { return f.budget.rounding; })
-        .def_prop_ro("done", [](const AnyFactor& f) { return f.budget.done; })
-        .def_prop_ro("allowed", [](const AnyFactor& f) { return f.budget.allowed(); })
-        .def("charge", [](AnyFactor& f, double dropped) {
+    nb::class_<AnyState>(m, "State")
+        .def_prop_ro("rank", &AnyState::rank)
+        .def_prop_ro("num_bytes", &AnyState::bytes)
+        .def_prop_ro("spent", [](const AnyState& s) { return s.budget.spent; })
+        .def_prop_ro("rounding", [](const AnyState& s) { return s.budget.rounding; })
+        .def_prop_ro("done", [](const AnyState& s) { return s.budget.done; })
+        .def_prop_ro("allowed", [](const AnyState& s) { return s.budget.allowed(); })
+        .def("charge", [](AnyState& s, double dropped) {
             if (!(dropped >= 0)) throw std::invalid_argument("what is dropped has a weight from 0");
-            f.budget.spent += dropped;
+            s.budget.spent += dropped;
         }, "dropped"_a)
-        .def("limit", [](AnyFactor& f, double memory) {
+        .def("limit", [](AnyState& s, double memory) {
             if (!(memory >= 0)) throw std::invalid_argument("the memory is not a number of bytes");
-            f.limit(memory);
+            s.limit(memory);
         }, "memory"_a)
-        .def("grant", [](AnyFactor& f, double total, double error) {
+        .def("grant", [](AnyState& s, double total, double error) {
             if (!(total >= 0 && error >= 0)) throw std::invalid_argument("a budget is a number from 0");
-            f.budget.total = total;
-            f.budget.error = error;
+            s.budget.total = total;
+            s.budget.error = error;
         }, "total"_a, "error"_a)
-        .def("advance", [](AnyFactor& f, const Plan& plan, nb::callable go_on) {
-            check_fits(f, plan);
-            run(f, go_on, [&](Poll& poll) { f.advance(plan, poll); });
-        }, "plan"_a, "go_on"_a)
-        .def("compress", [](AnyFactor& f, nb::callable go_on) {
-            run(f, go_on, [&](Poll& poll) { f.compress(true, poll); });
-        }, "go_on"_a)
-        .def("project", [](const AnyFactor& f, int qubit, int outcome) {
-            check_qubit(f, qubit);
+        .def("absorb", [](AnyState& s, const AnyState& other) {
+            if (typeid(s) != typeid(other) || s.num_qubits() != other.num_qubits() || &s == &other)
+                throw std::invalid_argument("the states are not of one kind");
             nb::gil_scoped_release released;
-            return f.project(qubit, outcome);
-        }, "qubit"_a, "outcome"_a)
-        .def("absorb", [](AnyFactor& f, const AnyFactor& other) {
-            if (typeid(f) != typeid(other) || f.num_qubits() != other.num_qubits() || &f == &other)
-                throw std::invalid_argument("the factors are not of one kind");
-            nb::gil_scoped_release released;
-            f.absorb(other);
+            s.absorb(other);
         }, "other"_a)
-        .def("scale_budget", [](AnyFactor& f, double share) {
+        .def("scale_budget", [](AnyState& s, double share) {
             if (!(share >= 0 && share <= 1)) throw std::invalid_argument("a share lies in [0, 1]");
-            f.budget.total *= share;
-            f.budget.spent *= share;
-            f.budget.rounding *= share;
+            s.budget.total *= share;
+            s.budget.spent *= share;
+            s.budget.rounding *= share;
         }, "share"_a)
-        .def("trace", [](const AnyFactor& f) {
+        .def("trace", [](const AnyState& s) {
             nb::gil_scoped_release released;
-            return f.trace();
+            return s.trace();
         })
-        .def("probabilities", [](AnyFactor& f, nb::callable go_on) {
-            auto* out = new std::vector<double>(size_t(1) << f.num_qubits());
+        .def("probabilities", [](const AnyState& s, nb::callable go_on) {
+            auto* out = new std::vector<double>(size_t(1) << s.num_qubits());
             auto array = array_of(out, {out->size()});
-            run(f, go_on, [&](Poll& poll) { f.probabilities(out->data(), poll); });
+            run(s, go_on, [&](Poll& poll) { s.probabilities(out->data(), poll); });
             return array;
         }, "go_on"_a)
-        .def("pauli", [](AnyFactor& f, uint64_t x, uint64_t z, nb::callable go_on) {
-            if ((x | z) >> f.num_qubits()) throw std::invalid_argument("a Pauli string acts beyond the last qubit");
+        .def("pauli", [](const AnyState& s, uint64_t x, uint64_t z, nb::callable go_on) {
+            if ((x | z) >> s.num_qubits()) throw std::invalid_argument("a Pauli string acts beyond the last qubit");
             Complex out;
-            run(f, go_on, [&](Poll& poll) { out = f.pauli(x, z, poll); });
+            run(s, go_on, [&](Poll& poll) { out = s.pauli(x, z, poll); });
             return out;
         }, "x"_a, "z"_a, "go_on"_a)
-        .def("reduced", [](AnyFactor& f, const std::vector<int>& qubits, nb::callable go_on) {
+        .def("reduced", [](const AnyState& s, const std::vector<int>& qubits, nb::callable go_on) {
             uint64_t seen = 0;
             for (int q : qubits) {
-                check_qubit(f, q);
+                check_qubit(s, q);
                 if (seen >> q & 1) throw std::invalid_argument("qubit " + std::to_string(q) + " is listed twice");
                 seen |= uint64_t(1) << q;
             }
@@ -218,8 +245,35 @@ NB_MODULE(_native, m) {
             const size_t size = size_t(1) << qubits.size();
             auto* out = new std::vector<double>(2 * size * size);
             auto array = array_of(out, {size, size, 2});
-            run(f, go_on, [&](Poll& poll) { f.reduced(qubits, out->data(), poll); });
+            run(s, go_on, [&](Poll& poll) { s.reduced(qubits, out->data(), poll); });
             return array;
         }, "qubits"_a, "go_on"_a);
+
+    nb::class_<AnyFactor, AnyState>(m, "Factor")
+        .def_prop_ro("most_columns", &AnyFactor::most_columns)
+        .def("advance", [](AnyFactor& f, const Plan& plan, size_t begin, std::optional<size_t> most, bool may_stop,
+                           nb::callable go_on) {
+            check_fits(f.num_qubits(), plan);
+            size_t next = 0;
+            run(f, go_on, [&](Poll& poll) { next = f.advance(plan, begin, most.value_or(ANY_RANK), may_stop, poll); });
+            return next;
+        }, "plan"_a, "begin"_a, "most"_a.none(), "may_stop"_a, "go_on"_a)
+        .def("compress", [](AnyFactor& f, nb::callable go_on) {
+            run(f, go_on, [&](Poll& poll) { f.compress(true, poll); });
+        }, "go_on"_a)
+        .def("project", &project<AnyFactor>, "qubit"_a, "outcome"_a, "share"_a)
+        .def("density", &density_of, "threads"_a, "memory"_a, "go_on"_a);
     m.def("make_factor", &make_factor, "num_qubits"_a, "single"_a, "threads"_a, "memory"_a);
+
+    nb::class_<Superops>(m, "Superops")
+        .def_ro("products", &Superops::products)
+        .def_ro("rounding", &Superops::rounding)
+        .def("__len__", [](const Superops& ops) { return ops.list.size(); });
+    nb::class_<AnyDensity, AnyState>(m, "Density")
+        .def("advance", [](AnyDensity& d, const Superops& ops, nb::callable go_on) {
+            if (ops.num_qubits != d.num_qubits()) throw std::invalid_argument("the plan is for other qubits");
+            run(d, go_on, [&](Poll& poll) { d.advance(ops, poll); });
+        }, "ops"_a, "go_on"_a)
+        .def("project", &project<AnyDensity>, "qubit"_a, "outcome"_a, "share"_a);
+    m.def("make_density", &make_density, "num_qubits"_a, "single"_a, "threads"_a, "memory"_a);
 }

@@ -17,6 +17,15 @@ double gate_rounding(int k) {
     return (d + 1) * std::sqrt(d);
 }
 
+std::vector<Unit> Plan::units() const {
+    std::vector<Unit> out;
+    for (const Step& step : steps) {
+        if (!step.gates.empty()) out.push_back({&step.gates, nullptr});
+        for (const Channel& channel : step.channels) out.push_back({nullptr, &channel});
+    }
+    return out;
+}
+
 namespace {
 
 struct Row {

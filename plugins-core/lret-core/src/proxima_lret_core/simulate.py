@@ -190,7 +190,7 @@ class _Ensemble:
             if condition < 0 or self._circuit.conditions[condition].holds(bits):
                 others = sum(f.num_bytes for f in self._branches.values() if f is not factor)
                 factor.limit(max(0.0, self._memory - others))
-                factor.advance(plan, self._watch)
+                factor.advance(plan, 0, None, False, self._watch)
 
     def _measure(self, row: int) -> None:
         """Splits every branch in two, or joins those whose bits come out the same."""
@@ -207,7 +207,7 @@ class _Ensemble:
             if condition >= 0 and not self._circuit.conditions[condition].holds(bits):
                 _join(split, bits, factor)
                 continue
-            halves = [factor.project(qubit, outcome) for outcome in (0, 1)]
+            halves = [factor.project(qubit, outcome, 1.0) for outcome in (0, 1)]
             weights = [half.trace() for half in halves]
             least = min(max(weights), max(_NO_WEIGHT, 0.1 * factor.allowed))
             kept = [w >= least for w in weights]
