@@ -1,6 +1,7 @@
 // What is read from L, without forming rho. Kept noise (Plan::tails) is the caller's to apply.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "factor.h"
@@ -10,7 +11,7 @@ namespace proxima {
 template <typename T>
 double Factor<T>::trace() const {
     Poll quiet([] { return true; });
-    const std::vector<double> norms = stored_norms(quiet);
+    const std::vector<double> norms = this->stored_norms(quiet);
     return scale_ * scale_ * std::accumulate(norms.begin(), norms.end(), 0.0);
 }
 

@@ -14,7 +14,7 @@ namespace {
 constexpr int RESIDENT = 8;
 // Of these the lowest, so that what is copied at once is a few cache lines.
 constexpr int CONTIGUOUS = 2;
-constexpr size_t WORTH_THREADS = size_t(1) << 16;  // coefficients
+constexpr size_t WORTH_TWO_THREADS = size_t(1) << 16;  // coefficients
 
 // The bits of a number, each moved to twice its place.
 uint64_t spread(uint64_t bits) {
@@ -94,7 +94,10 @@ void Density<T>::advance(const Superops& ops, Poll& poll) {
     std::vector<std::vector<T>> matrices;
     for (const Superop& op : ops.list) matrices.emplace_back(op.matrix.begin(), op.matrix.end());
     const std::vector<Pass> passes = passes_of(ops, RESIDENT, num_qubits_ > RESIDENT ? CONTIGUOUS : 0);
-    for (const Pass& pass : passes) apply(ops, pass, matrices, poll);
+    for (size_t at = 0; at < passes.size(); ++at) {
+        progress_ = double(at) / double(passes.size());
+        apply(ops, passes[at], matrices, poll);
+    }
     budget.rounding += ops.rounding * double(std::numeric_limits<T>::epsilon()) / 2;
 }
 
@@ -123,7 +126,7 @@ void Density<T>::apply(const Superops& ops, const Pass& pass, const std::vector<
     for (size_t r = 0; r < runs.size(); ++r) runs[r] = placed(r * run, pass.resident);
 
     const bool whole = blocks == 1;
-    const size_t parts = size_ < WORTH_THREADS ? 1 : std::min(blocks, size_t(threads_) * 8);
+    const size_t parts = size_ < WORTH_TWO_THREADS ? 1 : std::min(blocks, size_t(threads_) * 8);
     parallel_for(parts > 1 ? threads_ : 1, parts, poll, [&](size_t part) {
         const Values copy = whole ? nullptr : new_values(block);
         const Values scratch = new_values((size_t(2) << 2 * widest) * 64 / sizeof(T));

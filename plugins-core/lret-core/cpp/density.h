@@ -12,9 +12,12 @@ class AnyDensity : public AnyState {
 public:
     virtual void advance(const Superops& ops, Poll& poll) = 0;
     size_t rank() const override { return 0; }
+    double progress() const { return progress_; }
 
 protected:
     using AnyState::AnyState;
+
+    double progress_ = 0;  // how much of the last `advance` is done
 };
 
 template <typename T>

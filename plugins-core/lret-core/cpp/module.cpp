@@ -14,6 +14,7 @@
 #include <typeinfo>
 
 #include "density.h"
+#include "trajectories.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -88,6 +89,15 @@ void check_qubit(const AnyState& state, int qubit) {
         throw std::invalid_argument("qubit " + std::to_string(qubit) + " is out of range");
 }
 
+std::unique_ptr<AnyTrajectories> make_trajectories(int num_qubits, int num_clbits, bool single, int threads,
+                                                   uint64_t shots, uint64_t seed) {
+    check_qubits(num_qubits);
+    if (num_clbits < 0) throw std::invalid_argument("there cannot be fewer than no classical bits");
+    if (shots > uint64_t(1) << 40) throw std::invalid_argument("at most 2^40 shots are drawn at once");
+    if (single) return std::make_unique<Trajectories<float>>(num_qubits, num_clbits, threads, shots, seed);
+    return std::make_unique<Trajectories<double>>(num_qubits, num_clbits, threads, shots, seed);
+}
+
 std::unique_ptr<AnyDensity> make_density(int num_qubits, bool single, int threads, double memory) {
     if (num_qubits < 1 || num_qubits > MOST_QUBITS / 2)
         throw std::invalid_argument("a density matrix has 1 to 20 qubits, not " + std::to_string(num_qubits));
@@ -96,13 +106,18 @@ std::unique_ptr<AnyDensity> make_density(int num_qubits, bool single, int thread
     return std::make_unique<Density<double>>(num_qubits, threads, memory);
 }
 
-// Runs `work` without Python's lock, asking `go_on(rank, spent)` now and then whether to continue.
-template <typename Work>
-void run(const AnyState& state, nb::callable go_on, Work work) {
+double spent_of(const AnyState& state) { return state.budget.spent; }
+double spent_of(const AnyTrajectories&) { return 0; }
+size_t columns_of(const AnyState& state) { return state.rank(); }
+size_t columns_of(const AnyTrajectories& trajectories) { return trajectories.count(); }
+
+// Runs `work` without Python's lock, asking `go_on(columns, spent)` now and then whether to continue.
+template <typename State, typename Work>
+void run(const State& state, nb::callable go_on, Work work) {
     nb::gil_scoped_release released;
     Poll poll([&] {
         nb::gil_scoped_acquire held;
-        return nb::cast<bool>(go_on(state.rank(), state.budget.spent));
+        return nb::cast<bool>(go_on(columns_of(state), spent_of(state)));
     });
     work(poll);
 }
@@ -117,6 +132,11 @@ std::unique_ptr<AnyDensity> density_of(const AnyFactor& any, int threads, double
             out = std::make_unique<Density<double>>(dynamic_cast<const Factor<double>&>(any), threads, memory, poll);
     });
     return out;
+}
+
+bool same_precision(const AnyTrajectories& trajectories, const AnyFactor& factor) {
+    return (dynamic_cast<const Trajectories<float>*>(&trajectories) != nullptr) ==
+           (dynamic_cast<const Factor<float>*>(&factor) != nullptr);
 }
 
 template <typename State>
@@ -176,7 +196,24 @@ NB_MODULE(_native, m) {
                          return count;
                      })
         .def_prop_ro("too_wide", &too_wide)
-        .def("__len__", [](const Plan& plan) { return plan.units().size(); })
+        .def_prop_ro("num_units", [](const Plan& plan) { return plan.units().size(); })
+        .def_prop_ro("products",
+                     [](const Plan& plan) {
+                         std::vector<double> out;
+                         for (const Unit& unit : plan.units()) {
+                             out.push_back(0);
+                             if (unit.gates)
+                                 for (const Gate& gate : *unit.gates) out.back() += double(gate.matrix.size);
+                         }
+                         return out;
+                     })
+        .def_prop_ro("channels",
+                     [](const Plan& plan) {
+                         std::vector<std::pair<double, int>> out;
+                         for (const Unit& unit : plan.units())
+                             if (unit.channel) out.emplace_back(unit.channel->error, int(unit.channel->kraus.size()));
+                         return out;
+                     })
         .def("superops", [](const Plan& plan, size_t begin, int num_qubits) {
             check_fits(num_qubits, plan);
             nb::gil_scoped_release released;
@@ -251,13 +288,15 @@ NB_MODULE(_native, m) {
 
     nb::class_<AnyFactor, AnyState>(m, "Factor")
         .def_prop_ro("most_columns", &AnyFactor::most_columns)
-        .def("advance", [](AnyFactor& f, const Plan& plan, size_t begin, std::optional<size_t> most, bool may_stop,
+        .def("advance", [](AnyFactor& f, const Plan& plan, size_t begin, const std::vector<double>& most,
                            nb::callable go_on) {
             check_fits(f.num_qubits(), plan);
+            if (!most.empty() && most.size() != plan.units().size())
+                throw std::invalid_argument("one limit for each unit is needed");
             size_t next = 0;
-            run(f, go_on, [&](Poll& poll) { next = f.advance(plan, begin, most.value_or(ANY_RANK), may_stop, poll); });
+            run(f, go_on, [&](Poll& poll) { next = f.advance(plan, begin, most, poll); });
             return next;
-        }, "plan"_a, "begin"_a, "most"_a.none(), "may_stop"_a, "go_on"_a)
+        }, "plan"_a, "begin"_a, "most"_a, "go_on"_a)
         .def("compress", [](AnyFactor& f, nb::callable go_on) {
             run(f, go_on, [&](Poll& poll) { f.compress(true, poll); });
         }, "go_on"_a)
@@ -268,12 +307,66 @@ NB_MODULE(_native, m) {
     nb::class_<Superops>(m, "Superops")
         .def_ro("products", &Superops::products)
         .def_ro("rounding", &Superops::rounding)
-        .def("__len__", [](const Superops& ops) { return ops.list.size(); });
+        .def_prop_ro("count", [](const Superops& ops) { return ops.list.size(); });
     nb::class_<AnyDensity, AnyState>(m, "Density")
+        .def_prop_ro("progress", &AnyDensity::progress)
         .def("advance", [](AnyDensity& d, const Superops& ops, nb::callable go_on) {
             if (ops.num_qubits != d.num_qubits()) throw std::invalid_argument("the plan is for other qubits");
             run(d, go_on, [&](Poll& poll) { d.advance(ops, poll); });
         }, "ops"_a, "go_on"_a)
         .def("project", &project<AnyDensity>, "qubit"_a, "outcome"_a, "share"_a);
     m.def("make_density", &make_density, "num_qubits"_a, "single"_a, "threads"_a, "memory"_a);
+
+    nb::class_<AnyTrajectories>(m, "Trajectories")
+        .def_prop_ro("count", &AnyTrajectories::count)
+        .def_prop_ro("shots", &AnyTrajectories::shots)
+        .def_prop_ro("done", &AnyTrajectories::done)
+        .def_prop_ro("bits", [](const AnyTrajectories& t) {
+            const size_t width = t.bits().empty() ? 0 : t.bits()[0].size();
+            auto* out = new std::vector<uint8_t>();
+            for (const std::vector<uint8_t>& row : t.bits()) out->insert(out->end(), row.begin(), row.end());
+            nb::capsule owner(out, [](void* p) noexcept { delete static_cast<std::vector<uint8_t>*>(p); });
+            return nb::ndarray<nb::numpy, uint8_t>(out->data(), {t.count(), width}, owner);
+        })
+        .def("add", [](AnyTrajectories& t, const AnyFactor& factor, uint64_t shots, const std::vector<uint8_t>& bits,
+                       nb::callable go_on) {
+            if (factor.num_qubits() != t.num_qubits() || bits.size() != t.num_clbits() || !same_precision(t, factor))
+                throw std::invalid_argument("the factor is not of the same kind");
+            run(t, go_on, [&](Poll& poll) { t.add(factor, shots, bits, poll); });
+        }, "factor"_a, "shots"_a, "bits"_a, "go_on"_a)
+        .def("advance", [](AnyTrajectories& t, const Plan& plan, size_t begin, nb::callable go_on) {
+            check_fits(t.num_qubits(), plan);
+            run(t, go_on, [&](Poll& poll) { t.advance(plan, begin, poll); });
+        }, "plan"_a, "begin"_a, "go_on"_a)
+        .def("measure", [](AnyTrajectories& t, int qubit, int clbit, double one_for_zero, double zero_for_one,
+                           nb::callable go_on) {
+            if (qubit < 0 || qubit >= t.num_qubits() || clbit < 0 || size_t(clbit) >= t.num_clbits())
+                throw std::invalid_argument("the qubit or the classical bit is out of range");
+            if (!(one_for_zero >= 0 && one_for_zero <= 1 && zero_for_one >= 0 && zero_for_one <= 1))
+                throw std::invalid_argument("a chance lies in [0, 1]");
+            run(t, go_on, [&](Poll& poll) { t.measure(qubit, clbit, one_for_zero, zero_for_one, poll); });
+        }, "qubit"_a, "clbit"_a, "one_for_zero"_a, "zero_for_one"_a, "go_on"_a)
+        .def("split", [](AnyTrajectories& t, const std::vector<uint8_t>& which, nb::callable go_on) {
+            if (which.size() != t.count()) throw std::invalid_argument("one mark for each column is needed");
+            std::unique_ptr<AnyTrajectories> out;
+            run(t, go_on, [&](Poll& poll) { out = t.split(which, poll); });
+            return out;
+        }, "which"_a, "go_on"_a)
+        .def("absorb", [](AnyTrajectories& t, const AnyTrajectories& other, nb::callable go_on) {
+            if (typeid(t) != typeid(other) || t.num_qubits() != other.num_qubits() ||
+                t.num_clbits() != other.num_clbits() || &t == &other)
+                throw std::invalid_argument("the trajectories are not of one kind");
+            run(t, go_on, [&](Poll& poll) { t.absorb(other, poll); });
+        }, "other"_a, "go_on"_a)
+        .def("samples", [](AnyTrajectories& t, nb::callable go_on) {
+            auto* states = new std::vector<uint64_t>(t.shots());
+            nb::capsule states_owner(states, [](void* p) noexcept { delete static_cast<std::vector<uint64_t>*>(p); });
+            auto* columns = new std::vector<int64_t>(t.shots());
+            nb::capsule columns_owner(columns, [](void* p) noexcept { delete static_cast<std::vector<int64_t>*>(p); });
+            run(t, go_on, [&](Poll& poll) { t.samples(states->data(), columns->data(), poll); });
+            return std::make_pair(nb::ndarray<nb::numpy, uint64_t>(states->data(), {states->size()}, states_owner),
+                                  nb::ndarray<nb::numpy, int64_t>(columns->data(), {columns->size()}, columns_owner));
+        }, "go_on"_a);
+    m.def("make_trajectories", &make_trajectories, "num_qubits"_a, "num_clbits"_a, "single"_a, "threads"_a, "shots"_a,
+          "seed"_a);
 }

@@ -51,7 +51,7 @@ def test_any_columns(
         return
     factor = _native.make_factor(n, True, 1, 1e6)
     factor.grant(0.1, made.error)
-    factor.advance(made, go_on)
+    factor.advance(made, 0, [], go_on)
     assert factor.trace() <= 1 + 1e-3
 
 
@@ -73,7 +73,7 @@ def test_columns_that_nearly_fit(data: st.DataObject) -> None:
         return
     factor = _native.make_factor(n, False, 1, 1e6)
     factor.grant(0.1, made.error)
-    factor.advance(made, go_on)
+    factor.advance(made, 0, [], go_on)
     assert factor.trace() == pytest.approx(1 - factor.spent, abs=1e-9)
 
 
@@ -83,14 +83,14 @@ def test_columns_that_nearly_fit(data: st.DataObject) -> None:
         (lambda f: f.pauli(1 << 5, 0, go_on), "beyond the last qubit"),
         (lambda f: f.reduced([0, 0], go_on), "listed twice"),
         (lambda f: f.reduced([3], go_on), "out of range"),
-        (lambda f: f.project(-1, 0), "out of range"),
+        (lambda f: f.project(-1, 0, 1.0), "out of range"),
         (lambda f: f.absorb(f), "not of one kind"),
         (lambda f: f.absorb(_native.make_factor(2, False, 1, 1e6)), "not of one kind"),
         (lambda f: f.grant(float("nan"), 0.0), "budget"),
         (lambda f: f.charge(-1.0), "weight"),
         (lambda f: f.scale_budget(2.0), "share"),
         (lambda f: f.limit(float("nan")), "bytes"),
-        (lambda f: f.advance(plan([1], [0, 1], [3], [0, 0], [], [-1], [], 4), go_on), "for more qubits"),
+        (lambda f: f.advance(plan([1], [0, 1], [3], [0, 0], [], [-1], [], 4), 0, [], go_on), "for more qubits"),
         (lambda f: _native.make_factor(0, True, 1, 1e6), "from 1 to 40"),
         (lambda f: _native.make_factor(2, True, 1, -1.0), "bytes"),
     ],
