@@ -8,6 +8,8 @@
 
 namespace proxima {
 
+constexpr size_t BLOCK = 64;  // groups of rows
+
 template <typename T>
 Columns<T>::Columns(int num_qubits, int threads)
     : kernels_(kernels<T>()), num_qubits_(num_qubits), threads_(usable_threads(threads)) {}
@@ -37,15 +39,19 @@ template <typename T>
 void Columns<T>::take(const Columns& other, const std::vector<size_t>& which, Poll& poll) {
     const size_t before = count();
     make_room(before + which.size(), poll);
-    const std::vector<T> factor = flat<T>(Matrix::identity(2), other.scale_ / scale_);
-    const int qubit = 0;
     for (size_t j = 0; j < which.size(); ++j) {
         poll();
-        const size_t to = before + j, from = which[j];
-        kernels_.spawn(tiles_[to / LANES<T>].get(), int(to % LANES<T>), other.tiles_[from / LANES<T>].get(),
-                       int(from % LANES<T>), rows(), 1, &qubit, factor.data(), nullptr);
-        weights_.push_back(other.weights_[from]);
+        copy(before + j, other, which[j], other.scale_ / scale_);
+        weights_.push_back(other.weights_[which[j]]);
     }
+}
+
+template <typename T>
+void Columns<T>::copy(size_t to, const Columns& other, size_t from, double factor) {
+    const std::vector<T> matrix = flat<T>(Matrix::identity(2), factor);
+    const int qubit = 0;
+    kernels_.spawn(tiles_[to / LANES<T>].get(), int(to % LANES<T>), other.tiles_[from / LANES<T>].get(),
+                   int(from % LANES<T>), 0, rows() / 2, 1, &qubit, matrix.data(), nullptr);
 }
 
 template <typename T>
@@ -114,20 +120,24 @@ void Columns<T>::apply(const Channel& channel, const std::vector<double>& weight
     make_room(end, poll);
     std::vector<std::vector<T>> matrices;
     for (const Matrix& kraus : channel.kraus) matrices.push_back(flat<T>(kraus, factor));
+    std::vector<std::vector<T>> own(normalised ? pieces.size() : 0);
+    for (size_t p = 0; p < own.size(); ++p)
+        own[p] = flat<T>(channel.kraus[pieces[p].kraus],
+                         factor * std::sqrt(weights_[pieces[p].parent] / pieces[p].weight));
+    // A block of rows at a time, which stays in cache for all columns of a tile and for their parents.
+    const size_t groups = rows() >> k, blocks = (groups + BLOCK - 1) / BLOCK, parts = std::min<size_t>(blocks, 4);
     const int threads = pieces.size() * rows() < WORTH_THREADS ? 1 : threads_;
-    parallel_for(threads, (end + LANES<T> - 1) / LANES<T> - first_tile, poll, [&](size_t t) {
-        const size_t begin = (first_tile + t) * LANES<T>;
-        std::vector<T> scratch(size_t(2) << k), own;
-        for (size_t to = std::max(parents, begin); to < std::min(end, begin + LANES<T>); ++to) {
-            const Piece& piece = pieces[to - parents];
-            const T* matrix = matrices[piece.kraus].data();
-            if (normalised) {
-                own = flat<T>(channel.kraus[piece.kraus], factor * std::sqrt(weights_[piece.parent] / piece.weight));
-                matrix = own.data();
+    parallel_for(threads, ((end + LANES<T> - 1) / LANES<T> - first_tile) * parts, poll, [&](size_t item) {
+        const size_t begin = (first_tile + item / parts) * LANES<T>, part = item % parts;
+        std::vector<T> scratch(size_t(2) << k);
+        for (size_t block = blocks * part / parts; block < blocks * (part + 1) / parts; ++block)
+            for (size_t to = std::max(parents, begin); to < std::min(end, begin + LANES<T>); ++to) {
+                const Piece& piece = pieces[to - parents];
+                kernels_.spawn(tiles_[to / LANES<T>].get(), int(to % LANES<T>), tiles_[piece.parent / LANES<T>].get(),
+                               int(piece.parent % LANES<T>), block * BLOCK, std::min(groups, (block + 1) * BLOCK), k,
+                               channel.qubits.data(), (normalised ? own[to - parents] : matrices[piece.kraus]).data(),
+                               scratch.data());
             }
-            kernels_.spawn(tiles_[to / LANES<T>].get(), int(to % LANES<T>), tiles_[piece.parent / LANES<T>].get(),
-                           int(piece.parent % LANES<T>), rows(), k, channel.qubits.data(), matrix, scratch.data());
-        }
     });
     for (const Piece& piece : pieces) weights_.push_back(normalised ? weights_[piece.parent] : piece.weight);
     for (size_t j = 0; j < parents; ++j) weights_[j] = weights[j * operators];

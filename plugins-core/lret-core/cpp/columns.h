@@ -18,7 +18,7 @@ struct Piece {
     double weight;  // its squared norm
 };
 
-constexpr size_t WORTH_THREADS = size_t(1) << 20;  // amplitudes; for fewer, starting threads costs more than it saves
+constexpr size_t WORTH_THREADS = size_t(1) << 15;  // amplitudes; for fewer, waking threads costs more than it saves
 
 template <typename T>
 class Columns {
@@ -52,6 +52,8 @@ protected:
     Tile new_tile() const;
     static Tile new_scratch(size_t rows);
     void make_room(size_t columns, Poll& poll);
+    // Column `to` becomes a column of `from`'s, times a factor.
+    void copy(size_t to, const Columns& other, size_t from, double factor);
     void apply_first(const Channel& channel, size_t columns, const std::vector<T>& matrix, Poll& poll);
     std::vector<double> stored_norms(Poll& poll) const;
 

@@ -98,7 +98,7 @@ void Density<T>::advance(const Superops& ops, Poll& poll) {
         progress_ = double(at) / double(passes.size());
         apply(ops, passes[at], matrices, poll);
     }
-    budget.rounding += ops.rounding * double(std::numeric_limits<T>::epsilon()) / 2;
+    budget.rounding += norm() * ops.rounding * double(std::numeric_limits<T>::epsilon()) / 2;
 }
 
 template <typename T>
@@ -159,7 +159,7 @@ std::unique_ptr<AnyState> Density<T>::project(int qubit, int outcome, double sha
             out->values_[at + step] = out->values_[at + 2 * step] = 0;
             out->values_[at + 3 * step] = sign * kept;
         }
-    out->budget.rounding += 3 * one_rounding();
+    out->budget.rounding += 3 * norm() * one_rounding();  // of all outcomes together: the caller shares it out
     return out;
 }
 
@@ -169,7 +169,7 @@ void Density<T>::absorb(const AnyState& any) {
     for (size_t i = 0; i < size_; ++i) values_[i] += other.values_[i];
     budget.total += other.budget.total;
     budget.spent += other.budget.spent;
-    budget.rounding += other.budget.rounding + one_rounding();
+    budget.rounding += other.budget.rounding + norm() * one_rounding();
 }
 
 template <typename T>

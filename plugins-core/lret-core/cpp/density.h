@@ -46,6 +46,8 @@ private:
     void apply(const Superops& ops, const Pass& pass, const std::vector<std::vector<T>>& matrices, Poll& poll);
     // What relative errors of a roundoff in each coefficient may come to as a trace distance.
     double one_rounding() const;
+    // At least the Frobenius norm of the state, which is no more than its trace.
+    double norm() const { return std::min(1.0, trace() + budget.rounding); }
 
     size_t size_;
     Values values_;

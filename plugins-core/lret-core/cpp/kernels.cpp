@@ -114,9 +114,9 @@ void gatek(T* tile, size_t rows, int k, const int* qubits, const T* m, T* scratc
 }
 
 template <typename T>
-void spawn1(T* to, const T* from, size_t rows, int qubit, const T* m) {
+void spawn1(T* to, const T* from, size_t begin, size_t end, int qubit, const T* m) {
     const size_t step = size_t(1) << qubit;
-    for (size_t i = 0; i < rows / 2; ++i) {
+    for (size_t i = begin; i < end; ++i) {
         const size_t a = insert_zero(i, qubit) * 2 * LANES<T>, b = a + step * 2 * LANES<T>;
         const T ar = from[a], ai = from[a + LANES<T>], br = from[b], bi = from[b + LANES<T>];
         to[a] = m[0] * ar - m[1] * ai + m[2] * br - m[3] * bi;
@@ -127,18 +127,18 @@ void spawn1(T* to, const T* from, size_t rows, int qubit, const T* m) {
 }
 
 template <typename T>
-void spawn(T* to, int to_lane, const T* from, int from_lane, size_t rows, int k, const int* qubits, const T* m,
-           T* scratch) {
+void spawn(T* to, int to_lane, const T* from, int from_lane, size_t begin, size_t end, int k, const int* qubits,
+           const T* m, T* scratch) {
     to += to_lane;
     from += from_lane;
     if (k == 1) {
-        spawn1(to, from, rows, qubits[0], m);
+        spawn1(to, from, begin, end, qubits[0], m);
         return;
     }
     int sorted[MAX_QUBITS];
     sort(k, qubits, sorted);
     const size_t size = size_t(1) << k;
-    for (size_t i = 0; i < rows >> k; ++i) {
+    for (size_t i = begin; i < end; ++i) {
         const size_t row = base_row(i, k, sorted);
         for (size_t a = 0; a < size; ++a) {
             const T* x = from + (row + spread(a, k, qubits)) * 2 * LANES<T>;

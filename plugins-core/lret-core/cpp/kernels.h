@@ -23,8 +23,9 @@ struct Kernels {
     void (*gate2)(T* tile, size_t rows, int first, int second, const T* matrix);
     void (*gatek)(T* tile, size_t rows, int k, const int* qubits, const T* matrix, T* scratch);
 
-    // One column of `to` <- (matrix on k qubits) one column of `from`; `scratch` holds 2^(k+1) numbers.
-    void (*spawn)(T* to, int to_lane, const T* from, int from_lane, size_t rows, int k, const int* qubits,
+    // One column of `to` <- (matrix on k qubits) one column of `from`, for the groups of 2^k rows from `begin` to `end`;
+    // `scratch` holds 2^(k+1) numbers.
+    void (*spawn)(T* to, int to_lane, const T* from, int from_lane, size_t begin, size_t end, int k, const int* qubits,
                   const T* matrix, T* scratch);
 
     // norms[lane] = the squared norm of each column.

@@ -321,7 +321,7 @@ NB_MODULE(_native, m) {
         .def_prop_ro("count", &AnyTrajectories::count)
         .def_prop_ro("shots", &AnyTrajectories::shots)
         .def_prop_ro("done", &AnyTrajectories::done)
-        .def_prop_ro("bits", [](const AnyTrajectories& t) {
+        .def("bits", [](const AnyTrajectories& t) {
             const size_t width = t.bits().empty() ? 0 : t.bits()[0].size();
             auto* out = new std::vector<uint8_t>();
             for (const std::vector<uint8_t>& row : t.bits()) out->insert(out->end(), row.begin(), row.end());

@@ -113,14 +113,11 @@ void Trajectories<T>::measure(int qubit, int clbit, double one_for_zero, double 
 // Puts the last column in the place of each that no shot is left to.
 template <typename T>
 void Trajectories<T>::drop_empty() {
-    const std::vector<T> same = flat<T>(Matrix::identity(2), 1);
-    const int qubit = 0;
     for (size_t j = count(); j-- > 0;) {
         if (shots_[j]) continue;
         const size_t last = count() - 1;
         if (j != last) {
-            kernels_.spawn(tiles_[j / LANES<T>].get(), int(j % LANES<T>), tiles_[last / LANES<T>].get(),
-                           int(last % LANES<T>), this->rows(), 1, &qubit, same.data(), nullptr);
+            this->copy(j, *this, last, 1);
             weights_[j] = weights_[last];
             shots_[j] = shots_[last];
             bits_[j] = std::move(bits_[last]);

@@ -60,7 +60,6 @@ public:
     int num_qubits() const override { return num_qubits_; }
 
 private:
-    using Columns<T>::kernels_;
     using Columns<T>::num_qubits_;
     using Columns<T>::tiles_;
     using Columns<T>::threads_;

@@ -21,7 +21,9 @@ from proxima.errors import BackendUnavailableError, ProximaError
 from proxima_backend_lret_unified import costs
 
 if TYPE_CHECKING:
-    from proxima_lret_core import LowRankState
+    from proxima_lret_core import DensityMatrixState, LowRankState, TrajectoryState
+
+    State = LowRankState | DensityMatrixState | TrajectoryState
 
 _ENGINE = "proxima_lret_core"
 _DISTRIBUTION = "proxima-lret-core"
@@ -30,7 +32,7 @@ _SHOTS_AT_ONCE = 1 << 20  # drawn between two looks at the context
 
 
 class LretBackend(Backend):
-    """Circuits with and without noise as a few columns L of rho = L L^dagger, with a certified bound."""
+    """Circuits with and without noise by low rank, density matrix or trajectories, with a certified bound."""
 
     name = "lret-unified"
 
@@ -45,12 +47,11 @@ class LretBackend(Backend):
         """What the request would cost; the number of columns is a guess where there is noise."""
         try:
             costs.check(request)
-            work, needed = costs.work(request, features), costs.memory(request)
+            method, work, needed, columns = costs.estimate(request, features)
         except ProximaError as error:
             return Estimate(False, error.message)
-        columns = 2 ** costs.columns_bits(request)[1]
-        reason = f"{costs.METHOD}: about {columns:.3g} columns" if columns > 1 else ""
-        return Estimate(True, reason, costs.METHOD, needed, work)
+        reason = f"{method}: about {columns:.3g} columns" if columns > 1 else method.replace("_", " ")
+        return Estimate(True, reason, method, needed, work)
 
     def plan(self, request: RunRequest) -> Plan:
         """Checks the request and imports the library, which translates as it runs.
@@ -61,6 +62,7 @@ class LretBackend(Backend):
             UsageError: The request makes no sense.
         """
         costs.check(request)
+        method, tolerance = costs.choice(request)
         seconds = {"import": 0.0}
         if _ENGINE not in sys.modules:
             with _timed(seconds, "import"):
@@ -68,8 +70,8 @@ class LretBackend(Backend):
         return Plan(
             backend=self.name,
             request=request,
-            method=costs.METHOD,
-            native=costs.tolerance_of(request),
+            method=method,
+            native=tolerance,
             timings=seconds,
         )
 
@@ -83,13 +85,18 @@ class LretBackend(Backend):
         """
         request, tolerance, seconds = plan.request, float(plan.native), dict(plan.timings)
         with _timed(seconds, "execute"):
-            state: LowRankState = _load()(
-                request.circuit, tolerance=tolerance, precision=request.precision, context=context
+            state: State = _load()(
+                request.circuit,
+                tolerance=tolerance,
+                precision=request.precision,
+                shots=request.shots if set(request.wants) <= {"counts", "samples"} else None,
+                method=plan.method,
+                context=context,
             )
         answers = _answers(state, request, context, seconds)
         return RunResult(
             backend=self.name,
-            method=plan.method,
+            method=state.method,
             precision=request.precision,
             shots=request.shots,
             seed=request.seed,
@@ -101,14 +108,13 @@ class LretBackend(Backend):
         )
 
 
-def _answers(
-    state: LowRankState, request: RunRequest, context: RunContext, seconds: dict[str, float]
-) -> dict[str, Any]:
+def _answers(state: State, request: RunRequest, context: RunContext, seconds: dict[str, float]) -> dict[str, Any]:
     """The fields of the `RunResult` that the request wants."""
     wants, out = set(request.wants), dict[str, Any]()
     dtype = np.complex64 if request.precision == "single" else np.complex128
     if wants & {"counts", "samples"}:
-        with _timed(seconds, "sample"):
+        # Trajectories run the circuit as they are drawn.
+        with _timed(seconds, "execute" if state.method == "trajectories" else "sample"):
             samples = _samples(state, request, context)
             if "samples" in wants:
                 out["samples"] = samples
@@ -128,7 +134,7 @@ def _answers(
     return out
 
 
-def _samples(state: LowRankState, request: RunRequest, context: RunContext) -> npt.NDArray[np.uint8]:
+def _samples(state: State, request: RunRequest, context: RunContext) -> npt.NDArray[np.uint8]:
     shots = request.shots or 0
     parts = []
     for part, begin in enumerate(range(0, shots, _SHOTS_AT_ONCE)):
@@ -147,12 +153,14 @@ def _pure(rho: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
     return np.asarray(psi / np.linalg.norm(psi))
 
 
-def _notes(state: LowRankState, tolerance: float) -> tuple[str, ...]:
+def _notes(state: State, tolerance: float) -> tuple[str, ...]:
+    from proxima_lret_core import LowRankState
+
     parts = f"{state.spent:.2g} by what was left out, {state.rounding:.2g} by rounding"
-    return (
-        f"Rank {state.rank}, at most {state.most_columns} columns on the way.",
-        f"The trace distance to the exact state is at most {state.bound:.2g} ({parts}); tolerance {tolerance:.2g}.",
-    )
+    bound = f"The trace distance to the exact state is at most {state.bound:.2g} ({parts}); tolerance {tolerance:.2g}."
+    if isinstance(state, LowRankState):
+        return (f"Rank {state.rank}, at most {state.most_columns} columns on the way.", bound, *state.notes)
+    return (bound, *state.notes)
 
 
 @contextmanager
@@ -165,14 +173,14 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
         seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begin
 
 
-def _load() -> Callable[..., LowRankState]:
+def _load() -> Callable[..., State]:
     try:
-        from proxima_lret_core import run
+        from proxima_lret_core import simulate
     except ImportError as error:
         raise BackendUnavailableError(
             f"{_DISTRIBUTION} cannot be loaded: {error}", hint=_HINT, plugin="backend-lret-unified"
         ) from error
-    return run
+    return simulate
 
 
 @cache

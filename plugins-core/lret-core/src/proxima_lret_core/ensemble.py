@@ -167,7 +167,7 @@ class Ensemble:
             nothing = 4 * ROUNDOFF[self.precision] if isinstance(state, Density) else 0.0
             least = min(max(weights), max(_NO_WEIGHT, nothing, 0.1 * state.allowed))
             total = sum(w for w in weights if w >= least)
-            dropped = sum(w for w in weights if w < least)
+            dropped = sum(max(w, 0.0) for w in weights if w < least)
             for (bit, part), weight in zip(parts, weights, strict=True):
                 if weight >= least:
                     part.scale_budget(weight / total)

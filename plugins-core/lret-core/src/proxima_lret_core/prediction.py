@@ -18,7 +18,8 @@ _COLUMN = 2e-9  # ... for an amplitude of an error column that is made
 _SUPER_PRODUCT = 4.2e-11  # ... for a Pauli coefficient times an entry of a superoperator
 _CONVERT = 1e-8  # ... for a Pauli coefficient of a density matrix made from columns
 _TILE = 64  # bytes of real parts, and of imaginary parts: columns come in tiles
-_LEAST_COLUMNS = 64
+_TRUNCATE = 1e-9  # ... for the cube of the columns that a truncation finds
+_LEAST_COLUMNS = 16
 
 
 class Prediction:
@@ -49,6 +50,12 @@ class Prediction:
         return float(self.branches * 2.0 ** min(bits, math.log2(self._size)))
 
     @cached_property
+    def _truncations(self) -> float:
+        """How often columns that come to more than 2^n in a branch are made fewer."""
+        num_channels = sum(plan.num_channels for plan in self._program.plans)
+        return num_channels / 2 if self.columns >= self.branches * self._size else 0.0
+
+    @cached_property
     def trajectories(self) -> float:
         """Columns at the end of trajectories: histories that differ."""
         shots = float(self._shots or 0)
@@ -58,17 +65,17 @@ class Prediction:
 
     def seconds(self, method: str) -> float:
         """Of a whole run."""
-        products = self._products
+        products = max(self._products, 1.0)
         if method == "density_matrix":
-            entries = self._program.density_products
+            entries = max(self._program.density_products, 4.0)
             return self._wide * self.branches * self._size**2 * entries * _SUPER_PRODUCT
         made, least = (self.columns, self.branches) if method == "low_rank" else (self.trajectories, 1.0)
         least *= _TILE / self._number
         # Columns come up on the way, most of them late.
         passed = least + max(0.0, made - least) / 3
         seconds = self._wide * self._size * (passed * products * _COLUMN_PRODUCT + made * _COLUMN)
-        if method == "low_rank" and made > self._size / 2:  # truncations
-            seconds += self._wide * self._size * made**2 * _SUPER_PRODUCT
+        if method == "low_rank":
+            seconds += self._truncations * self.branches * (1.6 * self._size) ** 3 * _TRUNCATE
         return seconds
 
     @property

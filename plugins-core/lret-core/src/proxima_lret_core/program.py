@@ -93,8 +93,9 @@ class Program:
 
     @cached_property
     def density_rounding(self) -> float:
-        """As `rounding`, for a density matrix."""
-        return sum(ops.rounding for ops in self.superops if ops is not None)
+        """As `rounding`, for a density matrix: superoperators, measurements and the joining of what comes of them."""
+        measured = 0.5 * 2.0 ** (self.circuit.num_qubits / 2) * 4 * self.num_measured
+        return measured + sum(ops.rounding for ops in self.superops if ops is not None)
 
     @cached_property
     def density_products(self) -> float:

@@ -122,7 +122,7 @@ class TrajectoryState:
                 self._advance(made, at, unit, watch)
                 unit = 0
             states, columns = made.samples(watch)
-            bits = made.bits[columns]
+            bits = made.bits()[columns]
         for tail in self.program.tails:
             states = Tail(tuple(tail[0]), tuple(tail[1])).flip(states, rng)
         out = measured_bits(bits, states, circuit.final_measurements, self.program.readout, rng)
@@ -132,7 +132,7 @@ class TrajectoryState:
         block = self.program.blocks[at]
         holding = made
         if block.condition is not None:
-            holding = made.split(_holds(block.condition, made.bits), watch)
+            holding = made.split(_holds(block.condition, made.bits()), watch)
         if holding.count:
             if block.plan is not None:
                 holding.advance(block.plan, unit, watch)
