@@ -36,7 +36,67 @@ size_t placed(size_t local, const std::vector<int>& digits) {
     return out;
 }
 
+// Elements 00, 10, 01, 11 of each qubit (digits 0 to 3 of the index) to the coefficients of I, X, Y, Z.
+template <typename T>
+void to_pauli(std::complex<T>* rho, size_t size, Poll& poll) {
+    for (size_t step = 1; step < size; step *= 4)
+        for (size_t high = 0; high < size; high += 4 * step) {
+            poll();
+            for (std::complex<T>* at = rho + high; at < rho + high + step; ++at) {
+                const std::complex<T> a = at[0], b = at[step], c = at[2 * step], d = at[3 * step];
+                const std::complex<T> y = c - b;
+                at[0] = a + d;
+                at[step] = b + c;
+                at[2 * step] = {-y.imag(), y.real()};
+                at[3 * step] = a - d;
+            }
+        }
+}
+
+// Back again, times 2^n.
+void from_pauli(Complex* rho, size_t size, Poll& poll) {
+    for (size_t step = 1; step < size; step *= 4)
+        for (size_t high = 0; high < size; high += 4 * step) {
+            poll();
+            for (Complex* at = rho + high; at < rho + high + step; ++at) {
+                const Complex a = at[0], x = at[step], y(-at[2 * step].imag(), at[2 * step].real()), z = at[3 * step];
+                at[0] = a + z;
+                at[step] = x + y;
+                at[2 * step] = x - y;
+                at[3 * step] = a - z;
+            }
+        }
+}
+
+// Coefficients to the elements of a matrix, in rows.
+void write_rows(const Complex* rho, size_t rows, double factor, double* out) {
+    const std::vector<uint64_t> places = spreads(rows);
+    for (size_t i = 0; i < rows; ++i)
+        for (size_t j = 0; j < rows; ++j) {
+            const Complex& element = rho[places[i] | places[j] << 1];
+            out[2 * (i * rows + j)] = factor * element.real();
+            out[2 * (i * rows + j) + 1] = factor * element.imag();
+        }
+}
+
 }  // namespace
+
+void mix(double* out, size_t rows, const std::vector<Tail>& tails, Poll& poll) {
+    const std::vector<uint64_t> places = spreads(rows);
+    std::vector<Complex> rho(rows * rows);
+    for (size_t i = 0; i < rows; ++i)
+        for (size_t j = 0; j < rows; ++j)
+            rho[places[i] | places[j] << 1] = {out[2 * (i * rows + j)], out[2 * (i * rows + j) + 1]};
+    to_pauli(rho.data(), rho.size(), poll);
+    for (const Tail& tail : tails)
+        for (size_t at = 0; at < rho.size(); ++at) {
+            size_t letters = 0;
+            for (size_t k = 0; k < tail.qubits.size(); ++k) letters |= (at >> 2 * tail.qubits[k] & 3) << 2 * k;
+            rho[at] *= tail.eigenvalues[letters];
+        }
+    from_pauli(rho.data(), rho.size(), poll);
+    write_rows(rho.data(), rows, 1 / double(rows), out);
+}
 
 template <typename T>
 void Density<T>::Free::operator()(T* memory) const {
@@ -67,18 +127,7 @@ Density<T>::Density(const Factor<T>& factor, int threads, double memory, Poll& p
     budget = factor.budget;
     std::vector<std::complex<T>> rho(size_);
     factor.density(rho.data(), poll);
-    for (size_t step = 1; step < size_; step *= 4)  // one qubit's elements 00, 10, 01, 11 to I, X, Y, Z
-        for (size_t high = 0; high < size_; high += 4 * step) {
-            poll();
-            for (std::complex<T>* at = rho.data() + high; at < rho.data() + high + step; ++at) {
-                const std::complex<T> a = at[0], b = at[step], c = at[2 * step], d = at[3 * step];
-                const std::complex<T> y = c - b;
-                at[0] = a + d;
-                at[step] = b + c;
-                at[2 * step] = {-y.imag(), y.real()};
-                at[3 * step] = a - d;
-            }
-        }
+    to_pauli(rho.data(), size_, poll);
     values_ = new_values(size_);
     for (size_t i = 0; i < size_; ++i) values_[i] = rho[i].real();
     budget.rounding += factor.density_rounding() + 2 * num_qubits_ * one_rounding();
@@ -198,25 +247,9 @@ template <typename T>
 void Density<T>::reduced(const std::vector<int>& qubits, double* out, Poll& poll) const {
     const size_t rows = size_t(1) << qubits.size(), size = rows * rows;
     std::vector<Complex> rho(size);
-    for (size_t i = 0; i < size; ++i) rho[i] = double(values_[placed(i, qubits)]) / double(rows);
-    for (size_t step = 1; step < size; step *= 4)
-        for (size_t high = 0; high < size; high += 4 * step) {
-            poll();
-            for (Complex* at = rho.data() + high; at < rho.data() + high + step; ++at) {
-                const Complex a = at[0], x = at[step], y(-at[2 * step].imag(), at[2 * step].real()), z = at[3 * step];
-                at[0] = a + z;
-                at[step] = x + y;
-                at[2 * step] = x - y;
-                at[3 * step] = a - z;
-            }
-        }
-    const std::vector<uint64_t> places = spreads(rows);
-    for (size_t i = 0; i < rows; ++i)
-        for (size_t j = 0; j < rows; ++j) {
-            const Complex& element = rho[places[i] | places[j] << 1];
-            out[2 * (i * rows + j)] = element.real();
-            out[2 * (i * rows + j) + 1] = element.imag();
-        }
+    for (size_t i = 0; i < size; ++i) rho[i] = values_[placed(i, qubits)];
+    from_pauli(rho.data(), size, poll);
+    write_rows(rho.data(), rows, 1 / double(rows), out);
 }
 
 template class Density<float>;

@@ -7,6 +7,10 @@
 
 namespace proxima {
 
+// rho <- the Pauli noise of `tails`, whose qubits are bits of its index, on rho: (rows, rows), row-major, real parts before
+// imaginary parts.
+void mix(double* rho, size_t rows, const std::vector<Tail>& tails, Poll& poll);
+
 // A density matrix as Python holds it, in either precision.
 class AnyDensity : public AnyState {
 public:

@@ -286,6 +286,27 @@ NB_MODULE(_native, m) {
             return array;
         }, "qubits"_a, "go_on"_a);
 
+    m.def("mix", [](nb::ndarray<double, nb::ndim<3>, nb::c_contig, nb::device::cpu> rho,
+                    const std::vector<std::pair<std::vector<int>, std::vector<double>>>& tails, nb::callable go_on) {
+        const size_t rows = rho.shape(0);
+        if (rho.shape(1) != rows || rho.shape(2) != 2 || !rows || (rows & (rows - 1)) || rows > 1 << 14)
+            throw std::invalid_argument("rho is not a square matrix of up to 14 qubits");
+        std::vector<Tail> list;
+        for (const auto& [qubits, eigenvalues] : tails) {
+            if (qubits.empty() || qubits.size() > 2 || eigenvalues.size() != size_t(1) << 2 * qubits.size())
+                throw std::invalid_argument("kept noise is on one or two qubits");
+            for (int q : qubits)
+                if (q < 0 || rows >> q < 2) throw std::invalid_argument("kept noise is on a qubit that is not there");
+            list.push_back({qubits, eigenvalues});
+        }
+        nb::gil_scoped_release released;
+        Poll poll([&] {
+            nb::gil_scoped_acquire held;
+            return nb::cast<bool>(go_on(0, 0.0));
+        });
+        mix(rho.data(), rows, list, poll);
+    }, "rho"_a.noconvert(), "tails"_a, "go_on"_a);
+
     nb::class_<AnyFactor, AnyState>(m, "Factor")
         .def_prop_ro("most_columns", &AnyFactor::most_columns)
         .def("advance", [](AnyFactor& f, const Plan& plan, size_t begin, const std::vector<double>& most,

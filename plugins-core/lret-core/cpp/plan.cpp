@@ -203,7 +203,7 @@ private:
     void tie(int a, int b, const Matrix& matrix, bool may_keep) {
         Wire &first = wires_[a], &second = wires_[b];
         std::array<double, 16> eigenvalues{};
-        const bool keep = may_keep && is_pauli(first.noise) && is_pauli(second.noise) &&
+        const bool keep = may_keep && (first.noisy || second.noisy) && is_pauli(first.noise) && is_pauli(second.noise) &&
                           conjugate(matrix, first.noise, second.noise, eigenvalues);
         if (keep) {
             first.noisy = second.noisy = false;

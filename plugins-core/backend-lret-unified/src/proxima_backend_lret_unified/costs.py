@@ -160,7 +160,8 @@ def _is_open(request: RunRequest, method: str) -> bool:
     if method == "trajectories":
         return set(request.wants) <= {"counts", "samples"}
     if method == "density_matrix":
-        return n <= MAX_DENSITY_QUBITS and counts.widest <= MAX_KRAUS_QUBITS
+        held = 2.0 * n + min(counts.measured, request.circuit.num_clbits)
+        return n <= MAX_DENSITY_QUBITS and counts.widest <= MAX_KRAUS_QUBITS and held <= _MOST_BITS
     return n + _bits(counts, _asked_tolerance(request) or _default_of_columns(request), n)[1] <= _MOST_BITS
 
 

@@ -14,7 +14,7 @@ from proxima.contracts.circuit import Circuit
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.result import ErrorBound, Expectation, counts_from_samples
 from proxima.errors import ResourceError, UsageError
-from proxima_lret_core._native import Density, Factor
+from proxima_lret_core._native import Density, Factor, mix
 from proxima_lret_core.readout import ReadoutError, measured_bits
 from proxima_lret_core.tails import Tail
 from proxima_lret_core.watch import Watch
@@ -153,11 +153,12 @@ class _State:
                 (factor.reduced(every, watch) for factor in self.branches.values()),
                 np.zeros((2 ** len(every), 2 ** len(every), 2)),
             )
-        rho: npt.NDArray[np.complex128] = np.ascontiguousarray(pairs).view(np.complex128)[..., 0]
-        for tail in involved:
-            rho = tail.mix_density_matrix(rho, [every.index(q) for q in tail.qubits])
+            pairs = np.ascontiguousarray(pairs)
+            if involved:
+                mix(pairs, [([every.index(q) for q in tail.qubits], tail.values) for tail in involved], watch)
+        rho: npt.NDArray[np.complex128] = pairs.view(np.complex128)[..., 0]
         size, rest = 2 ** len(wanted), 2 ** len(extra)
-        traced: npt.NDArray[np.complex128] = np.einsum("kikj->ij", rho.reshape(rest, size, rest, size))
+        traced: npt.NDArray[np.complex128] = np.trace(rho.reshape(rest, size, rest, size), axis1=0, axis2=2)
         return traced / self._trace
 
     def density_matrix(self) -> npt.NDArray[np.complex128]:

@@ -9,8 +9,6 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from proxima.contracts.matrices import PAULIS
-
 # In the order of IXYZ: whether two Pauli operators commute (1) or not (-1).
 _SIGNS = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
 
@@ -64,21 +62,3 @@ class Tail:
             turned = tuple(axis for k, axis in enumerate(axes) if mask >> k & 1)
             out += probability * (np.flip(tensor, turned) if turned else tensor)
         return out.reshape(-1)
-
-    def mix_density_matrix(
-        self, rho: npt.NDArray[np.complex128], positions: Sequence[int]
-    ) -> npt.NDArray[np.complex128]:
-        """A density matrix after it, shape (2^m, 2^m), its qubits at these bits of the index."""
-        rows = np.arange(len(rho))
-        out = np.zeros_like(rho)
-        for string, probability in enumerate(self._probabilities):
-            flip, phase = 0, np.ones(len(rho), dtype=np.complex128)
-            for k, position in enumerate(positions):
-                letter = PAULIS["IXYZ"[string >> 2 * k & 3]]
-                bit = rows >> position & 1
-                flips = int(letter[0, 0] == 0)
-                flip |= flips << position
-                phase *= letter[bit, bit ^ flips]
-            # row i of P rho is phase_i times row i ^ flip of rho
-            out += probability * phase[:, None] * rho[np.ix_(rows ^ flip, rows ^ flip)] * phase.conj()[None, :]
-        return out
