@@ -204,6 +204,9 @@ NB_MODULE(_native, m) {
                              out.push_back(0);
                              if (unit.gates)
                                  for (const Gate& gate : *unit.gates) out.back() += double(gate.matrix.size);
+                             // Weights that depend on the state take a pass over it, and so does the first operator.
+                             if (unit.channel && unit.channel->probabilities.empty())
+                                 out.back() += 4.0 * unit.channel->kraus[0].size * unit.channel->kraus[0].size;
                          }
                          return out;
                      })

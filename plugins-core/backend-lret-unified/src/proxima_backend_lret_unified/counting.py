@@ -26,12 +26,14 @@ class Counts:
     Attributes:
         gates: How many matrices act on 1, 2, ... qubits.
         channels: Of each, the weight that leaves its first operator's branch, and in how many ways.
+        passes: Multiplications for each amplitude to find the weights of channels that depend on the state.
         measured: Measurements in the middle.
         widest: The most qubits that an operation acts on.
     """
 
     gates: dict[int, int] = field(default_factory=dict)
     channels: list[tuple[float, int]] = field(default_factory=list)
+    passes: float = 0.0
     measured: int = 0
     widest: int = 1
 
@@ -42,7 +44,8 @@ class Counts:
 
     def products(self, base: int) -> float:
         """Multiplications for each amplitude (base 2) or Pauli coefficient (base 4)."""
-        return float(sum(count * base**k for k, count in self.gates.items()))
+        gates = float(sum(count * base**k for k, count in self.gates.items()))
+        return gates + self.passes if base == 2 else gates
 
 
 @dataclass(slots=True)
@@ -121,6 +124,7 @@ class _Counter:
             self._settle(qubits)
             self.counts.widest = max(self.counts.widest, len(qubits))
             self.counts.channels.append((error, ways))
+            self.counts.passes += 4.0 ** (len(qubits) + 1) if op == Op.KRAUS else 0.0
 
     def _settle(self, qubits: list[int]) -> None:
         for q in qubits:
@@ -136,6 +140,7 @@ class _Counter:
             # A depolarized qubit of its own is one flip away from its state, with two thirds of the weight.
             flips = wire.error * (2 / 3 if wire.ways == 3 else 1)
             self.counts.channels.append((flips, 1) if wire.fresh else (wire.error, wire.ways))
+            self.counts.passes += 0.0 if wire.pauli or wire.fresh else 16.0
         wire.error, wire.ways, wire.pauli, wire.fresh = 0.0, 0, True, False
 
     def _add_gate(self, qubits: int) -> None:
