@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,20 +12,7 @@ from proxima_sdk.build import built_wheel
 from proxima_sdk.validate.report import validate_wheel
 
 ROOT = Path(__file__).resolve().parents[1]
-EDITABLE_ENGINE = (
-    {"backend-lret-cirq", "backend-lret-unified"} if find_spec("_editable_skbc_proxima_lret_core") else set()
-)
-PLUGINS = [
-    pytest.param(
-        path.parent,
-        id=path.parent.name,
-        marks=pytest.mark.skipif(
-            path.parent.name in EDITABLE_ENGINE,
-            reason="an editable lret-core is found by an import hook of its own, which a worker does not run",
-        ),
-    )
-    for path in sorted(ROOT.glob("plugins-core/*/plugin.yaml"))
-]
+PLUGINS = [pytest.param(path.parent, id=path.parent.name) for path in sorted(ROOT.glob("plugins-core/*/plugin.yaml"))]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
 

@@ -50,12 +50,6 @@ def test_readout_error_out_of_range(values: tuple[float, float]) -> None:
         lret.ReadoutError(*values)
 
 
-def test_readout_error_in_the_middle_is_not_offered() -> None:
-    circuit = Circuit.builder(1, 2).measure(0, 0).h(0).measure(0, 1).build()
-    with pytest.raises(UnsupportedError, match="final"):
-        lret.run(circuit, readout={0: lret.ReadoutError(0.1, 0.1)})
-
-
 def test_a_channel_that_is_not_trace_preserving_says_how_far_off() -> None:
     with pytest.raises(CircuitError, match=r"trace preserving; it is off by 0\.1"):
         Circuit.builder(1).kraus([math.sqrt(0.9) * np.eye(2)], 0).build()

@@ -1,4 +1,4 @@
-"""The native low-rank simulator of noisy circuits: `run` gives a `LowRankState` with a certified bound on its error.
+"""The native simulators of noisy circuits: `run` and `simulate` give a state with a certified bound on its error.
 
 What needs no native code (`costs`, `backend`) can be imported where it cannot be loaded.
 """
@@ -14,27 +14,39 @@ if TYPE_CHECKING:
     from proxima_lret_core.gradient import LowRankGradient as LowRankGradient
     from proxima_lret_core.gradient import gradient as gradient
     from proxima_lret_core.simulate import MAX_QUBITS as MAX_QUBITS
+    from proxima_lret_core.simulate import METHODS as METHODS
     from proxima_lret_core.simulate import run as run
+    from proxima_lret_core.simulate import simulate as simulate
+    from proxima_lret_core.state import DensityMatrixState as DensityMatrixState
     from proxima_lret_core.state import LowRankState as LowRankState
+    from proxima_lret_core.trajectories import TrajectoryState as TrajectoryState
 
 # Loaded on first use, since a backend says what a run costs without loading its engine.
 _EXPORTS = {
     "MAX_QUBITS": "simulate",
+    "METHODS": "simulate",
+    "DensityMatrixState": "state",
     "LowRankGradient": "gradient",
     "LowRankState": "state",
+    "TrajectoryState": "trajectories",
     "gradient": "gradient",
     "instruction_set": "_native",
     "run": "simulate",
+    "simulate": "simulate",
     "usable_threads": "_native",
 }
 
 __all__ = [
     "MAX_QUBITS",
+    "METHODS",
+    "DensityMatrixState",
     "LowRankGradient",
     "LowRankState",
+    "TrajectoryState",
     "gradient",
     "instruction_set",
     "run",
+    "simulate",
     "usable_threads",
 ]
 

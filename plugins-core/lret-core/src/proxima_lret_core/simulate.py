@@ -1,33 +1,30 @@
-"""`run`: a circuit with noise to a `LowRankState`.
-
-A measurement in the middle splits the state into one factor for each value of the classical bits (an ensemble), so
-that what follows is exact and needs no trajectories; branches that come to the same bits are joined. Budget and memory
-are shared between the branches by their weight.
-"""
+"""`run`, low-rank simulation alone, and `simulate`, which takes the method that suits the circuit."""
 
 from __future__ import annotations
 
-import itertools
-import weakref
-from collections.abc import Mapping
-
-import numpy as np
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
 
 from proxima.contracts.backend import Precision, RunContext
-from proxima.contracts.circuit import Circuit, Columns
+from proxima.contracts.circuit import Circuit
 from proxima.contracts.noise import NoiseModel
-from proxima.contracts.operations import Op
 from proxima.contracts.readout import ReadoutError
-from proxima.errors import CircuitError, ResourceError, UnsupportedError, UsageError
-from proxima_lret_core._native import Factor, Plan, make_factor, make_plan
+from proxima.errors import ResourceError, UnsupportedError, UsageError
+from proxima_lret_core._native import Factor
+from proxima_lret_core.ensemble import Ensemble, Limits
 from proxima_lret_core.memory import available_bytes
-from proxima_lret_core.state import Bits, LowRankState
-from proxima_lret_core.watch import Watch
+from proxima_lret_core.prediction import Prediction
+from proxima_lret_core.program import Program
+from proxima_lret_core.refusals import MAX_QUBITS, ROUNDOFF, refuse_rounding, refuse_senseless
+from proxima_lret_core.state import DensityMatrixState, LowRankState
+from proxima_lret_core.trajectories import TrajectoryState
 
-MAX_QUBITS = 40
-ROUNDOFF = {"single": 2.0**-24, "double": 2.0**-53}
-MAX_KRAUS_QUBITS = 4
-_NO_WEIGHT = 1e-14
+__all__ = ["MAX_QUBITS", "METHODS", "Method", "run", "simulate"]
+
+Method = Literal["automatic", "low_rank", "density_matrix", "trajectories"]
+METHODS: tuple[Method, ...] = ("automatic", "low_rank", "density_matrix", "trajectories")
+_NAMES = {"low_rank": "low rank", "density_matrix": "a density matrix", "trajectories": "trajectories"}
 
 
 def run(
@@ -40,13 +37,13 @@ def run(
     memory: int | None = None,
     context: RunContext | None = None,
 ) -> LowRankState:
-    """Runs a circuit up to its final measurements.
+    """Runs a circuit up to its final measurements, by low-rank simulation alone.
 
     Args:
         circuit: Without open parameters.
         tolerance: The largest trace distance to the exact state that is accepted, 0 < tolerance <= 1.
         noise: Applied to the circuit first.
-        readout: For the final measurement of these qubits; by default those of the noise model.
+        readout: For the measurements of these qubits; by default those of the noise model.
         precision: Of the columns; what rounding adds is part of the bound.
         memory: Bytes that the columns may take; by default three quarters of what the machine has free.
         context: Threads, deadline, cancellation; its progress tells the rank and the budget spent.
@@ -60,194 +57,237 @@ def run(
         ResourceError: The memory does not suffice; the hint says for which tolerance it would.
         CancelledError, DeadlineExceededError: Within a second.
     """
-    context = context or RunContext()
-    refuse_senseless(tolerance, precision)
-    if circuit.parameters:
-        raise UsageError(f"the circuit has open parameters: {', '.join(circuit.parameters)}", hint="bind it first")
-    if readout is None:
-        readout = noise.readout_of(circuit.num_qubits) if noise else {}
-    circuit = noisy(circuit, noise, readout)
-    refuse_unsupported(circuit, readout)
-    limit = float(available_bytes() * 3 // 4 if memory is None else memory)
-    ensemble = _Ensemble(circuit, tolerance, precision, limit, context)
-    return ensemble.run(readout)
+    return _Simulation(circuit, tolerance, noise, readout, precision, memory, None, context).low_rank()
 
 
-def refuse_senseless(tolerance: float, precision: str) -> None:
-    """Raises `UsageError` for a tolerance out of range and an unknown precision."""
-    if not 0.0 < tolerance <= 1.0:
-        raise UsageError(f"a tolerance of {tolerance} makes no sense: a trace distance lies above 0 and up to 1")
-    if precision not in ROUNDOFF:
-        raise UsageError(f"there is no precision {precision!r}", hint="single or double")
+def simulate(
+    circuit: Circuit,
+    *,
+    tolerance: float = 5e-3,
+    noise: NoiseModel | None = None,
+    readout: Mapping[int, ReadoutError] | None = None,
+    precision: Precision = "single",
+    memory: int | None = None,
+    shots: int | None = None,
+    method: Method = "automatic",
+    context: RunContext | None = None,
+) -> LowRankState | DensityMatrixState | TrajectoryState:
+    """Runs a circuit up to its final measurements by the method that suits it.
 
+    ``automatic`` takes what is expected to cost least. Low-rank simulation is left in the middle, for a density matrix
+    or for trajectories, where its columns become too many; what was dropped until then stays part of the bound. The
+    state's ``method`` and ``notes`` say what was done and why.
 
-def noisy(circuit: Circuit, noise: NoiseModel | None, readout: Mapping[int, ReadoutError]) -> Circuit:
-    """The circuit with a noise model applied, where there is one, once its qubits are checked."""
-    named = {*readout, *(q for rule in (noise.rules if noise else ()) for q in rule.qubits or ())}
-    beyond = sorted(q for q in named if not 0 <= q < circuit.num_qubits)
-    if beyond:
+    Args:
+        circuit: As for `run`, like all that is not told here.
+        tolerance: The largest trace distance to the exact state that is accepted.
+        noise: Applied to the circuit first.
+        readout: For the measurements of these qubits.
+        precision: ``single`` or ``double``.
+        memory: Bytes that the state may take.
+        context: Threads, deadline, cancellation, progress.
+        shots: How many are wanted where nothing but samples or counts is, so that trajectories will do.
+        method: One of `METHODS`.
+
+    Raises:
+        UsageError: As for `run`; or trajectories are asked for without shots.
+        UnsupportedError, ResourceError, CancelledError, DeadlineExceededError: As for `run`.
+    """
+    if method not in METHODS:
+        raise UsageError(f"there is no method {method!r}", hint=f"one of {', '.join(METHODS)}")
+    if shots is not None and shots < 1:
+        raise UsageError(f"{shots} shots make no sense")
+    if method == "trajectories" and shots is None:
         raise UsageError(
-            f"the noise names qubit {beyond[0]}; the circuit has {circuit.num_qubits}", hint="qubits count from 0"
+            "trajectories give samples and counts only, and no shots were asked for",
+            hint="say how many shots, or take low_rank or density_matrix",
         )
-    return noise.apply(circuit) if noise else circuit
+    simulation = _Simulation(circuit, tolerance, noise, readout, precision, memory, shots, context)
+    if method == "low_rank":
+        return simulation.low_rank()
+    if method == "density_matrix":
+        simulation.check_density_matrix()
+        return simulation.density_matrix(("Asked for: a density matrix.",))
+    if method == "trajectories":
+        simulation.check_rounding()
+        return simulation.trajectories(("Asked for: trajectories.",))
+    return simulation.automatic()
 
 
-def refuse_unsupported(circuit: Circuit, readout: Mapping[int, ReadoutError]) -> None:
-    """Raises `UnsupportedError` for what no factor can hold."""
-    if not 1 <= circuit.num_qubits <= MAX_QUBITS:
-        raise UnsupportedError(f"the low-rank simulator takes 1 to {MAX_QUBITS} qubits, not {circuit.num_qubits}")
-    c = circuit.columns
-    if circuit.payloads and (np.diff(c.qubit_offsets)[c.ops == Op.KRAUS] > MAX_KRAUS_QUBITS).any():
-        raise UnsupportedError(f"a channel by its Kraus operators acts on at most {MAX_KRAUS_QUBITS} qubits here")
-    if readout and len(circuit.final_measurements) < int((c.ops == Op.MEASURE).sum()):
-        raise UnsupportedError("readout error is offered for final measurements only, and one here is not final")
-
-
-def refuse_rounding(rounding: float, tolerance: float, precision: Precision) -> None:
-    """Raises `UnsupportedError` where rounding alone may exceed the tolerance."""
-    if rounding >= tolerance:
-        raise UnsupportedError(
-            f"rounding in {precision} precision may reach a trace distance of {rounding:.2g} over this"
-            f" circuit, above the tolerance of {tolerance:.2g}",
-            hint="ask for double precision" if precision == "single" else "accept a larger tolerance",
-        )
-
-
-class _Ensemble:
-    """The factors by the classical bits they go with, and the run that makes them."""
+class _Simulation:
+    """One request."""
 
     def __init__(
-        self, circuit: Circuit, tolerance: float, precision: Precision, memory: float, context: RunContext
+        self,
+        circuit: Circuit,
+        tolerance: float,
+        noise: NoiseModel | None,
+        readout: Mapping[int, ReadoutError] | None,
+        precision: Precision,
+        memory: int | None,
+        shots: int | None,
+        context: RunContext | None,
     ) -> None:
-        self._circuit = circuit
-        self._columns, self._num_rows = before_final_measurements(circuit)
+        refuse_senseless(tolerance, precision)
+        self._program = Program(circuit, noise, readout)
         self._tolerance = tolerance
-        self._precision = precision
-        self._memory = memory
-        self._context = context
-        self._matrices = [np.ascontiguousarray(np.stack(matrices)) for matrices in circuit.payloads]
-        self._branches: dict[Bits, Factor] = {}
-        here = weakref.ref(self)  # held through its own watch, its columns would wait for the garbage collector
-        self._watch = Watch(context, lambda: each._fraction() if (each := here()) else None)
-        self._error = 0.0
+        self._precision: Precision = precision
+        self._memory = float(available_bytes() * 3 // 4 if memory is None else memory)
+        self._shots = shots
+        self._context = context or RunContext()
+        self._prediction = Prediction(self._program, tolerance, precision, shots)
 
-    def run(self, readout: Mapping[int, ReadoutError]) -> LowRankState:
-        """Everything up to the final measurements."""
-        blocks = self._blocks()
-        plans = [self._plan(at, blocks) for at in range(len(blocks))]
-        rounding = ROUNDOFF[self._precision] * sum(plan.rounding for plan in plans if plan)
-        refuse_rounding(rounding, self._tolerance, self._precision)
-        self._error = sum(plan.error for plan in plans if plan)
-        with self._watch.guard():
-            first = make_factor(
-                self._circuit.num_qubits, self._precision == "single", self._context.threads, self._memory
-            )
-            first.grant(self._tolerance - rounding, self._error)
-            self._branches[(0,) * self._circuit.num_clbits] = first
-            for (begin, _), plan in zip(blocks, plans, strict=True):
-                if plan is None:
-                    self._measure(begin)
-                else:
-                    self._advance(begin, plan)
-        last = plans[-1] if plans else None
-        return LowRankState(
-            circuit=self._circuit,
-            branches=self._branches,
-            tails=last.tails if last else [],
-            rounding=rounding + sum(f.rounding for f in self._branches.values()),
+    def low_rank(self) -> LowRankState:
+        """Low-rank simulation to the end."""
+        self.check_rounding()
+        ensemble = self._ensemble()
+        ensemble.run_low_rank()
+        return self._low_rank_state(ensemble, ())
+
+    def density_matrix(self, notes: tuple[str, ...]) -> DensityMatrixState:
+        """A density matrix from the start."""
+        ensemble = self._ensemble()
+        ensemble.run_density_matrix()
+        return self._density_matrix_state(ensemble, notes)
+
+    def trajectories(self, notes: tuple[str, ...]) -> TrajectoryState:
+        """Trajectories, which are drawn when samples are asked for."""
+        return TrajectoryState(
+            program=self._program,
             precision=self._precision,
-            readout=readout,
+            memory=self._memory,
             context=self._context,
+            shots=self._shots or 0,
+            rounding=self._roundoff * self._program.rounding,
+            notes=notes,
         )
 
-    def _fraction(self) -> float | None:
-        if not self._error or len(self._branches) != 1:
-            return None
-        (factor,) = self._branches.values()
-        return min(1.0, factor.done / self._error)
+    def automatic(self) -> LowRankState | DensityMatrixState | TrajectoryState:
+        """What is expected to cost least, and what it is left for."""
+        reasons = {name: self._why_not(name) for name in _NAMES}
+        open_ = {name: self._prediction.seconds(name) for name, reason in reasons.items() if not reason}
+        if not open_:
+            self.check_rounding()  # which says what would do
+            return self.low_rank()
+        chosen = min(open_, key=lambda name: open_[name])
+        rest = [f"{_NAMES[name]} {open_[name] / open_[chosen]:.2g} times that" for name in open_ if name != chosen]
+        why = f"expected to cost least: {', '.join(rest)}" if rest else "the only method that is open"
+        closed = [f"{_NAMES[name]}: {reason}" for name, reason in reasons.items() if reason and name != "trajectories"]
+        notes = (f"Chosen: {_NAMES[chosen]}, {why}.", *(f"Not {each}." for each in closed))
+        if chosen == "density_matrix":
+            return self.density_matrix(notes)
+        if chosen == "trajectories":
+            return self.trajectories(notes)
+        ensemble = self._ensemble()
+        ensemble.limits = self._limits([name for name in reasons if name != "low_rank" and not reasons[name]])
+        ensemble.run_low_rank()
+        return self._finished(ensemble, notes)
 
-    def _blocks(self) -> list[tuple[int, int]]:
-        """Runs of rows under one condition, or none; a measurement is a run of its own."""
-        rows, c = self._num_rows, self._columns
-        if not self._circuit.is_dynamic:
-            return [(0, rows)] if rows else []
-        measures = c.ops[:rows] == Op.MEASURE
-        starts = np.flatnonzero(np.diff(c.conditions[:rows]).astype(bool) | measures[1:] | measures[:-1])
-        edges = [0, *(starts + 1).tolist(), rows]
-        return list(itertools.pairwise(edges))
+    def _finished(
+        self, ensemble: Ensemble, notes: tuple[str, ...]
+    ) -> LowRankState | DensityMatrixState | TrajectoryState:
+        if ensemble.left_at is None:
+            return self._low_rank_state(ensemble, notes)
+        block, unit, rank = ensemble.left_at
+        switched = f"Went over from low rank to {_NAMES[ensemble.method]} at {rank} columns, too many to be worth it"
+        notes = (*notes, f"{switched}.")
+        if ensemble.method == "density_matrix":
+            return self._density_matrix_state(ensemble, notes)
+        (factor,) = ensemble.branches.values()
+        assert isinstance(factor, Factor)
+        return replace(self.trajectories(notes), start=(factor, block, unit), spent=factor.spent + factor.rounding)
 
-    def _plan(self, at: int, blocks: list[tuple[int, int]]) -> Plan | None:
-        """What a block does to a factor; ``None`` for a measurement."""
-        (begin, end), c = blocks[at], self._columns
-        if c.ops[begin] == Op.MEASURE:
+    def _limits(self, others: Sequence[str]) -> Limits | None:
+        if not others:
             return None
-        always = int(c.conditions[begin]) < 0
-        try:
-            return make_plan(
-                c.ops[begin:end],
-                c.qubit_offsets[begin : end + 1],
-                c.qubits,
-                c.param_offsets[begin : end + 1],
-                c.params,
-                c.payloads[begin:end],
-                self._matrices,
-                self._circuit.num_qubits,
-                at == 0 and always,
-                at == len(blocks) - 1 and always,
+
+        def columns(at: int) -> Sequence[float]:
+            most = [self._prediction.worth(at, to) for to in others]
+            room = self._memory
+            if "density_matrix" in others:  # it is made while the columns are there
+                room -= 3 * self._prediction.density_bytes
+            fits = max(0.0, room) / self._prediction.bytes_of_column
+            return [min(fits, *each) for each in zip(*most, strict=True)]
+
+        def next_method(rank: int, at: int, unit: int) -> str | None:
+            usable = [name for name in others if name == "trajectories" or self._may_convert(at, unit)]
+            return min(usable, key=lambda name: self._prediction.seconds_left(name, at, unit), default=None)
+
+        return Limits(columns, next_method)
+
+    def _may_convert(self, at: int, unit: int) -> bool:
+        """Whether the rounding of a density matrix from there on keeps to the tolerance, what is spent included."""
+        share = self._prediction.share_done(at, unit)
+        left = self._program.density_rounding * (1 - share) + self._prediction.conversion_rounding
+        return self._roundoff * (left + self._program.rounding) <= self._tolerance * (1 - share)
+
+    def _why_not(self, method: str) -> str:
+        """Why a method is not open; empty where it is."""
+        if method == "trajectories" and self._shots is None:
+            return "more than samples is wanted"
+        if method == "density_matrix":
+            if self._program.too_wide:
+                return f"an operation acts on {self._program.too_wide} qubits"
+            needed = self._prediction.density_bytes
+            if needed > self._memory:
+                return f"it takes {needed:,.0f} bytes"
+            rounding = self._roundoff * self._program.density_rounding
+        else:
+            rounding = self._roundoff * self._program.rounding
+            if self._prediction.bytes_of_column * self._prediction.tile > self._memory:
+                return "a statevector does not fit into the memory"
+        if rounding >= self._tolerance:
+            return f"its rounding may come to {rounding:.2g}"
+        return ""
+
+    def check_rounding(self) -> None:
+        """Raises UnsupportedError where rounding alone may exceed the tolerance."""
+        refuse_rounding(self._roundoff * self._program.rounding, self._tolerance, self._precision)
+
+    def check_density_matrix(self) -> None:
+        """Raises what keeps a density matrix from being used."""
+        if self._program.too_wide:
+            raise UnsupportedError(
+                f"an operation acts on {self._program.too_wide} qubits; a density matrix takes at most 4 here",
+                hint="take the method low_rank",
             )
-        except ValueError as error:
-            raise CircuitError(f"the circuit from row {begin}: {error}") from None
-
-    def _advance(self, row: int, plan: Plan) -> None:
-        condition = int(self._columns.conditions[row])
-        for bits, factor in self._branches.items():
-            if condition < 0 or self._circuit.conditions[condition].holds(bits):
-                others = sum(f.num_bytes for f in self._branches.values() if f is not factor)
-                factor.limit(max(0.0, self._memory - others))
-                factor.advance(plan, self._watch)
-
-    def _measure(self, row: int) -> None:
-        """Splits every branch in two, or joins those whose bits come out the same."""
-        c = self._columns
-        qubit, clbit, condition = int(c.qubits[c.qubit_offsets[row]]), int(c.clbits[row]), int(c.conditions[row])
-        needed = 2 * sum(factor.num_bytes for factor in self._branches.values())
+        needed = self._prediction.density_bytes
         if needed > self._memory:
             raise ResourceError(
-                f"a measurement in the middle needs {needed:,.0f} bytes for its branches, more than were given",
-                hint="give the run more memory or a larger tolerance",
+                f"the density matrix takes {needed:,.0f} bytes, more than were given",
+                hint="give the run more memory, or take the method low_rank",
             )
-        split: dict[Bits, Factor] = {}
-        for bits, factor in self._branches.items():
-            if condition >= 0 and not self._circuit.conditions[condition].holds(bits):
-                _join(split, bits, factor)
-                continue
-            halves = [factor.project(qubit, outcome) for outcome in (0, 1)]
-            weights = [half.trace() for half in halves]
-            least = min(max(weights), max(_NO_WEIGHT, 0.1 * factor.allowed))
-            kept = [w >= least for w in weights]
-            total = sum(w for w, keep in zip(weights, kept, strict=True) if keep)
-            for outcome in (0, 1):
-                if kept[outcome]:
-                    half = halves[outcome]
-                    half.scale_budget(weights[outcome] / total)
-                    half.charge(sum(w for w, keep in zip(weights, kept, strict=True) if not keep))
-                    _join(split, (*bits[:clbit], outcome, *bits[clbit + 1 :]), half)
-            self._context.check()
-        self._branches = split
+        refuse_rounding(self._roundoff * self._program.density_rounding, self._tolerance, self._precision)
 
+    @property
+    def _roundoff(self) -> float:
+        return ROUNDOFF[self._precision]
 
-def _join(branches: dict[Bits, Factor], bits: Bits, factor: Factor) -> None:
-    if bits in branches:
-        branches[bits].absorb(factor)
-    else:
-        branches[bits] = factor
+    def _ensemble(self) -> Ensemble:
+        return Ensemble(self._program, self._precision, self._memory, self._context, self._tolerance)
 
+    def _low_rank_state(self, ensemble: Ensemble, notes: tuple[str, ...]) -> LowRankState:
+        return LowRankState(
+            circuit=self._program.circuit,
+            branches=ensemble.branches,
+            tails=self._program.tails,
+            rounding=ensemble.rounding + sum(s.rounding for s in ensemble.branches.values()),
+            precision=self._precision,
+            readout=self._program.readout,
+            context=self._context,
+            notes=notes,
+        )
 
-def before_final_measurements(circuit: Circuit) -> tuple[Columns, int]:
-    """The columns, and how many of their rows come before the final measurements."""
-    final, rows = len(circuit.final_measurements), len(circuit)
-    c = circuit.columns
-    if not final or ((c.ops[rows - final :] == Op.MEASURE).all() and not circuit.is_dynamic):
-        return c, rows - final
-    earlier = circuit.without_final_measurements()
-    return earlier.columns, len(earlier)
+    def _density_matrix_state(self, ensemble: Ensemble, notes: tuple[str, ...]) -> DensityMatrixState:
+        state = DensityMatrixState(
+            circuit=self._program.circuit,
+            branches=ensemble.branches,
+            tails=(),  # they were superoperators
+            rounding=ensemble.rounding + sum(s.rounding for s in ensemble.branches.values()),
+            precision=self._precision,
+            readout=self._program.readout,
+            context=self._context,
+            notes=notes,
+        )
+        refuse_rounding(state.bound, self._tolerance, self._precision)
+        return state
