@@ -139,6 +139,9 @@ def test_auto_respects_operations_noise_and_dynamic_circuits(execution):
     turned = Circuit.builder(1, 1).rx(0.3, 0).measure(0, 0).build()
     result = execution.run(turned, RunOptions(precision="double"))
     assert {c.backend: c.reason for c in result.selection.candidates}["flipped"] == "it does not know the operation rx"
+    restricted = Circuit.builder(1, 1).ry(0.3, 0).measure(0, 0).build()  # its estimate, which sees the angle, decides
+    result = execution.run(restricted, RunOptions(precision="double"))
+    assert {c.backend: c.feasible for c in result.selection.candidates}["flipped"]
 
 
 def test_an_expensive_import_is_avoided_until_avoiding_it_has_cost_as_much(execution, monkeypatch):

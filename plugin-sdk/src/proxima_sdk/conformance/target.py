@@ -22,6 +22,7 @@ class Capabilities:
 
     Attributes:
         operations: Names of the operations it runs; ``None`` for all.
+        restricted_operations: Of those it runs at some parameters only; the kit does not try them.
         noise: Whether it runs channels, ``dynamic`` conditions, resets and mid-circuit measurements.
         rates: Default seconds per unit of work.
     """
@@ -30,6 +31,7 @@ class Capabilities:
     precisions: tuple[str, ...]
     methods: tuple[str, ...] = ()
     operations: frozenset[str] | None = None
+    restricted_operations: frozenset[str] = frozenset()
     noise: bool = False
     dynamic: bool = False
     max_qubits: int | None = None
@@ -51,6 +53,7 @@ class Capabilities:
             precisions=tuple(data["precisions"]),
             methods=tuple(data.get("methods", ())),
             operations=None if operations == "all" else frozenset(operations),
+            restricted_operations=frozenset(data.get("restricted_operations", ())),
             noise=bool(data.get("noise", False)),
             dynamic=bool(data.get("dynamic", False)),
             max_qubits=data.get("max_qubits"),
