@@ -54,7 +54,7 @@ class LocalExecution:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self.calibration = Calibration(os.path.join(kernel.paths.state, "calibration.json"), kernel.warn)
-        self.observations = Observations(os.path.join(kernel.paths.state, "observations.sqlite"), kernel.warn)
+        self.observations = Observations(os.path.join(kernel.paths.state, "observations.sqlite"))
         self._judge = Judge(kernel, self.calibration, self.observations)
         self._selector = Selector(kernel, self._judge)
         self._host = describe_host()
@@ -191,6 +191,8 @@ class LocalExecution:
         request, notes = prepare(circuit, options)
         asked = Adaptations(request, optimize=options.optimize)
         offers, refusals = self._selector.candidates(asked, fit=True)
+        if self.observations.problem:
+            notes = (*notes, f"{self.observations.problem}.")
         return Explanation(request, notes, tuple(offers), tuple(refusals))
 
     def probes(self) -> list[tuple[Contribution, Probe]]:
