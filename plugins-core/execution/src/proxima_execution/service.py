@@ -30,7 +30,6 @@ from proxima.plugins.manifest import Contribution
 from proxima_execution.adaptation import Adaptations
 from proxima_execution.calibration import Calibration
 from proxima_execution.comparison import judge_agreement
-from proxima_execution.explanation import Explanation
 from proxima_execution.host import describe_host, peak_rss_bytes, processor_count
 from proxima_execution.judging import Judge, Offer
 from proxima_execution.loading import load_circuit
@@ -40,6 +39,7 @@ from proxima_execution.selection import Selector
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
+    from proxima_execution.explanation import Explanation
 
 PLUGIN = "execution"
 
@@ -188,6 +188,8 @@ class LocalExecution:
         Raises:
             UsageError: The options do not fit the circuit.
         """
+        from proxima_execution.explanation import Explanation
+
         request, notes = prepare(circuit, options)
         asked = Adaptations(request, optimize=options.optimize)
         offers, refusals = self._selector.candidates(asked, fit=True)
