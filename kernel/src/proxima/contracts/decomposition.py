@@ -137,11 +137,11 @@ class _Writer:
                 return [_group(rows, zero, start + params @ slope)]
         # What becomes matrices, or is made of them, is computed once for each set of parameters.
         keys = np.column_stack([params, c.payloads[rows]])
-        different, which = np.unique(keys, axis=0, return_inverse=True)
+        different, which, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+        alike = np.split(rows[np.argsort(which.ravel(), kind="stable")], counts.cumsum()[:-1])
         groups = []
-        for number, key in enumerate(different.tolist()):
+        for key, mine in zip(different.tolist(), alike, strict=True):
             steps = self._steps(op, size, tuple(key[:-1]), int(key[-1]))
-            mine = rows[which.ravel() == number]
             payloads = []
             for step in steps:
                 payloads.append(len(self._payloads) if step.matrices else -1)
