@@ -73,10 +73,11 @@ def test_wrong_usage_of_a_group_is_named(workshop, words, message, hint):
 def test_a_subcommand_whose_plugin_is_off_says_so(workshop):
     add(workshop, "tea", "pour tea")
     add(workshop, "milk", "pour milk")
-    workshop.main("plugin", "disable", "tea")
-    code, _, err = workshop.main("pour", "tea")
-    assert code == 3
-    assert "plugin tea is disabled" in err
+    for plugin in ("tea", "milk"):  # then with another in the group, now without
+        workshop.main("plugin", "disable", plugin)
+        code, _, err = workshop.main("pour", plugin)
+        assert code == 3
+        assert f"plugin {plugin} is disabled" in err
 
 
 @pytest.mark.parametrize("name", ["pour tea now", "pour  tea", "pour -x", " tea"])

@@ -121,6 +121,47 @@ def test_conditions_stay_with_every_step():
     assert reference.distribution(after) == pytest.approx(reference.distribution(before), abs=TOLERANCE)
 
 
+def random_circuit(seed, n=3, rows=25, *, dynamic=False):
+    rng = np.random.default_rng(seed)
+    builder = Circuit.builder(n, 2)
+    for _ in range(rows):
+        op = FIXED_GATES[rng.integers(len(FIXED_GATES))]
+        spec = OPERATIONS[op]
+        condition = None
+        if dynamic and rng.random() < 0.3:
+            condition = Condition((int(rng.integers(2)),), 1)
+            builder.measure(int(rng.integers(n)), int(rng.integers(2)))
+        qubits = rng.permutation(n)
+        builder.append(
+            op, qubits[: spec.num_qubits].tolist(), rng.uniform(-4, 4, len(spec.params)).tolist(), condition=condition
+        )
+        if rng.random() < 0.2:
+            builder.unitary(random_unitary(int(rng.integers(1000))), *qubits[:2].tolist())
+        if rng.random() < 0.2:
+            builder.barrier(*qubits[: rng.integers(1, n + 1)].tolist())
+    return builder
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**9), st.sampled_from(list(SETS.values())))
+def test_random_circuits_keep_their_state(seed, known):
+    before = random_circuit(seed).build()
+    after = decompose(before, known)
+    assert ops_of(after) <= known
+    # Some hundred gates of rounding, and the two-qubit matrices' own.
+    assert distance_up_to_phase(reference.statevector(after), reference.statevector(before)) < 1e-10
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**9), st.sampled_from([{Op.U, Op.CX}, {Op.RX, Op.RZ, Op.CZ, Op.BARRIER}]))
+def test_random_dynamic_circuits_keep_their_distribution(seed, known):
+    before = random_circuit(seed, rows=10, dynamic=True).measure(0, 0).measure(1, 1).build()
+    after = decompose(before, known | {Op.MEASURE})
+    got, expected = reference.distribution(after), reference.distribution(before)
+    for bits in got.keys() | expected.keys():
+        assert got.get(bits, 0.0) == pytest.approx(expected.get(bits, 0.0), abs=1e-9)
+
+
 def test_what_is_known_already_is_the_same_object():
     circuit = Circuit.builder(2).h(0).cx(0, 1).build()
     assert decompose(circuit, {Op.H, Op.CX, Op.T}) is circuit

@@ -176,10 +176,18 @@ def test_calibrate_times_and_stores_and_auto_uses_it(bell_file, exact_site, home
     measured = data["backends"]["exact"]
     assert measured["circuits"] > 10
     assert measured["rates"]["run"] >= 0
+    assert measured["translation_seconds"] >= 0
+    assert (measured["past_runs"], measured["past_typical"]) == (0, None)
     assert (home / "home" / "state" / "calibration.json").exists()
     _, result = run_json(capsys, "run", str(bell_file), "--precision", "double")
     estimated = {c["backend"]: c["estimated_seconds"] for c in result["selection"]["candidates"]}["exact"]
     assert estimated == pytest.approx(measured["rates"]["run"] + 16 * measured["rates"]["amplitude"])
+    for _ in range(3):
+        assert main(["run", str(bell_file), "--backend", "exact", "--no-store"]) == 0
+    capsys.readouterr()
+    _, data = run_json(capsys, "calibrate", "--backends", "exact")
+    assert data["backends"]["exact"]["past_runs"] == 4  # with the one above
+    assert data["backends"]["exact"]["past_typical"] >= 1.0
     assert main(["calibrate", "--backends", "exat"]) == 3
     assert "did you mean exact" in capsys.readouterr().err
 

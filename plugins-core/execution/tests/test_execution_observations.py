@@ -17,7 +17,7 @@ KIND = Kind.of("a", "statevector", {"engine": "1"}, cold=False)
 
 @pytest.fixture
 def observations(tmp_path):
-    made = Observations(str(tmp_path / "state" / "observations.sqlite"), pytest.fail)
+    made = Observations(str(tmp_path / "state" / "observations.sqlite"))
     yield made
     made.close()
 
@@ -87,7 +87,7 @@ def test_the_misfit_is_of_what_the_other_runs_predict(observations):
 
 def test_another_process_reads_what_was_added(observations):
     add(observations, 2.0, 5)
-    other = Observations(observations.path, pytest.fail)
+    other = Observations(observations.path)
     assert other.correction(KIND, RATES, 0.01).factor == pytest.approx(2.0)
     other.close()
 
@@ -116,20 +116,31 @@ def test_a_unit_without_a_rate_is_left_out(observations):
     assert observations.correction(KIND, RATES, math.inf).factor == 1.0
 
 
-def test_what_cannot_be_stored_is_told_once_and_counts_in_this_process(tmp_path):
+def test_what_cannot_be_stored_counts_in_this_process_and_explain_says_so(kernel, execution, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    told = []
-    observations = Observations(str(tmp_path / "file" / "observations.sqlite"), told.append)
-    add(observations, 2.0, 5)
-    assert len(told) == 1
-    assert told[0].startswith("what runs took is not remembered: ")
-    assert observations.correction(KIND, RATES, 0.01).factor == pytest.approx(2.0)
+    execution.observations.path = str(tmp_path / "file" / "observations.sqlite")
+    add(execution.observations, 2.0, 5)
+    assert execution.observations.correction(KIND, RATES, 0.01).factor == pytest.approx(2.0)
+    circuit = Circuit.builder(1).h(0).measure_all().build()
+    execution.run(circuit, RunOptions(backend="exact", store=False))  # no run fails for it
+    (note,) = execution.explain(circuit, RunOptions()).notes
+    assert note.startswith("What runs take is not remembered: ")
+
+
+def test_a_database_that_lost_its_table_fails_no_run(observations):
+    add(observations, 2.0)
+    with sqlite3.connect(observations.path) as database:
+        database.execute("DROP TABLE runs")
+    database.close()
+    add(observations, 2.0, 3)
+    assert "no such table: runs" in observations.problem
+    assert observations.correction(KIND, RATES, 0.01).runs == 4
 
 
 def test_a_damaged_database_is_put_aside(tmp_path, caplog):
     path = tmp_path / "observations.sqlite"
     path.write_bytes(b"not a database" * 100)
-    observations = Observations(str(path), pytest.fail)
+    observations = Observations(str(path))
     assert observations.correction(KIND, RATES, 0.01).runs == 0
     add(observations, 2.0, 3)
     assert observations.correction(KIND, RATES, 0.01).runs == 3

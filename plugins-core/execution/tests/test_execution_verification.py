@@ -1,6 +1,7 @@
 """``proxima verify`` takes two engines that share little and finds out the one that errs: ``flipped``."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -122,6 +123,23 @@ def test_names_are_checked_before_anything_runs(execution):
         verify(execution, circuit, RunOptions(), backends=["exact", "nothing"])
     with pytest.raises(UsageError):
         verify(execution, circuit, RunOptions(), alpha=2.0)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [([1.0, np.nan], "is off by nan"), ([1.0, 0.5], "is off by 2.5e-01"), ([1.0], "have the shapes (2,) and (1,)")],
+)
+def test_what_is_no_state_disagrees(execution, monkeypatch, state, told):
+    run = type(execution).run
+
+    def wrong(self, circuit, options, **more):
+        result = run(self, circuit, options, **more)
+        return replace(result, statevector=np.array(state)) if options.backend == "vast" else result
+
+    monkeypatch.setattr(type(execution), "run", wrong)
+    circuit = Circuit.builder(1).x(0).build()
+    found = verify(execution, circuit, RunOptions(store=False), backends=["exact", "vast"])
+    assert (found.verdict, told in found.reason) == ("disagree", True)
 
 
 def test_nearness_of_statevectors():

@@ -72,6 +72,7 @@ def test_gives_back_all_that_was_stored(store):
             observables=(PauliSum.parse("0.5*Z - X"),),
             deadline=3.5,
             threads=2,
+            optimize=True,
             parameters={"theta": 0.1},
             options={"method": "automatic", "nested": {"a": [1, 2.5, None]}},
         ),
@@ -88,6 +89,17 @@ def test_gives_back_all_that_was_stored(store):
     )
     assert found.result.timings["total"] == 0.5
     assert found.circuit.parameters == ("theta",)
+
+
+def test_a_record_from_before_an_option_was_there_is_read(store, tmp_path):
+    record_id = store.save(record())
+    store.close()
+    with sqlite3.connect(tmp_path / "data" / "results.sqlite") as database:
+        database.execute("""UPDATE runs SET record = replace(record, '"optimize":false,', '')""")
+        ((text,),) = database.execute("SELECT record FROM runs").fetchall()
+    database.close()
+    assert "optimize" not in text
+    assert store.get(record_id).options == RunOptions()
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])

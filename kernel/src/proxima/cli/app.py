@@ -146,8 +146,9 @@ def _parser(kernel: Kernel, words: Sequence[str]) -> argparse.ArgumentParser:
     subcommands = {group: f"subcommands: {', '.join(sorted(members))}" for group, members in groups.items()}
     summaries = single | subcommands | BUILTIN
     if command not in summaries:
-        with suppress(NotFoundError):  # the parser says so, with the nearest names
-            kernel.registry.find("commands", command)  # raises where its plugin cannot be used
+        for name in (command, " ".join(words)):
+            with suppress(NotFoundError):  # the parser says so, with the nearest names
+                kernel.registry.find("commands", name)  # raises where its plugin cannot be used
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name in sorted(summaries):
         one = _add(subparsers, name, summaries[name], described=name == command and name not in groups)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cache
-from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from proxima.contracts.circuit import Circuit, Columns
 from proxima.contracts.gate_rules import RULES, Rule
@@ -75,19 +75,30 @@ def decompose(circuit: Circuit, known: Collection[Op]) -> Circuit:
     return _Writer(circuit, known).circuit()
 
 
-class _Template(NamedTuple):
-    """The steps that stand for one operation, as pieces of columns; ``qubits`` are positions among its own."""
+class _Group(NamedTuple):
+    """Rows that become the same operations.
 
-    ops: list[int]
-    qubits: list[int]
-    sizes: list[int]
-    params: list[float]
-    param_counts: list[int]
-    payloads: list[int]
+    Attributes:
+        rows: Their numbers, shape (r,).
+        ops, sizes, param_counts: The operations that stand for one row, and how many qubits and parameters each takes.
+        qubits: Positions among the row's own qubits, for all of these one after the other.
+        params: Shape (r, p).
+        param_refs: Shape (r, p): which parameters are open, where any is.
+        payloads: Of these operations; ``None``: each row's own.
+    """
+
+    rows: npt.NDArray[np.int64]
+    ops: Sequence[int]
+    sizes: Sequence[int]
+    param_counts: Sequence[int]
+    qubits: Sequence[int]
+    params: npt.NDArray[np.float64]
+    param_refs: npt.NDArray[np.int32] | None = None
+    payloads: Sequence[int] | None = None
 
 
 class _Writer:
-    """Writes the rows of the new table."""
+    """Writes a circuit's table anew, group by group; rows of one operation are computed at once."""
 
     def __init__(self, circuit: Circuit, known: frozenset[Op]) -> None:
         self._circuit = circuit
@@ -96,68 +107,48 @@ class _Writer:
 
     def circuit(self) -> Circuit:
         """The circuit in known operations."""
-        c = self._circuit.columns
-        out = _Template([], [], [], [], [], [])
-        refs: list[int] = []
-        clbits: list[int] = []
-        conditions: list[int] = []
-        known = {int(op) for op in self._known}
-        templates: dict[tuple[Any, ...], _Template] = {}
-        all_refs, p_off = c.param_refs.tolist(), c.param_offsets.tolist()
-        side = zip(c.clbits.tolist(), c.conditions.tolist(), c.payloads.tolist(), strict=True)
-        for i, ((code, qubits, params), (clbit, condition, payload)) in enumerate(
-            zip(self._circuit.rows(), side, strict=True)
-        ):
-            if code in known:
-                out.ops.append(code)
-                out.qubits.extend(qubits)
-                out.sizes.append(len(qubits))
-                out.params.extend(params)
-                out.param_counts.append(len(params))
-                out.payloads.append(payload)
-                refs += all_refs[p_off[i] : p_off[i + 1]]
-                clbits.append(clbit)
-                conditions.append(condition)
-                continue
-            key = (code, payload, *params)
-            made = templates.get(key)
-            if made is None:
-                if any(ref >= 0 for ref in all_refs[p_off[i] : p_off[i + 1]]):
-                    raise UnsupportedError(
-                        f"{OPERATIONS[Op(code)].name} has an open parameter, and it does not know it"
-                    )
-                made = templates[key] = self._template(Op(code), len(qubits), tuple(params), payload)
-            out.ops.extend(made.ops)
-            out.qubits.extend([qubits[q] for q in made.qubits])
-            out.sizes.extend(made.sizes)
-            out.params.extend(made.params)
-            out.param_counts.extend(made.param_counts)
-            out.payloads.extend(made.payloads)
-            refs += [-1] * len(made.params)
-            clbits += [-1] * len(made.ops)
-            conditions += [condition] * len(made.ops)
-        columns = Columns(
-            np.array(out.ops, dtype=np.uint8),
-            np.array([0, *accumulate(out.sizes)], dtype=np.int32),
-            np.array(out.qubits, dtype=np.int32),
-            np.array([0, *accumulate(out.param_counts)], dtype=np.int32),
-            np.array(out.params, dtype=np.float64),
-            *(np.array(column, dtype=np.int32) for column in (refs, clbits, conditions, out.payloads)),
-        )
-        return replace(self._circuit, columns=columns, payloads=tuple(self._payloads))
+        columns = self._circuit.columns
+        sizes = np.diff(columns.qubit_offsets)
+        groups: list[_Group] = []
+        for code in np.unique(columns.ops).tolist():
+            of_op = np.flatnonzero(columns.ops == code)
+            for size in np.unique(sizes[of_op]).tolist():
+                groups += self._groups(Op(code), size, of_op[sizes[of_op] == size])
+        made = _columns(self._circuit, groups)
+        return replace(self._circuit, columns=made, payloads=tuple(self._payloads))
 
-    def _template(self, op: Op, size: int, params: tuple[float, ...], payload: int) -> _Template:
-        out = _Template([], [], [], [], [], [])
-        for step in self._steps(op, size, params, payload):
-            out.ops.append(step.op)
-            out.qubits.extend(step.qubits)
-            out.sizes.append(len(step.qubits))
-            out.params.extend(step.params)
-            out.param_counts.append(len(step.params))
-            out.payloads.append(len(self._payloads) if step.matrices else -1)
-            if step.matrices:
-                self._payloads.append(step.matrices)
-        return out
+    def _groups(self, op: Op, size: int, rows: npt.NDArray[np.int64]) -> list[_Group]:
+        """The groups that rows of one operation on so many qubits make."""
+        c = self._circuit.columns
+        count = len(OPERATIONS[op].params)
+        at = c.param_offsets[rows][:, None] + np.arange(count)
+        params, refs = c.params[at], c.param_refs[at]
+        if op in self._known:
+            return [_Group(rows, [op], [size], [count], range(size), params, refs)]
+        if (refs >= 0).any():
+            raise UnsupportedError(f"{OPERATIONS[op].name} has an open parameter, and it does not know it")
+        if op in GATES and op is not Op.UNITARY:
+            zero = self._steps(op, size, (0.0,) * count, -1)
+            if not any(step.matrices for step in zero):
+                # Every rule of a gate is affine in its angles.
+                start = _params(zero)
+                turns = [_params(self._steps(op, size, tuple(e), -1)) - start for e in np.eye(count).tolist()]
+                slope = np.array(turns).reshape(count, len(start))
+                return [_group(rows, zero, start + params @ slope)]
+        # What becomes matrices, or is made of them, is computed once for each set of parameters.
+        keys = np.column_stack([params, c.payloads[rows]])
+        different, which, counts = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
+        alike = np.split(rows[np.argsort(which.ravel(), kind="stable")], counts.cumsum()[:-1])
+        groups = []
+        for key, mine in zip(different.tolist(), alike, strict=True):
+            steps = self._steps(op, size, tuple(key[:-1]), int(key[-1]))
+            payloads = []
+            for step in steps:
+                payloads.append(len(self._payloads) if step.matrices else -1)
+                if step.matrices:
+                    self._payloads.append(step.matrices)
+            groups.append(_group(mine, steps, np.tile(_params(steps), (len(mine), 1)), payloads))
+        return groups
 
     def _steps(self, op: Op, size: int, params: tuple[float, ...], payload: int) -> list[Step]:
         if op is not Op.UNITARY:
@@ -167,6 +158,64 @@ class _Writer:
         if not pieces or not {piece.op for piece in pieces} <= reached:
             raise UnsupportedError(f"unitary on {size} qubits cannot be written in the operations it has")
         return [step for p in pieces for step in _expanded(p.op, p.params, p.qubits, self._known)]
+
+
+def _params(steps: Sequence[Step]) -> npt.NDArray[np.float64]:
+    return np.array([param for step in steps for param in step.params], dtype=np.float64)
+
+
+def _group(
+    rows: npt.NDArray[np.int64],
+    steps: Sequence[Step],
+    params: npt.NDArray[np.float64],
+    payloads: Sequence[int] | None = None,
+) -> _Group:
+    return _Group(
+        rows,
+        [step.op for step in steps],
+        [len(step.qubits) for step in steps],
+        [len(step.params) for step in steps],
+        [qubit for step in steps for qubit in step.qubits],
+        params,
+        payloads=[-1] * len(steps) if payloads is None else payloads,
+    )
+
+
+def _columns(circuit: Circuit, groups: Sequence[_Group]) -> Columns:
+    """The table in which each row of the circuit is replaced by its group's operations."""
+    c = circuit.columns
+    lengths = np.zeros((3, len(circuit)), dtype=np.int64)  # operations, qubits and parameters that stand for each row
+    for group in groups:
+        lengths[:, group.rows] = [[len(group.ops)], [len(group.qubits)], [group.params.shape[1]]]
+    ends = lengths.cumsum(axis=1)
+    starts = ends - lengths
+    rows, many_qubits, many_params = (int(end) for end in ends[:, -1])
+    ops = np.zeros(rows, dtype=np.uint8)
+    sizes, param_counts = np.zeros((2, rows), dtype=np.int64)
+    clbits, conditions, payloads = np.full((3, rows), -1, dtype=np.int32)
+    qubits = np.zeros(many_qubits, dtype=np.int32)
+    params = np.zeros(many_params, dtype=np.float64)
+    refs = np.full(many_params, -1, dtype=np.int32)
+    for group in groups:
+        at, qubits_at, params_at = (
+            starts[kind, group.rows][:, None] + np.arange(size)
+            for kind, size in enumerate((len(group.ops), len(group.qubits), group.params.shape[1]))
+        )
+        ops[at], sizes[at], param_counts[at] = group.ops, group.sizes, group.param_counts
+        conditions[at] = c.conditions[group.rows][:, None]
+        qubits[qubits_at] = c.qubits[c.qubit_offsets[group.rows][:, None] + np.array(group.qubits, dtype=np.int64)]
+        params[params_at] = group.params
+        if group.param_refs is not None:
+            refs[params_at] = group.param_refs
+        if group.payloads is None:
+            clbits[at], payloads[at] = c.clbits[group.rows][:, None], c.payloads[group.rows][:, None]
+        else:
+            payloads[at] = group.payloads
+    return Columns(ops, _offsets(sizes), qubits, _offsets(param_counts), params, refs, clbits, conditions, payloads)
+
+
+def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    return np.concatenate([[0], lengths.cumsum()]).astype(np.int32)
 
 
 def _pieces(matrix: Matrix, size: int) -> list[Step]:

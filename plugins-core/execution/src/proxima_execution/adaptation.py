@@ -8,11 +8,9 @@ from typing import Any
 
 from proxima.contracts.backend import RunRequest
 from proxima.contracts.circuit import Circuit
-from proxima.contracts.decomposition import decompose, undecomposable
 from proxima.contracts.features import features_of
 from proxima.contracts.operations import BY_NAME, OPERATIONS, Op
 from proxima.errors import UnsupportedError
-from proxima_execution.optimization import cancel, fuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +32,12 @@ class Adaptations:
     def __init__(self, request: RunRequest, *, optimize: bool = False) -> None:
         self.request = request
         self._optimize = optimize
-        self._cancelled = cancel(request.circuit) if optimize else request.circuit
+        self._cancelled = request.circuit
         self._made: dict[frozenset[Op] | None, Adapted] = {}
+        if optimize:
+            from proxima_execution.optimization import cancel
+
+            self._cancelled = cancel(request.circuit)
 
     def for_backend(self, capabilities: Mapping[str, Any]) -> Adapted:
         """The request as a backend of these capabilities takes it.
@@ -52,10 +54,14 @@ class Adaptations:
     def _adapt(self, known: frozenset[Op] | None) -> Adapted:
         circuit, notes = self._cancelled, []
         if self._optimize:
+            from proxima_execution.optimization import fuse
+
             if known is None or Op.UNITARY in known:
                 circuit = fuse(circuit)
             notes.append(_optimized(self.request.circuit, circuit))
         if known is not None:
+            from proxima.contracts.decomposition import decompose, undecomposable
+
             foreign = [op for op in features_of(circuit).ops if op not in known]
             missing = undecomposable(foreign, known)
             if missing:

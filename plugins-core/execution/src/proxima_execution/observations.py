@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -86,14 +87,15 @@ class Observations:
 
     Args:
         path: Of the database; it is made when the first run is added.
-        warn: Told once why runs are not remembered.
+
+    Attributes:
+        problem: Why runs are not remembered beyond this process, where that is so; no run fails for it.
     """
 
-    def __init__(self, path: str, warn: Callable[[str], object]) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
-        self._warn = warn
+        self.problem = ""
         self._database: Database | None = None
-        self._failed = False
         self._host = json.dumps(fingerprint())
         self._runs: dict[Kind, list[tuple[Mapping[str, float], float]]] = {}
         self._logs: dict[tuple[Kind, str], tuple[Floats, Floats]] = {}
@@ -125,8 +127,8 @@ class Observations:
                             "AND versions = ? AND cold = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
                             (self._host, *kind, self._host, *kind, _KEPT),
                         )
-            except StorageError as error:
-                self._tell(error)
+            except (StorageError, sqlite3.Error) as error:
+                self._give_up(error)
 
     def correction(self, kind: Kind, rates: Mapping[str, float], predicted: float, *, fit: bool = False) -> Correction:
         """What past runs of this kind make of an estimate.
@@ -199,18 +201,16 @@ class Observations:
         try:
             with database.transaction(write=False):
                 return database.execute(query, values).fetchall()
-        except StorageError as error:
-            self._tell(error)
-        except sqlite3.Error as error:
-            self._tell(StorageError(f"{self.path}: {error}"))
+        except (StorageError, sqlite3.Error) as error:
+            self._give_up(error)
         return []
 
     def _open(self, *, make: bool) -> Database | None:
-        if self._database is None and not self._failed and (make or os.path.exists(self.path)):
+        if self._database is None and not self.problem and (make or os.path.exists(self.path)):
             try:
                 self._database = open_database(self.path, _MIGRATIONS, application="proxima observations")
             except StorageError as error:
-                self._tell(error)
+                self._give_up(error)
         return self._database
 
     def close(self) -> None:
@@ -220,10 +220,9 @@ class Observations:
                 self._database.close()
             self._database = None
 
-    def _tell(self, error: StorageError) -> None:
-        if not self._failed:
-            self._failed = True
-            self._warn(f"what runs took is not remembered: {error}")
+    def _give_up(self, error: Exception) -> None:
+        self.problem = f"What runs take is not remembered: {error}"
+        logging.getLogger(__name__).info("%s", self.problem)
         self.close()
 
 

@@ -30,7 +30,6 @@ from proxima.plugins.manifest import Contribution
 from proxima_execution.adaptation import Adaptations
 from proxima_execution.calibration import Calibration
 from proxima_execution.comparison import judge_agreement
-from proxima_execution.explanation import Explanation
 from proxima_execution.host import describe_host, peak_rss_bytes, processor_count
 from proxima_execution.judging import Judge, Offer
 from proxima_execution.loading import load_circuit
@@ -41,6 +40,7 @@ from proxima_execution.selection import Selector
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
+    from proxima_execution.explanation import Explanation
 
 PLUGIN = "execution"
 
@@ -55,7 +55,7 @@ class LocalExecution:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self.calibration = Calibration(os.path.join(kernel.paths.state, "calibration.json"), kernel.warn)
-        self.observations = Observations(os.path.join(kernel.paths.state, "observations.sqlite"), kernel.warn)
+        self.observations = Observations(os.path.join(kernel.paths.state, "observations.sqlite"))
         self._judge = Judge(kernel, self.calibration, self.observations)
         self._selector = Selector(kernel, self._judge)
         self._host = describe_host()
@@ -189,9 +189,13 @@ class LocalExecution:
         Raises:
             UsageError: The options do not fit the circuit.
         """
+        from proxima_execution.explanation import Explanation
+
         request, notes = prepare(circuit, options)
         asked = Adaptations(request, optimize=options.optimize)
         offers, refusals = self._selector.candidates(asked, fit=True)
+        if self.observations.problem:
+            notes = (*notes, f"{self.observations.problem}.")
         return Explanation(request, notes, tuple(offers), tuple(refusals))
 
     def probes(self) -> list[tuple[Contribution, Probe]]:

@@ -208,10 +208,11 @@ def _compare_states(a: RunResult, b: RunResult, want: Want) -> Finding:
     if x is None or y is None or x.shape != y.shape:
         shapes = " and ".join(str(None if each is None else each.shape) for each in (x, y))
         return Finding("state fidelity", 0.0, None, 1.0, allowed, False, f"the {words} have the shapes {shapes}")
-    off = max(abs(_weight(state) - 1.0) for state in (x, y))
-    if not off <= _NORM[precision]:
-        told = f"the norm of one of the {words} is off by {off:.1e}"
-        return Finding("state fidelity", 0.0, None, 1.0, allowed, False, told)
+    for name, state in ((a.backend, x), (b.backend, y)):
+        off = abs(_weight(state) - 1.0)
+        if not off <= _NORM[precision]:  # nor where it is no number
+            told = f"the norm of one of the {words}, that of {name}, is off by {off:.1e}"
+            return Finding("state fidelity", 0.0, None, 1.0, allowed, False, told)
     fidelity, distance = nearness(x, y)
     agrees = distance <= allowed
     told = f"the {words} of {a.backend} and {b.backend} have the fidelity {fidelity:.12g} and the trace distance "
