@@ -48,9 +48,7 @@ def check(request: RunRequest, name: str, methods: Sequence[str] = METHODS) -> N
             f"the circuit has open parameters: {', '.join(circuit.parameters)}", hint="bind them to values first"
         )
     if unknown := sorted(set(request.options) - {"method", "tolerance"}):
-        raise UsageError(
-            f"{name} has no option {', '.join(unknown)}", hint="its options are tolerance and method"
-        )
+        raise UsageError(f"{name} has no option {', '.join(unknown)}", hint="its options are tolerance and method")
     asked = request.options.get("method", "automatic")
     if asked not in methods:
         raise UsageError(f"{name} has no method {asked!r}", hint=f"its methods are {', '.join(methods)}")
