@@ -20,7 +20,7 @@ PLUGINS = sorted(path.parent for path in ROOT.glob("plugins-core/*/pyproject.tom
 PACKAGES = [ROOT / "kernel", ROOT / "plugin-sdk", *PLUGINS]
 LIBRARIES = {"lret-core", "trajectories"}  # what several plugins share and no plugin itself
 # What takes a C++ compiler is not among the default packages.
-NATIVE = {*LIBRARIES, "backend-lret-cirq", "backend-lret-pennylane", "backend-lret-unified"}
+NATIVE = {*LIBRARIES, "backend-lret-cirq", "backend-lret-pennylane", "backend-lret-unified", "bench-lret"}
 GITIGNORE = (ROOT / ".gitignore").read_text("utf-8").splitlines()
 IGNORED = [".git", *(line.rstrip("/") for line in GITIGNORE if line and not line.startswith("#"))]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from typing import Any
 
@@ -17,10 +16,10 @@ from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import Op
 from proxima.contracts.readout import ReadoutError
 from proxima.errors import ResourceError, UnsupportedError, UsageError
+from proxima_lret_core import simulation
 from proxima_lret_core.ensemble import Limits
 from proxima_sdk import reference
 
-module = importlib.import_module("proxima_lret_core.simulate")  # the package has a function of that name
 BATCHES = 20
 IN_A_BATCH = 25
 
@@ -44,10 +43,12 @@ def forced(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator, to: str) -
 
         return Limits(columns, lambda rank, block, unit: to)
 
-    monkeypatch.setattr(module._Simulation, "_limits", limits)
-    seconds = module.Prediction.seconds
+    monkeypatch.setattr(simulation._Simulation, "_limits", limits)
+    seconds = simulation.Prediction.seconds
     monkeypatch.setattr(
-        module.Prediction, "seconds", lambda self, method: 0.1 if method == "low_rank" else 1 + seconds(self, method)
+        simulation.Prediction,
+        "seconds",
+        lambda self, method: 0.1 if method == "low_rank" else 1 + seconds(self, method),
     )
 
 
@@ -139,7 +140,7 @@ def test_automatic_takes_what_is_cheap_and_says_so() -> None:
 def test_low_rank_is_left_where_columns_become_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     """The guess before the run is made to be wrong; the run itself notices."""
     circuit = noisy(brick(8), 0.02)
-    monkeypatch.setattr(module.Prediction, "columns", 1.0)
+    monkeypatch.setattr(simulation.Prediction, "columns", 1.0)
     state = lret.simulate(circuit)
     assert state.method == "density_matrix"
     assert any("Went over from low rank to a density matrix" in note for note in state.notes)
@@ -148,7 +149,7 @@ def test_low_rank_is_left_where_columns_become_too_many(monkeypatch: pytest.Monk
 
 def test_memory_leaves_low_rank_for_trajectories(monkeypatch: pytest.MonkeyPatch) -> None:
     circuit = noisy(brick(12), 0.004)
-    monkeypatch.setattr(module.Prediction, "columns", 1.0)
+    monkeypatch.setattr(simulation.Prediction, "columns", 1.0)
     state = lret.simulate(circuit, shots=40, memory=30_000_000)
     assert state.method == "trajectories"
     assert any("Went over from low rank to trajectories" in note for note in state.notes)

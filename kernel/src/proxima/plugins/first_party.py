@@ -14,6 +14,7 @@ IDS = frozenset(
         "backend-qsim",
         "backend-quest",
         "backend-stim",
+        "bench-lret",
         "execution",
         "format-openqasm",
         "results",

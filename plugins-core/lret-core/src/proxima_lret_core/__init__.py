@@ -11,28 +11,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from proxima_lret_core._native import instruction_set as instruction_set
     from proxima_lret_core._native import usable_threads as usable_threads
-    from proxima_lret_core.gradient import LowRankGradient as LowRankGradient
-    from proxima_lret_core.gradient import gradient as gradient
-    from proxima_lret_core.simulate import MAX_QUBITS as MAX_QUBITS
-    from proxima_lret_core.simulate import METHODS as METHODS
-    from proxima_lret_core.simulate import run as run
-    from proxima_lret_core.simulate import simulate as simulate
+    from proxima_lret_core.gradients import LowRankGradient as LowRankGradient
+    from proxima_lret_core.gradients import gradient as gradient
+    from proxima_lret_core.simulation import MAX_QUBITS as MAX_QUBITS
+    from proxima_lret_core.simulation import METHODS as METHODS
+    from proxima_lret_core.simulation import run as run
+    from proxima_lret_core.simulation import simulate as simulate
     from proxima_lret_core.state import DensityMatrixState as DensityMatrixState
     from proxima_lret_core.state import LowRankState as LowRankState
     from proxima_lret_core.trajectories import TrajectoryState as TrajectoryState
 
-# Loaded on first use, since a backend says what a run costs without loading its engine.
+# Loaded on first use, since a backend says what a run costs without loading its engine. No module is called as what is
+# exported: importing it would put the module in its place.
 _EXPORTS = {
-    "MAX_QUBITS": "simulate",
-    "METHODS": "simulate",
+    "MAX_QUBITS": "simulation",
+    "METHODS": "simulation",
     "DensityMatrixState": "state",
-    "LowRankGradient": "gradient",
+    "LowRankGradient": "gradients",
     "LowRankState": "state",
     "TrajectoryState": "trajectories",
-    "gradient": "gradient",
+    "gradient": "gradients",
     "instruction_set": "_native",
-    "run": "simulate",
-    "simulate": "simulate",
+    "run": "simulation",
+    "simulate": "simulation",
     "usable_threads": "_native",
 }
 

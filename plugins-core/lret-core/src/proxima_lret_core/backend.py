@@ -181,7 +181,7 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
 
 def _load(plugin: str) -> Callable[..., State]:
     try:
-        from proxima_lret_core.simulate import simulate
+        from proxima_lret_core.simulation import simulate
     except ImportError as error:
         raise BackendUnavailableError(
             f"{_DISTRIBUTION} cannot be loaded: {error}", hint=_HINT, plugin=plugin

@@ -43,6 +43,8 @@ def check(request: RunRequest, name: str, methods: Sequence[str] = METHODS) -> N
         UsageError: The request makes no sense.
     """
     circuit, wants = request.circuit, set(request.wants)
+    if "gradient" in wants:
+        raise UnsupportedError(f"{name} gives no gradient", hint="ask for expectation values at shifted angles")
     if circuit.parameters:
         raise UsageError(
             f"the circuit has open parameters: {', '.join(circuit.parameters)}", hint="bind them to values first"

@@ -25,7 +25,7 @@ from proxima.errors import UsageError
 from proxima_lret_core.qiskit.engine import Engine, SamplingEngine
 from proxima_lret_core.qiskit.jobs import BackendJob
 from proxima_lret_core.qiskit.simulation import DEFAULT_TOLERANCE, Simulation
-from proxima_lret_core.simulate import run
+from proxima_lret_core.simulation import run
 
 _MAX_SHOTS = 10**8
 

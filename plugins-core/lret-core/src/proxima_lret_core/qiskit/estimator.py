@@ -16,7 +16,7 @@ from proxima.errors import UsageError
 from proxima_lret_core.qiskit.engine import Engine
 from proxima_lret_core.qiskit.jobs import PrimitiveJob
 from proxima_lret_core.qiskit.simulation import DEFAULT_TOLERANCE, Simulated, Simulation
-from proxima_lret_core.simulate import run
+from proxima_lret_core.simulation import run
 
 _FINEST = 1e-9  # the number of samples is then 10^18
 _PROJECTORS = {"0": ("Z", 1), "1": ("Z", -1), "+": ("X", 1), "-": ("X", -1), "r": ("Y", 1), "l": ("Y", -1)}

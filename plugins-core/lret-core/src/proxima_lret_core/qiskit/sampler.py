@@ -16,7 +16,7 @@ from proxima.contracts.backend import RunContext
 from proxima_lret_core.qiskit.engine import Engine, SamplingEngine
 from proxima_lret_core.qiskit.jobs import PrimitiveJob
 from proxima_lret_core.qiskit.simulation import DEFAULT_TOLERANCE, Simulation
-from proxima_lret_core.simulate import run
+from proxima_lret_core.simulation import run
 
 
 class LowRankSampler(BaseSamplerV2):  # type: ignore[misc]  # Qiskit carries no types

@@ -17,7 +17,7 @@ from proxima.contracts.observable import PauliSum
 from proxima.contracts.readout import record_samples, with_readout_in_the_middle
 from proxima_lret_core.qiskit.convert import from_qiskit
 from proxima_lret_core.qiskit.engine import Engine, Samples, SamplingEngine, State
-from proxima_lret_core.simulate import run
+from proxima_lret_core.simulation import run
 
 DEFAULT_TOLERANCE = 5e-3
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from proxima.errors import ProximaError
-from proxima_backend_lret_cirq.scalability.cases import MAX_COMPARED_QUBITS, Case, circuit_of
+from proxima_bench_lret.cases import MAX_COMPARED_QUBITS, Case, circuit_of
 
 EngineName = Literal["cirq", "lret"]
 

@@ -18,11 +18,11 @@ import pytest
 pytest.importorskip("proxima_lret_core", reason="lret-core is not built: there was no C++ compiler")
 
 from proxima.errors import UsageError
-from proxima_backend_lret_cirq.scalability.cases import Case, Row, circuit_of, probabilities, whole_numbers
-from proxima_backend_lret_cirq.scalability.measuring import Measuring
-from proxima_backend_lret_cirq.scalability.plot import picture
-from proxima_backend_lret_cirq.scalability.report import as_csv, as_dict, as_table, remarks
-from proxima_backend_lret_cirq.scalability.worker import Settings
+from proxima_bench_lret.cases import Case, Row, circuit_of, probabilities, whole_numbers
+from proxima_bench_lret.measuring import Measuring
+from proxima_bench_lret.plot import picture
+from proxima_bench_lret.report import as_csv, as_dict, as_table, remarks
+from proxima_bench_lret.worker import Settings
 
 SETTINGS = Settings(tolerance=5e-3, precision="single", repeats=1, seed=1)
 ROWS = [

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxima.errors import UsageError
-from proxima_backend_lret_cirq.scalability.cases import LEAST_BYTES, Row
+from proxima_bench_lret.cases import LEAST_BYTES, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

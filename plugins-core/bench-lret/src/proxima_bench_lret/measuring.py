@@ -14,8 +14,8 @@ from typing import Any
 
 from proxima.cli.output import format_bytes, format_seconds
 from proxima.errors import RunError
-from proxima_backend_lret_cirq.scalability.cases import MAX_COMPARED_QUBITS, Case, Row
-from proxima_backend_lret_cirq.scalability.worker import EngineName, Measurement, Settings, serve
+from proxima_bench_lret.cases import MAX_COMPARED_QUBITS, Case, Row
+from proxima_bench_lret.worker import EngineName, Measurement, Settings, serve
 from proxima_lret_core.memory import available_bytes
 
 _START_SECONDS = 120.0

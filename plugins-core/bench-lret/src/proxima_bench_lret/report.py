@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from proxima.cli.output import format_bytes, format_seconds, table
-from proxima_backend_lret_cirq.scalability.cases import LEAST_BYTES, Row
+from proxima_bench_lret.cases import LEAST_BYTES, Row
 
 _FIELDS = (
     "qubits", "depth", "noise", "cirq_seconds", "lret_seconds", "speedup", "cirq_bytes", "lret_bytes", "rank",

@@ -15,9 +15,9 @@ from proxima.errors import UsageError
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
-    from proxima_backend_lret_cirq.scalability.cases import Row
+    from proxima_bench_lret.cases import Row
 
-_PLUGIN = "backend-lret-cirq"
+_PLUGIN = "bench-lret"
 _INTERRUPTED = 130
 
 
@@ -55,10 +55,10 @@ class ScalabilityCommand:
 
     def run(self, args: argparse.Namespace, kernel: Kernel) -> int:
         """Measures and tells; 130 where it was interrupted, after telling what there is."""
-        from proxima_backend_lret_cirq.scalability import plot, report
-        from proxima_backend_lret_cirq.scalability.cases import MAX_QUBITS, Case, probabilities, whole_numbers
-        from proxima_backend_lret_cirq.scalability.measuring import Measuring
-        from proxima_backend_lret_cirq.scalability.worker import Settings
+        from proxima_bench_lret import plot, report
+        from proxima_bench_lret.cases import MAX_QUBITS, Case, probabilities, whole_numbers
+        from proxima_bench_lret.measuring import Measuring
+        from proxima_bench_lret.worker import Settings
 
         cases = [
             Case(qubits, depth, noise)
@@ -125,7 +125,7 @@ def _write(path: str, content: str | bytes) -> None:
 
 
 def _show(rows: Sequence[Row], written: Sequence[str]) -> None:
-    from proxima_backend_lret_cirq.scalability import report
+    from proxima_bench_lret import report
 
     if rows:
         print(report.as_table(rows))
