@@ -10,11 +10,13 @@ import numpy as np
 
 from proxima.cli.output import format_bytes
 from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext, RunRequest
+from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
-from proxima.contracts.result import ErrorBound, RunResult
+from proxima.contracts.parameter_shift import METHOD
+from proxima.contracts.result import ErrorBound, Gradient, RunResult
 from proxima.errors import ProximaError, ResourceError
-from proxima_backend_cuquantum import costs, engine, gpus
-from proxima_backend_cuquantum.gates import Gate, fused_rows, gate_of
+from proxima_backend_cuquantum import costs, engine, gpus, gradient
+from proxima_backend_cuquantum.gates import FUSED_QUBITS, Gate, fused_rows, gate_of
 from proxima_trajectories import Answers, Row, channel_of, ends, rows_of
 
 UNTRIED = "no release of this backend has been run on a GPU yet: hold its results against another backend's"
@@ -23,10 +25,16 @@ UNTRIED = "no release of this backend has been run on a GPU yet: hold its result
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """A request made ready."""
+    """A request made ready.
+
+    Attributes:
+        circuit, bound: Without and with values for its parameters, which it has where a gradient is wanted.
+    """
 
     choice: costs.Choice
     engine: engine.Engine
+    circuit: Circuit
+    bound: Circuit
     rows: list[Row]
 
 
@@ -67,8 +75,9 @@ class CuQuantumBackend(Backend):
         imported = time.perf_counter()
         _refuse_too_large(request, choice)
         circuit = request.circuit.without_final_measurements()
+        bound = circuit.bind(request.parameters) if "gradient" in request.wants else circuit
         rows = rows_of(
-            circuit,
+            bound,
             gate_of,
             lambda instruction: channel_of(instruction, lambda matrix, qubits: Gate(matrix, tuple(qubits))),
         )
@@ -80,7 +89,7 @@ class CuQuantumBackend(Backend):
             "translate": translated - imported,
             "compile": time.perf_counter() - translated,
         }
-        native = Native(choice, loaded, rows)
+        native = Native(choice, loaded, circuit, bound, rows)
         return Plan(backend=self.name, request=request, method=choice.method, native=native, timings=timings)
 
     def run(self, plan: Plan, context: RunContext) -> RunResult:
@@ -109,6 +118,8 @@ class CuQuantumBackend(Backend):
         ):
             answers.add(end)
         fields = answers.fields()
+        if "gradient" in request.wants:
+            fields["gradients"] = _gradients(native, request, context)
         spent = time.perf_counter() - began - sum(answers.seconds.values())
         bound = ErrorBound("exact", rounding * (len(native.rows) + 1) ** 0.5)
         return RunResult(
@@ -123,6 +134,24 @@ class CuQuantumBackend(Backend):
             notes=(f"{UNTRIED[0].upper()}{UNTRIED[1:]}.",),
             **fields,
         )
+
+
+def _gradients(native: Native, request: RunRequest, context: RunContext) -> tuple[Gradient, ...]:
+    from proxima_backend_cuquantum.device import DeviceBatch
+
+    n, double = request.circuit.num_qubits, request.precision == "double"
+    values = gradient.gradients(
+        native.circuit,
+        native.bound,
+        request.observables,
+        at_once=costs.batch_size(request),
+        most=FUSED_QUBITS if n >= costs.FUSED_FROM else 0,
+        make=lambda count: DeviceBatch(native.engine, n, count, double=double),
+        check=context.check,
+        tell=lambda done: context.progress(done, "shifting the angles"),
+    )
+    names = request.circuit.parameters
+    return tuple(Gradient(str(o), names, row, METHOD) for o, row in zip(request.observables, values, strict=True))
 
 
 @cache

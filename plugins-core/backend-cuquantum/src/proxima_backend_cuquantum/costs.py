@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from proxima.contracts.backend import RunRequest
 from proxima.contracts.features import Features
 from proxima.contracts.operations import Op
+from proxima.contracts.parameter_shift import shifts_of
 from proxima.errors import UnsupportedError, UsageError
 from proxima_backend_cuquantum.gates import FUSED_QUBITS
 from proxima_trajectories.walk import waiting_states
 
 METHODS = ("automatic", "statevector", "trajectories")
-OFFERED = frozenset({"counts", "samples", "probabilities", "statevector", "expectation"})
+OFFERED = frozenset({"counts", "samples", "probabilities", "statevector", "expectation", "gradient"})
 DRAWN = frozenset({"counts", "samples", "expectation"})
 
 MAX_QUBITS = 36
@@ -24,6 +25,9 @@ MAX_PARTINGS = 10
 
 FUSED_FROM = 22
 """From so many qubits on, a pass over the state takes longer than fusing a gate into another does here."""
+
+BATCH = 1 << 30
+"""Bytes of device memory for the statevectors of a batch."""
 
 WORKSPACE = 1 << 28
 """Bytes of device memory that the libraries take for themselves."""
@@ -70,6 +74,8 @@ def choose(request: RunRequest) -> Choice:
             "a circuit with noise, resets, conditions or measurements in the middle has no statevector",
             hint="ask for probabilities or expectation",
         )
+    if (circuit.has_noise or circuit.is_dynamic) and "gradient" in wants:
+        raise UnsupportedError("gradient: a batch takes no noise, resets, conditions or measurements on the way")
     if circuit.has_noise and asked == "statevector":
         raise UnsupportedError("the method statevector does not simulate noise", hint="leave the method out")
     sampled = circuit.has_noise or asked == "trajectories"
@@ -80,7 +86,7 @@ def choose(request: RunRequest) -> Choice:
         )
     middle = int((circuit.columns.ops == Op.MEASURE).sum()) - len(circuit.final_measurements)
     partings = middle + int((circuit.columns.ops == Op.RESET).sum())
-    exact = not sampled and bool(wants & {"probabilities", "expectation", "statevector"})
+    exact = not sampled and bool(wants & {"probabilities", "expectation", "statevector", "gradient"})
     if exact and partings > MAX_PARTINGS:
         raise UnsupportedError(
             f"exact answers about a circuit with {partings} measurements or resets on the way (at most {MAX_PARTINGS})",
@@ -101,7 +107,7 @@ def check(request: RunRequest) -> str:
     asked = request.options.get("method", "automatic")
     if asked not in METHODS:
         raise UsageError(f"cuquantum has no method {asked!r}", hint=f"its methods are {', '.join(METHODS)}")
-    if circuit.parameters:
+    if circuit.parameters and "gradient" not in wants:
         names = ", ".join(circuit.parameters)
         raise UsageError(f"the circuit has open parameters: {names}", hint="bind them to values first")
     sampled = sorted({"counts", "samples"} & wants)
@@ -112,7 +118,7 @@ def check(request: RunRequest) -> str:
         )
     if sampled and (request.shots is None or request.shots < 1):
         raise UsageError(f"{' and '.join(sampled)} need at least one shot, got {request.shots}")
-    for observable in request.observables if "expectation" in wants else ():
+    for observable in request.observables if wants & {"expectation", "gradient"} else ():
         if observable.num_qubits != circuit.num_qubits:
             raise UsageError(
                 f"the observable {observable} acts on {observable.num_qubits} qubits, the circuit has"
@@ -141,12 +147,14 @@ def work(request: RunRequest, features: Features, choice: Choice) -> dict[str, f
     if f.num_qubits >= FUSED_FROM:
         gates = f.gates_many + f.gates_2q / (FUSED_QUBITS - 1) + min(f.gates_1q / FUSED_QUBITS, f.num_qubits)
     launches = (gates + f.noise_sites + 3 * choice.partings) * followed
-    out = {"run": 1.0, "gate": float(f.num_operations), "launch": launches, "byte": 2 * launches * size}
+    shifted = sum(1 for _ in shifts_of(request.circuit)) if "gradient" in request.wants else 0
+    out = {"run": 1.0, "gate": float(f.num_operations), "launch": launches, "byte": 2 * (1 + shifted) * launches * size}
+    out["launch"] += launches * math.ceil(shifted / batch_size(request))
     amplitudes = 2.0**f.num_qubits
     wants = set(request.wants)
     out["read"] = amplitudes * (bool(wants & {"statevector"}) + bool(wants & {"probabilities"}))
     terms = sum(len(observable.terms) for observable in request.observables)
-    out["byte"] += ends * size * (2.0 * bool(shots) + terms * ("expectation" in wants))
+    out["byte"] += ends * size * (2.0 * bool(shots) + terms * (("expectation" in wants) + shifted))
     if shots:
         out["draw"] = float(shots * (1 + f.num_measurements))
     return {unit: amount for unit, amount in out.items() if amount}
@@ -157,11 +165,18 @@ def state_bytes(request: RunRequest) -> int:
     return int((16 if request.precision == "double" else 8) * 2**request.circuit.num_qubits)
 
 
+def batch_size(request: RunRequest) -> int:
+    """How many shifted statevectors of a gradient lie side by side: what a gigabyte takes, one at least."""
+    return max(1, BATCH // state_bytes(request))
+
+
 def device_bytes(request: RunRequest, choice: Choice) -> int:
     """Peak device memory: the states that wait for the others, sampling's sums, and what the libraries keep."""
     states = 1 + min(choice.partings, 30)
     if choice.sampled:
         states = 2 + math.ceil(waiting_states(shots_of(request, choice), 4))
+    if "gradient" in request.wants:
+        states += batch_size(request)
     sampling = state_bytes(request) // 2 if shots_of(request, choice) else 0
     return int(states * state_bytes(request) + sampling + WORKSPACE)
 
