@@ -31,18 +31,8 @@ CARRIED: dict[str, type[Any]] = {
     cls.__name__: cls
     for cls in (
         *(RunRequest, Estimate, Probe, Plan, Features, RunOptions, ComparedRun, Comparison, RecordSummary, RunRecord),
-        *(
-            RunResult,
-            ErrorBound,
-            Expectation,
-            Gradient,
-            Candidate,
-            Selection,
-            CircuitInfo,
-            PauliSum,
-            NoiseModel,
-            NoiseRule,
-        ),
+        *(RunResult, ErrorBound, Expectation, Gradient, Candidate, Selection, CircuitInfo),
+        *(PauliSum, NoiseModel, NoiseRule),
         *(AlgorithmResult, ToolDefinition, ToolResult, Theme, MCPServer, ChatMessage, ChatChunk, AgentMessage),
         *(Text, Table, Plot, Form, Action, Group),
     )

@@ -11,7 +11,7 @@ from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext
 from proxima.contracts.features import Features
 from proxima.contracts.parameter_shift import METHOD, Shift, shifted, shifts_of
 from proxima.contracts.result import Gradient, RunResult
-from proxima.errors import UnsupportedError, UsageError
+from proxima.errors import UnsupportedError
 
 
 class ParameterShift(Backend):
@@ -117,8 +117,6 @@ def without_gradient(request: RunRequest) -> RunRequest:
     Raises:
         UsageError: A parameter has no value.
     """
-    if "gradient" not in request.wants:
-        raise UsageError("no gradient is wanted")
     wants = tuple(dict.fromkeys("expectation" if want == "gradient" else want for want in request.wants))
     circuit = request.circuit.bind(request.parameters)
     return replace(request, circuit=circuit, wants=wants, parameters={})
