@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from proxima.contracts.backend import RunRequest
-from proxima.contracts.circuit import Circuit, Condition
+from proxima.contracts.circuit import Circuit, Condition, Parameter
 from proxima.contracts.features import features_of
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import GATES, OPERATIONS, Op
 from proxima.errors import ResourceError, UnsupportedError, UsageError
 from proxima_backend_cuquantum import backend, costs, gpus
 from proxima_backend_cuquantum.gates import Gate, fused, fused_rows, gate_of
+from proxima_backend_cuquantum.gradient import BatchedGate, gradients
 from proxima_backend_cuquantum.pauli import density_of, terms_of, words
 from proxima_sdk import reference
 from proxima_sdk.circuits import ghz, haar_unitary, random, random_kraus
@@ -142,6 +143,58 @@ def test_a_reduced_density_matrix_from_pauli_strings(qubits: tuple[int, ...]) ->
     axes = [3 - qubit for qubit in reversed(qubits)]
     rows = np.moveaxis(state.reshape((2,) * 4), axes, range(len(axes))).reshape(2 ** len(axes), -1)
     assert density_of(values, len(qubits)) == pytest.approx(rows @ rows.conj().T, abs=1e-12)
+
+
+class NumpyBatch:
+    """custatevecApplyMatrixBatched by its documentation: statevector s takes matrix ``indices[s]``."""
+
+    def __init__(self, num_qubits: int, count: int) -> None:
+        self.states = [reference.initial_state(num_qubits) for _ in range(count)]
+
+    def apply(self, gate: BatchedGate, check) -> None:
+        for number, state in enumerate(self.states):
+            matrix = gate.matrices[gate.indices[number] if gate.indices else 0]
+            self.states[number] = acted(Gate(matrix, gate.targets, gate.controls), state)
+
+    def expectations(self, observable: PauliSum, check) -> np.ndarray:
+        constant, coefficients, operators, bits = terms_of(observable)
+        return np.array(
+            [
+                constant
+                + sum(c * pauli_value(state, o, b) for c, o, b in zip(coefficients, operators, bits, strict=True))
+                for state in self.states
+            ]
+        )
+
+
+@pytest.mark.parametrize("most", [0, 3])
+@pytest.mark.parametrize("at_once", [1, 5, 100])
+def test_a_gradient_in_batches(at_once: int, most: int) -> None:
+    b = Circuit.builder(3).h(0).ry(0.4, 2).barrier(0, 1)
+    b.u(Parameter("a"), Parameter("b", -0.5), 0.3, 1).crx(Parameter("a", 2.0), 2, 0).cx(1, 2).t(2).h(2)
+    circuit = b.cu(0.1, Parameter("c"), 0.2, Parameter("b"), 0, 1).r(0.3, Parameter("d"), 0).rzz(0.4, 2, 1).build()
+    values = {"a": 0.3, "b": -0.8, "c": 1.1, "d": 0.6}
+    observables = [PauliSum.parse("ZIX + 0.5 * III"), PauliSum.parse("IYZ - 0.25 * XXI")]
+    sizes: list[int] = []
+
+    def make(count: int) -> NumpyBatch:
+        sizes.append(count)
+        return NumpyBatch(3, count)
+
+    found = gradients(
+        circuit,
+        circuit.bind(values),
+        observables,
+        at_once=at_once,
+        most=most,
+        make=make,
+        check=lambda: None,
+        tell=lambda done: None,
+    )
+    for row, observable in zip(found, observables, strict=True):
+        assert row == pytest.approx(reference.gradient(circuit, values, observable), abs=1e-10)
+    assert sum(sizes) == 16  # two for each angle, four for that of crx and for the second of r
+    assert max(sizes) == min(at_once, 16)
 
 
 def test_device_memory_is_reckoned_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,12 +110,16 @@ from proxima.errors import RunError
 from proxima_backend_cuquantum import device
 from proxima_backend_cuquantum.engine import Engine
 from proxima_backend_cuquantum.gates import Gate
+from proxima_backend_cuquantum.gradient import BatchedGate
 
 device._local.handle = 0  # no handle can be had without a device, and every function says so once it is reached
 state = object.__new__(device.DeviceState)
 state._engine, state._double, state._type, state._launched = Engine(custatevec, cupy), True, 5, 0.0
 state.num_qubits, state.dtype = 3, np.complex128
 state.vector = types.SimpleNamespace(data=types.SimpleNamespace(ptr=0), nbytes=128)
+batch = object.__new__(device.DeviceBatch)
+batch._engine, batch._num_qubits, batch._count, batch._type, batch._launched = state._engine, 3, 2, 5, 0.0
+batch.vectors = types.SimpleNamespace(data=types.SimpleNamespace(ptr=0), nbytes=256)
 for call in (
     lambda: state._call("initialize_state_vector", 0),
     lambda: state.apply(Gate(np.eye(2, dtype=complex), (1,)), lambda: None),
@@ -127,6 +131,10 @@ for call in (
     lambda: state.probabilities(),
     lambda: state.moments(PauliSum.parse("ZXI"), lambda: None),
     lambda: state.sample(10, np.random.default_rng(0), lambda: None),
+    lambda: batch._call("initialize_state_vector", 0, 0),
+    lambda: batch.apply(BatchedGate(np.eye(2, dtype=complex)[None], (1,), (0,)), lambda: None),
+    lambda: batch.apply(BatchedGate(np.stack([np.eye(2, dtype=complex)] * 2), (1,), (), (0, 1)), lambda: None),
+    lambda: batch.expectations(PauliSum.parse("ZXI"), lambda: None),
 ):
     try:
         call()
@@ -150,7 +158,7 @@ def test_every_call_reaches_the_library() -> None:
     done = subprocess.run([OTHER, "-c", CALLS], env=environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 12
+    assert len(lines) == 16
     assert all("NOT_INITIALIZED" in line for line in lines), lines
 
 

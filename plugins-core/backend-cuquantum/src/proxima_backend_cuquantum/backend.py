@@ -8,13 +8,14 @@ from functools import cache
 
 import numpy as np
 
-from proxima.cli.output import format_bytes
 from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext, RunRequest
+from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
-from proxima.contracts.result import ErrorBound, RunResult
+from proxima.contracts.parameter_shift import METHOD
+from proxima.contracts.result import ErrorBound, Gradient, RunResult
 from proxima.errors import ProximaError, ResourceError
-from proxima_backend_cuquantum import costs, engine, gpus
-from proxima_backend_cuquantum.gates import Gate, fused_rows, gate_of
+from proxima_backend_cuquantum import costs, engine, gpus, gradient
+from proxima_backend_cuquantum.gates import FUSED_QUBITS, Gate, fused_rows, gate_of
 from proxima_trajectories import Answers, Row, channel_of, ends, rows_of
 
 UNTRIED = "no release of this backend has been run on a GPU yet: hold its results against another backend's"
@@ -23,10 +24,16 @@ UNTRIED = "no release of this backend has been run on a GPU yet: hold its result
 
 @dataclass(frozen=True, slots=True)
 class Native:
-    """A request made ready."""
+    """A request made ready.
+
+    Attributes:
+        circuit, bound: Without and with values for its parameters, which it has where a gradient is wanted.
+    """
 
     choice: costs.Choice
     engine: engine.Engine
+    circuit: Circuit
+    bound: Circuit
     rows: list[Row]
 
 
@@ -46,7 +53,7 @@ class CuQuantumBackend(Backend):
         if not found.gpus:
             hint = "cuStateVec needs an NVIDIA GPU and a driver for CUDA 13"
             return Probe("no_device", found.reason, hint, versions)
-        devices = ", ".join(f"{gpu.name} with {format_bytes(gpu.total)}" for gpu in found.gpus)
+        devices = ", ".join(f"{gpu.name} with {gpu.total / 2**30:.3g} GiB" for gpu in found.gpus)
         return Probe("available", f"{devices}; one GPU is used; {UNTRIED}", versions=versions)
 
     def estimate(self, request: RunRequest, features: Features) -> Estimate:
@@ -67,8 +74,9 @@ class CuQuantumBackend(Backend):
         imported = time.perf_counter()
         _refuse_too_large(request, choice)
         circuit = request.circuit.without_final_measurements()
+        bound = circuit.bind(request.parameters) if "gradient" in request.wants else circuit
         rows = rows_of(
-            circuit,
+            bound,
             gate_of,
             lambda instruction: channel_of(instruction, lambda matrix, qubits: Gate(matrix, tuple(qubits))),
         )
@@ -80,7 +88,7 @@ class CuQuantumBackend(Backend):
             "translate": translated - imported,
             "compile": time.perf_counter() - translated,
         }
-        native = Native(choice, loaded, rows)
+        native = Native(choice, loaded, circuit, bound, rows)
         return Plan(backend=self.name, request=request, method=choice.method, native=native, timings=timings)
 
     def run(self, plan: Plan, context: RunContext) -> RunResult:
@@ -109,6 +117,8 @@ class CuQuantumBackend(Backend):
         ):
             answers.add(end)
         fields = answers.fields()
+        if "gradient" in request.wants:
+            fields["gradients"] = _gradients(native, request, context)
         spent = time.perf_counter() - began - sum(answers.seconds.values())
         bound = ErrorBound("exact", rounding * (len(native.rows) + 1) ** 0.5)
         return RunResult(
@@ -125,6 +135,24 @@ class CuQuantumBackend(Backend):
         )
 
 
+def _gradients(native: Native, request: RunRequest, context: RunContext) -> tuple[Gradient, ...]:
+    from proxima_backend_cuquantum.device import DeviceBatch
+
+    n, double = request.circuit.num_qubits, request.precision == "double"
+    values = gradient.gradients(
+        native.circuit,
+        native.bound,
+        request.observables,
+        at_once=costs.batch_size(request),
+        most=FUSED_QUBITS if n >= costs.FUSED_FROM else 0,
+        make=lambda count: DeviceBatch(native.engine, n, count, double=double),
+        check=context.check,
+        tell=lambda done: context.progress(done, "shifting the angles"),
+    )
+    names = request.circuit.parameters
+    return tuple(Gradient(str(o), names, row, METHOD) for o, row in zip(request.observables, values, strict=True))
+
+
 @cache
 def _gpus() -> gpus.Found:
     """What `gpus.find` finds, asked once a process: the tool takes a while to answer."""
@@ -136,7 +164,7 @@ def _refuse_too_large(request: RunRequest, choice: costs.Choice) -> None:
     for gpu in _gpus().gpus[:1]:
         if needed > gpu.free:
             raise ResourceError(
-                f"{request.circuit.num_qubits} qubits need {format_bytes(needed)} of the GPU's memory, and "
-                f"{format_bytes(gpu.free)} of {gpu.name} are free",
+                f"{request.circuit.num_qubits} qubits need {needed / 2**30:.3g} GiB of the GPU's memory, and "
+                f"{gpu.free / 2**30:.3g} GiB of {gpu.name} are free",
                 hint="use fewer qubits, single precision, or another backend",
             )

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from proxima.contracts.backend import RunRequest
 from proxima.contracts.features import Features
 from proxima.contracts.operations import Op
-from proxima.errors import UnsupportedError, UsageError
+from proxima.contracts.parameter_shift import shifts_of
+from proxima.errors import UnsupportedError
 from proxima_backend_cuquantum.gates import FUSED_QUBITS
+from proxima_trajectories.requests import method_asked, partings_of
 from proxima_trajectories.walk import waiting_states
 
 METHODS = ("automatic", "statevector", "trajectories")
-OFFERED = frozenset({"counts", "samples", "probabilities", "statevector", "expectation"})
+OFFERED = frozenset({"counts", "samples", "probabilities", "statevector", "expectation", "gradient"})
 DRAWN = frozenset({"counts", "samples", "expectation"})
 
 MAX_QUBITS = 36
@@ -24,6 +26,9 @@ MAX_PARTINGS = 10
 
 FUSED_FROM = 22
 """From so many qubits on, a pass over the state takes longer than fusing a gate into another does here."""
+
+BATCH = 1 << 30
+"""Bytes of device memory for the statevectors of a batch."""
 
 WORKSPACE = 1 << 28
 """Bytes of device memory that the libraries take for themselves."""
@@ -59,7 +64,7 @@ def choose(request: RunRequest) -> Choice:
     circuit, wants = request.circuit, set(request.wants)
     if refused := sorted(wants - OFFERED):
         raise UnsupportedError(f"cuquantum does not give {' and '.join(refused)}", hint="use another backend")
-    asked = check(request)
+    asked = method_asked(request, "cuquantum", METHODS)
     if circuit.num_qubits > MAX_QUBITS:
         raise UnsupportedError(
             f"{circuit.num_qubits} qubits are too many for the memory of one GPU (at most {MAX_QUBITS})",
@@ -70,6 +75,8 @@ def choose(request: RunRequest) -> Choice:
             "a circuit with noise, resets, conditions or measurements in the middle has no statevector",
             hint="ask for probabilities or expectation",
         )
+    if (circuit.has_noise or circuit.is_dynamic) and "gradient" in wants:
+        raise UnsupportedError("gradient: a batch takes no noise, resets, conditions or measurements on the way")
     if circuit.has_noise and asked == "statevector":
         raise UnsupportedError("the method statevector does not simulate noise", hint="leave the method out")
     sampled = circuit.has_noise or asked == "trajectories"
@@ -78,47 +85,14 @@ def choose(request: RunRequest) -> Choice:
             f"trajectories, which noise takes, do not give {' and '.join(sorted(wants - DRAWN))}",
             hint="ask for counts, samples or expectation",
         )
-    middle = int((circuit.columns.ops == Op.MEASURE).sum()) - len(circuit.final_measurements)
-    partings = middle + int((circuit.columns.ops == Op.RESET).sum())
-    exact = not sampled and bool(wants & {"probabilities", "expectation", "statevector"})
+    partings = partings_of(circuit)
+    exact = not sampled and bool(wants & {"probabilities", "expectation", "statevector", "gradient"})
     if exact and partings > MAX_PARTINGS:
         raise UnsupportedError(
             f"exact answers about a circuit with {partings} measurements or resets on the way (at most {MAX_PARTINGS})",
             hint="ask for counts",
         )
     return Choice(partings, exact, sampled)
-
-
-def check(request: RunRequest) -> str:
-    """The method that is asked for, of a request that makes sense.
-
-    Raises:
-        UsageError: The request contradicts itself.
-    """
-    circuit, wants = request.circuit, set(request.wants)
-    if unknown := sorted(set(request.options) - {"method"}):
-        raise UsageError(f"cuquantum has no option {', '.join(unknown)}", hint="its only option is method")
-    asked = request.options.get("method", "automatic")
-    if asked not in METHODS:
-        raise UsageError(f"cuquantum has no method {asked!r}", hint=f"its methods are {', '.join(METHODS)}")
-    if circuit.parameters:
-        names = ", ".join(circuit.parameters)
-        raise UsageError(f"the circuit has open parameters: {names}", hint="bind them to values first")
-    sampled = sorted({"counts", "samples"} & wants)
-    if sampled and not (circuit.columns.ops == Op.MEASURE).any():
-        raise UsageError(
-            f"the circuit measures nothing, so there are no {' and '.join(sampled)}",
-            hint="measure qubits into classical bits, or ask for probabilities",
-        )
-    if sampled and (request.shots is None or request.shots < 1):
-        raise UsageError(f"{' and '.join(sampled)} need at least one shot, got {request.shots}")
-    for observable in request.observables if "expectation" in wants else ():
-        if observable.num_qubits != circuit.num_qubits:
-            raise UsageError(
-                f"the observable {observable} acts on {observable.num_qubits} qubits, the circuit has"
-                f" {circuit.num_qubits}"
-            )
-    return str(asked)
 
 
 def shots_of(request: RunRequest, choice: Choice) -> int:
@@ -141,12 +115,14 @@ def work(request: RunRequest, features: Features, choice: Choice) -> dict[str, f
     if f.num_qubits >= FUSED_FROM:
         gates = f.gates_many + f.gates_2q / (FUSED_QUBITS - 1) + min(f.gates_1q / FUSED_QUBITS, f.num_qubits)
     launches = (gates + f.noise_sites + 3 * choice.partings) * followed
-    out = {"run": 1.0, "gate": float(f.num_operations), "launch": launches, "byte": 2 * launches * size}
+    shifted = sum(1 for _ in shifts_of(request.circuit)) if "gradient" in request.wants else 0
+    out = {"run": 1.0, "gate": float(f.num_operations), "launch": launches, "byte": 2 * (1 + shifted) * launches * size}
+    out["launch"] += launches * math.ceil(shifted / batch_size(request))
     amplitudes = 2.0**f.num_qubits
     wants = set(request.wants)
     out["read"] = amplitudes * (bool(wants & {"statevector"}) + bool(wants & {"probabilities"}))
     terms = sum(len(observable.terms) for observable in request.observables)
-    out["byte"] += ends * size * (2.0 * bool(shots) + terms * ("expectation" in wants))
+    out["byte"] += ends * size * (2.0 * bool(shots) + terms * (("expectation" in wants) + shifted))
     if shots:
         out["draw"] = float(shots * (1 + f.num_measurements))
     return {unit: amount for unit, amount in out.items() if amount}
@@ -157,11 +133,18 @@ def state_bytes(request: RunRequest) -> int:
     return int((16 if request.precision == "double" else 8) * 2**request.circuit.num_qubits)
 
 
+def batch_size(request: RunRequest) -> int:
+    """How many shifted statevectors of a gradient lie side by side: what a gigabyte takes, one at least."""
+    return max(1, BATCH // state_bytes(request))
+
+
 def device_bytes(request: RunRequest, choice: Choice) -> int:
     """Peak device memory: the states that wait for the others, sampling's sums, and what the libraries keep."""
     states = 1 + min(choice.partings, 30)
     if choice.sampled:
         states = 2 + math.ceil(waiting_states(shots_of(request, choice), 4))
+    if "gradient" in request.wants:
+        states += batch_size(request)
     sampling = state_bytes(request) // 2 if shots_of(request, choice) else 0
     return int(states * state_bytes(request) + sampling + WORKSPACE)
 

@@ -17,6 +17,7 @@ from proxima.contracts.observable import PauliSum
 from proxima.errors import ResourceError, RunError, UnsupportedError
 from proxima_backend_cuquantum.engine import Engine
 from proxima_backend_cuquantum.gates import Gate
+from proxima_backend_cuquantum.gradient import Batch, BatchedGate
 from proxima_backend_cuquantum.pauli import CODES, density_of, terms_of, words
 from proxima_trajectories import State
 from proxima_trajectories.state import Check
@@ -26,6 +27,7 @@ _C64, _C128 = 4, 5
 _ROW = 1
 _DEFAULT_COMPUTE = 0
 _ZERO = 0  # StateVectorType: |0...0>
+_BROADCAST, _INDEXED = 0, 1  # MatrixMapType
 _IN_ORDER = 0  # SamplerOutput: as the random numbers are
 
 # Work that has been launched cannot be called back, so after about so many bytes it is waited for: 0.2 s at 1 TB/s.
@@ -53,6 +55,25 @@ def _handle(engine: Engine) -> int:
     return int(_local.handle)
 
 
+def _called(engine: Engine, name: str, *arguments: Any) -> Any:
+    """A function of cuStateVec's, its failure as one of ours."""
+    try:
+        return getattr(engine.custatevec, name)(_handle(engine), *arguments)
+    except engine.custatevec.cuStateVecError as error:
+        raise RunError(f"cuStateVec's {name} failed: {error}") from error
+
+
+def _room(engine: Engine, shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array in the device's memory, not initialised."""
+    try:
+        return engine.cupy.empty(shape, dtype=dtype)
+    except engine.cupy.cuda.memory.OutOfMemoryError as error:
+        raise ResourceError(
+            f"the GPU has no room for {' x '.join(map(str, shape))} amplitudes: {error}",
+            hint="use fewer qubits, single precision, or another backend",
+        ) from error
+
+
 class DeviceState(State):
     """|0...0> on the current device.
 
@@ -70,24 +91,12 @@ class DeviceState(State):
         self.dtype: Any = np.complex128 if double else np.complex64
         self._type = _C128 if double else _C64
         self._launched = 0.0
-        try:
-            self.vector = engine.cupy.empty(2**num_qubits, dtype=self.dtype)
-        except engine.cupy.cuda.memory.OutOfMemoryError as error:
-            raise ResourceError(
-                f"the GPU has no room for the state of {num_qubits} qubits: {error}",
-                hint="use fewer qubits, single precision, or another backend",
-            ) from error
+        self.vector = _room(engine, (2**num_qubits,), self.dtype)
         self._call("initialize_state_vector", _ZERO)
 
     def _call(self, name: str, *arguments: Any) -> Any:
         """A function of cuStateVec's on this state."""
-        custatevec = self._engine.custatevec
-        try:
-            return getattr(custatevec, name)(
-                _handle(self._engine), self.vector.data.ptr, self._type, self.num_qubits, *arguments
-            )
-        except custatevec.cuStateVecError as error:
-            raise RunError(f"cuStateVec's {name} failed: {error}") from error
+        return _called(self._engine, name, self.vector.data.ptr, self._type, self.num_qubits, *arguments)
 
     def apply(self, operation: Gate | Iterable[Gate], check: Check) -> None:
         """Applies gates."""
@@ -222,3 +231,80 @@ class DeviceState(State):
         check()
         values = self._paulis(operators, bits)
         return constant + float(np.dot(coefficients, values)), None
+
+
+class DeviceBatch(Batch):
+    """Statevectors of as many qubits in one piece of the device's memory.
+
+    Args:
+        engine: The modules.
+        num_qubits: n.
+        count: How many.
+        double: complex128 rather than complex64.
+
+    Raises:
+        ResourceError: The device's memory does not take them.
+    """
+
+    def __init__(self, engine: Engine, num_qubits: int, count: int, *, double: bool) -> None:
+        self._engine, self._num_qubits, self._count = engine, num_qubits, count
+        self._type = _C128 if double else _C64
+        self._launched = 0.0
+        self.vectors = _room(engine, (count, 2**num_qubits), np.complex128 if double else np.complex64)
+        for number in range(count):
+            self._call("initialize_state_vector", self._at(number), _ZERO)
+
+    def _at(self, number: int) -> int:
+        return int(self.vectors.data.ptr + number * (self.vectors.nbytes // self._count))
+
+    def _call(self, name: str, pointer: int, *arguments: Any) -> Any:
+        return _called(self._engine, name, pointer, self._type, self._num_qubits, *arguments)
+
+    def apply(self, gate: BatchedGate, check: Check) -> None:
+        """See `Batch.apply`."""
+        self._call(
+            "apply_matrix_batched",
+            self.vectors.data.ptr,
+            self._count,
+            2**self._num_qubits,  # from one statevector to the next
+            _INDEXED if gate.indices else _BROADCAST,
+            list(gate.indices) if gate.indices else 0,
+            gate.matrices.ctypes.data,
+            _C128,
+            _ROW,
+            0,  # not the adjoint
+            len(gate.matrices),
+            list(gate.targets),
+            len(gate.targets),
+            list(gate.controls) if gate.controls else 0,
+            0,  # every control must be 1
+            len(gate.controls),
+            _DEFAULT_COMPUTE,
+            0,  # the handle's memory handler gives what workspace it needs
+            0,
+        )
+        self._launched += 2.0 * self.vectors.nbytes
+        if self._launched > _BYTES_AHEAD:
+            self._engine.cupy.cuda.get_current_stream().synchronize()
+            self._launched = 0.0
+            check()
+
+    def expectations(self, observable: PauliSum, check: Check) -> npt.NDArray[np.float64]:
+        """See `Batch.expectations`."""
+        constant, coefficients, operators, bits = terms_of(observable)
+        found = np.full(self._count, constant)
+        sizes = [len(each) for each in bits]
+        for number in range(self._count if operators else 0):
+            check()
+            values = np.zeros(len(operators))
+            self._call(
+                "compute_expectations_on_pauli_basis",
+                self._at(number),
+                values.ctypes.data,
+                operators,
+                len(operators),
+                bits,
+                sizes,
+            )
+            found[number] += np.dot(coefficients, values)
+        return found
