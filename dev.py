@@ -30,6 +30,7 @@ LOCK = ROOT / "requirements.lock"
 WORKSPACE = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["uv"]["workspace"]
 MEMBERS = sorted(file.parent for name in WORKSPACE["members"] for file in ROOT.glob(f"{name}/pyproject.toml"))
 COMPILER = next(filter(None, map(shutil.which, filter(None, (os.environ.get("CXX"), "c++", "g++", "clang++")))), None)
+GPU_EXTRAS = {"cu13"}  # engines of about a gigabyte for machines with a GPU; the workspace does without them
 
 NETWORK = (
     "The first run downloads packages. Behind a proxy set HTTPS_PROXY; for a mirror set PIP_INDEX_URL and "
@@ -266,12 +267,15 @@ def lock(*extra: str) -> int:
     if not usable():
         make_venv()
     uv = [PYTHON, "-m", "uv", "pip", "compile", "--quiet"]
-    own = [tomllib.loads((member / "pyproject.toml").read_text("utf-8"))["project"]["name"] for member in MEMBERS]
+    projects = [tomllib.loads((member / "pyproject.toml").read_text("utf-8"))["project"] for member in MEMBERS]
+    own = [project["name"] for project in projects]
+    extras = {extra for project in projects for extra in project.get("optional-dependencies", {})} - GPU_EXTRAS
     step(
         "resolve",
         [
-            *uv, "--universal", "--generate-hashes", "--python-version", "3.11", "--group", "dev", "--all-extras",
+            *uv, "--universal", "--generate-hashes", "--python-version", "3.11", "--group", "dev",
             "--custom-compile-command", "python3 dev.py lock", "--output-file", LOCK.name,
+            *(f"--extra={extra}" for extra in sorted(extras)),
             *(f"--no-emit-package={name}" for name in own),
             *(str((member / "pyproject.toml").relative_to(ROOT)) for member in MEMBERS), *extra,
         ],

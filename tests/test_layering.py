@@ -16,7 +16,7 @@ KERNEL = ROOT / "kernel"
 SDK = ROOT / "plugin-sdk"
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins-core/*/pyproject.toml"))
 PACKAGES = [KERNEL, SDK, *PLUGINS]
-LIBRARIES = [path for path in PLUGINS if path.name == "lret-core"]  # what plugins may share
+LIBRARIES = [path for path in PLUGINS if path.name in ("lret-core", "trajectories")]  # what plugins may share
 KERNEL_LINES = 6000  # without the rooms below
 ROOM_LINES = {"cli": 2000, "sandbox": 8000, "store": 4000}
 

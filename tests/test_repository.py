@@ -18,9 +18,9 @@ import proxima
 ROOT = Path(__file__).resolve().parents[1]
 PLUGINS = sorted(path.parent for path in ROOT.glob("plugins-core/*/pyproject.toml"))
 PACKAGES = [ROOT / "kernel", ROOT / "plugin-sdk", *PLUGINS]
-LIBRARIES = {"lret-core"}  # what several plugins share and no plugin itself
+LIBRARIES = {"lret-core", "trajectories"}  # what several plugins share and no plugin itself
 # What takes a C++ compiler is not among the default packages.
-NATIVE = {*LIBRARIES, "backend-lret-cirq", "backend-lret-unified"}
+NATIVE = {*LIBRARIES, "backend-lret-cirq", "backend-lret-pennylane", "backend-lret-unified"}
 GITIGNORE = (ROOT / ".gitignore").read_text("utf-8").splitlines()
 IGNORED = [".git", *(line.rstrip("/") for line in GITIGNORE if line and not line.startswith("#"))]
 

@@ -60,6 +60,11 @@ class TestSandboxedAer(BackendConformance):
     capabilities = capabilities("qiskit-aer")
 
 
+class TestSandboxedPennyLane(BackendConformance):
+    backend = partial(sandboxed, "pennylane")
+    capabilities = capabilities("pennylane")
+
+
 if find_spec("proxima_lret_core"):  # native, so it is there where there was a C++ compiler
 
     @pytest.mark.skipif(

@@ -5,9 +5,11 @@ from __future__ import annotations
 IDS = frozenset(
     {
         "backend-cirq",
+        "backend-cuquantum",
         "backend-lret-cirq",
         "backend-lret-pennylane",
         "backend-lret-unified",
+        "backend-pennylane",
         "backend-qiskit-aer",
         "backend-qsim",
         "execution",

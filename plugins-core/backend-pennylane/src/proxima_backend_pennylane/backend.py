@@ -17,10 +17,9 @@ from proxima.contracts.operations import CHANNELS, Op
 from proxima.contracts.result import ErrorBound, Gradient, RunResult
 from proxima.errors import ProximaError
 from proxima_backend_pennylane import costs, engine, gradient
-from proxima_backend_pennylane.answers import Answers
-from proxima_backend_pennylane.gates import Step, Turn, differentiable, steps_of
-from proxima_backend_pennylane.states import MixedState, PureState, State, mixed_operation
-from proxima_backend_pennylane.walk import Row, ends, rows_of
+from proxima_backend_pennylane.gates import Step, Turn, differentiable, matrix_step, steps_of
+from proxima_backend_pennylane.states import MixedState, PureState, mixed_operation
+from proxima_trajectories import Answers, Row, State, channel_of, ends, rows_of
 
 _TESTED = {"pennylane-lightning": "0.45.", "pennylane": "0.45."}
 
@@ -63,8 +62,8 @@ class PennyLaneBackend(Backend):
             choice = costs.choose(request)
         except ProximaError as error:
             return Estimate(False, error.message)
-        reason = "density_matrix: by default.mixed" if choice.mixed else "statevector: by lightning.qubit"
-        if choice.partings:
+        reason = f"{choice.method}: by {'default.mixed' if choice.mixed else 'lightning.qubit'}"
+        if choice.partings and not choice.sampled:
             reason += ", parted at measurements and resets"
         needed = costs.memory(request, choice)
         return Estimate(True, reason, choice.method, needed, costs.work(request, features, choice))
@@ -84,7 +83,11 @@ class PennyLaneBackend(Backend):
         elif choice.mixed:
             rows = rows_of(bound, partial(_operators, package, n))
         else:
-            rows = rows_of(bound, lambda instruction: steps_of(instruction, n))
+            rows = rows_of(
+                bound,
+                lambda instruction: steps_of(instruction, n),
+                lambda instruction: channel_of(instruction, lambda matrix, qubits: [matrix_step(matrix, qubits, n)]),
+            )
         native = Native(bound, choice, package, rows, steps, turns)
         timings = {"import": imported - began, "translate": time.perf_counter() - imported}
         return Plan(backend=self.name, request=request, method=choice.method, native=native, timings=timings)
@@ -95,20 +98,20 @@ class PennyLaneBackend(Backend):
         request, choice, n = plan.request, native.choice, native.circuit.num_qubits
         double = choice.mixed or request.precision == "double"
         rng = np.random.default_rng(request.seed)
-        shots = costs.shots_of(request)
+        shots = costs.shots_of(request, choice)
         began = time.perf_counter()
         context.check()
         start: State = MixedState(native.package, n) if choice.mixed else PureState(native.package, n, double=double)
-        answers = Answers(request, rng, context)
+        answers = Answers(request, rng, context, shots=shots if choice.sampled else 0)
         gradients: tuple[Gradient, ...] = ()
         rounding = float(np.finfo(np.float64 if double else np.float32).eps)
         found = ends(
             native.rows,
             start,
             native.circuit.num_clbits,
-            cost=4.0**n if choice.mixed else 2.0**n,
+            at_once=max(1, int(gradient.PIECE / (4.0**n if choice.mixed else 2.0**n))),
             shots=shots,
-            least=rounding if choice.exact or not shots else None,
+            least=None if choice.sampled or (shots and not choice.exact) else rounding,
             rng=rng,
             context=context,
         )
@@ -123,7 +126,7 @@ class PennyLaneBackend(Backend):
             backend=self.name,
             method=choice.method,
             precision="double" if double else "single",
-            shots=request.shots,
+            shots=shots or request.shots,
             seed=request.seed,
             gradients=gradients,
             error_bound=ErrorBound("sampling", 0.5 / shots**0.5) if shots else bound,

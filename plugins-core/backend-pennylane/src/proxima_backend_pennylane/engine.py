@@ -1,7 +1,8 @@
 """PennyLane's engines: Lightning's compiled extension, and PennyLane itself where a density matrix is wanted.
 
-The package ``pennylane_lightning`` has no ``__init__``, so its extension ``lightning_qubit_ops`` can be imported without
-PennyLane, in milliseconds instead of seconds. Its classes are those that the device ``lightning.qubit`` drives.
+The package ``pennylane_lightning`` has no ``__init__``, so its extension ``lightning_qubit_ops`` can be imported by
+itself, in milliseconds, without PennyLane, which takes seconds. Its classes are those that the device
+``lightning.qubit`` drives.
 """
 
 from __future__ import annotations

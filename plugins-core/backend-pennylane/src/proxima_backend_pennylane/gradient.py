@@ -19,9 +19,9 @@ from proxima.contracts.observable import PauliSum
 from proxima_backend_pennylane.gates import NO_MATRIX, Step, Turn, inverted
 from proxima_backend_pennylane.pauli import act
 from proxima_backend_pennylane.states import PureState
-from proxima_backend_pennylane.walk import PIECE
 
 METHOD = "adjoint"
+PIECE = 1e8  # operations times amplitudes between two looks at the context
 _PASSES_PER_STEP = 4  # a product undoes each step on two states and compares them
 
 

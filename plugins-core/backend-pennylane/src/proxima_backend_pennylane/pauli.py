@@ -37,8 +37,8 @@ def act(observable: PauliSum, array: Array, check: Callable[[], None]) -> Array:
         # Of the source |i ^ x>, by its target |i>; real where every string has an even number of Y.
         source = index ^ x
         weights = np.zeros(len(array), dtype=array.dtype)
-        for z, coefficient in signs:
+        for z, weight in signs:
             check()
-            weights += array.dtype.type(coefficient) * (1 - 2 * (np.bitwise_count(source & z) & 1).astype(np.int8))
+            weights += array.dtype.type(weight) * (1 - 2 * (np.bitwise_count(source & z) & 1).astype(np.int8))
         out += weights.reshape(column) * (array[source] if x else array)
     return out

@@ -1,51 +1,23 @@
-"""The two kinds of state that a circuit can be followed on, behind one interface."""
+"""The two kinds of state that a circuit is followed on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from proxima.contracts.observable import PauliSum
+from proxima.errors import UnsupportedError
 from proxima_backend_pennylane.gates import MATRIX, Step
 from proxima_backend_pennylane.pauli import act
-
-Probabilities = npt.NDArray[np.float64]
-Check = Callable[[], None]
-
-
-class State(Protocol):
-    """A normalised state of n qubits."""
-
-    def apply(self, operation: Any, check: Check) -> None:
-        """Applies what the plan made of one operation."""
-
-    def one(self, qubit: int) -> float:
-        """The probability of finding a qubit in |1>."""
-
-    def collapse(self, qubit: int, outcome: int) -> None:
-        """The state after a qubit was found in |outcome>."""
-
-    def flip(self, qubit: int) -> None:
-        """X on a qubit."""
-
-    def copy(self) -> State:
-        """Another one, equal to it."""
-
-    def probabilities(self) -> Probabilities:
-        """Of the basis states, float64, shape (2^n,)."""
-
-    def density(self) -> npt.NDArray[Any]:
-        """The density matrix, shape (2^n, 2^n)."""
-
-    def moments(self, observable: PauliSum, check: Check) -> tuple[float, float]:
-        """The expectation values of an observable and of its square."""
+from proxima_trajectories import State
+from proxima_trajectories.state import Check, drawn
 
 
-class PureState:
+class PureState(State):
     """|0...0> in Lightning.
 
     Args:
@@ -70,6 +42,10 @@ class PureState:
             else:
                 getattr(vector, name)(wires, inverse, params)
 
+    def normalise(self) -> None:
+        """See `State.normalise`."""
+        self.vector.normalize()
+
     def one(self, qubit: int) -> float:
         """See `State.one`."""
         chances = self._measurements().probs([self.num_qubits - 1 - qubit])
@@ -89,16 +65,29 @@ class PureState:
         other.vector.updateData(self.amplitudes())
         return other
 
+    def reduced(self, qubits: Sequence[int]) -> npt.NDArray[np.complex128]:
+        """See `State.reduced`."""
+        n = self.num_qubits
+        axes = [n - 1 - qubit for qubit in reversed(qubits)]
+        rows = np.moveaxis(self.amplitudes().reshape((2,) * n), axes, range(len(axes))).reshape(2 ** len(axes), -1)
+        rho: npt.NDArray[np.complex128] = (rows @ rows.conj().T).astype(np.complex128)
+        return rho
+
+    def sample(self, shots: int, rng: np.random.Generator, check: Check) -> npt.NDArray[np.int64]:
+        """See `State.sample`."""
+        return drawn(self.probabilities(), shots, rng, check)
+
     def amplitudes(self) -> npt.NDArray[Any]:
-        """complex64 or complex128, shape (2^n,), qubit 0 the least significant bit."""
+        """See `State.amplitudes`; complex64 or complex128."""
         out = np.zeros(2**self.num_qubits, dtype=self.dtype)
         self.vector.getState(out)
         return out
 
-    def probabilities(self) -> Probabilities:
+    def probabilities(self) -> npt.NDArray[np.float64]:
         """See `State.probabilities`."""
-        found: Probabilities = np.asarray(self._measurements().probs(), dtype=np.float64)
-        return found / found.sum()
+        found: npt.NDArray[np.float64] = np.array(self._measurements().probs(), dtype=np.float64)
+        found /= found.sum()
+        return found
 
     def density(self) -> npt.NDArray[Any]:
         """See `State.density`."""
@@ -116,7 +105,7 @@ class PureState:
         return kind(self.vector)
 
 
-class MixedState:
+class MixedState(State):
     """|0...0><0...0| as ``default.mixed`` holds it, and moved by the function that this device applies.
 
     ``pennylane.devices.qubit_mixed`` may change without notice: the versions that are tested are pinned.
@@ -142,6 +131,10 @@ class MixedState:
             total = total + self._apply(part, self.tensor)
         self.tensor = np.asarray(total, dtype=np.complex128).reshape((2,) * (2 * self.num_qubits))
 
+    def normalise(self) -> None:
+        """See `State.normalise`."""
+        self.tensor /= np.trace(self.density()).real
+
     def one(self, qubit: int) -> float:
         """See `State.one`."""
         chances = self.probabilities().reshape(-1, 2, 2**qubit)[:, 1]
@@ -152,7 +145,7 @@ class MixedState:
         wire = self.num_qubits - 1 - qubit
         for axis in (wire, wire + self.num_qubits):
             np.moveaxis(self.tensor, axis, 0)[1 - outcome] = 0
-        self.tensor /= np.trace(self.density()).real
+        self.normalise()
 
     def flip(self, qubit: int) -> None:
         """See `State.flip`."""
@@ -165,10 +158,32 @@ class MixedState:
         other.tensor = self.tensor.copy()
         return other
 
-    def probabilities(self) -> Probabilities:
+    def probabilities(self) -> npt.NDArray[np.float64]:
         """See `State.probabilities`."""
-        diagonal: Probabilities = np.maximum(np.diagonal(self.density()).real, 0.0)
-        return diagonal / diagonal.sum()
+        diagonal: npt.NDArray[np.float64] = np.maximum(np.diagonal(self.density()).real, 0.0)
+        diagonal /= diagonal.sum()
+        return diagonal
+
+    def reduced(self, qubits: Sequence[int]) -> npt.NDArray[np.complex128]:
+        """See `State.reduced`."""
+        n, k = self.num_qubits, len(qubits)
+        rows = [n - 1 - qubit for qubit in reversed(qubits)]
+        moved = np.moveaxis(self.tensor, [*rows, *(n + row for row in rows)], [*range(k), *range(n, n + k)])
+        tensor = moved.reshape(2**k, 2 ** (n - k), 2**k, 2 ** (n - k))
+        rho: npt.NDArray[np.complex128] = np.einsum("aibi->ab", tensor)
+        return rho
+
+    def sample(self, shots: int, rng: np.random.Generator, check: Check) -> npt.NDArray[np.int64]:
+        """See `State.sample`."""
+        return drawn(self.probabilities(), shots, rng, check)
+
+    def amplitudes(self) -> npt.NDArray[Any]:
+        """There are none.
+
+        Raises:
+            UnsupportedError: Always; a request that would need them is refused when it is planned.
+        """
+        raise UnsupportedError("a density matrix has no statevector", hint="ask for density_matrix")
 
     def density(self) -> npt.NDArray[Any]:
         """See `State.density`."""

@@ -119,6 +119,7 @@ class GradientChecks(BackendChecks):
     def test_gradient_follows_a_bind(self) -> None:
         """A plan bound to other values gives the gradient there."""
         self.require_want("gradient")
+        self.require_available()
         circuit = _ansatz()
         backend = self.target.backend
         plan = backend.plan(self._gradient_request(circuit, _point(circuit)))
