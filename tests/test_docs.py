@@ -16,14 +16,14 @@ from proxima.sandbox.interfaces import INTERFACES
 from proxima_sdk.new import TYPES
 
 ROOT = Path(__file__).resolve().parent.parent
+NATIVE = find_spec("proxima_lret_core") is not None  # it takes a C++ compiler
 PAGES = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs" / "user-guide").glob("*.md")),
+    *sorted(p for p in (ROOT / "docs" / "user-guide").glob("*.md") if NATIVE or p.stem != "lret-cirq"),
     ROOT / "docs" / "developer-guide" / "plugin-development.md",
     ROOT / "docs" / "developer-guide" / "sandbox.md",
     ROOT / "docs" / "developer-guide" / "store.md",
 ]
-NATIVE = find_spec("proxima_lret_core") is not None  # it takes a C++ compiler
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -34,7 +34,7 @@ def _blocks(page: Path, language: str) -> list[str]:
 def _commands(page: Path) -> list[str]:
     lines = "\n".join(_blocks(page, "console")).splitlines()
     commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-    return [line for line in commands if "--backend lret" not in line or NATIVE]
+    return [line for line in commands if "lret" not in line or NATIVE]
 
 
 @pytest.fixture

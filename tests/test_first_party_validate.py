@@ -13,7 +13,9 @@ from proxima_sdk.build import built_wheel
 from proxima_sdk.validate.report import validate_wheel
 
 ROOT = Path(__file__).resolve().parents[1]
-EDITABLE_ENGINE = {"backend-lret-unified"} if find_spec("_editable_skbc_proxima_lret_core") else set()
+EDITABLE_ENGINE = (
+    {"backend-lret-cirq", "backend-lret-unified"} if find_spec("_editable_skbc_proxima_lret_core") else set()
+)
 PLUGINS = [
     pytest.param(
         path.parent,

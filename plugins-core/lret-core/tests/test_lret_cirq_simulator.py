@@ -277,6 +277,20 @@ def test_another_engine_runs_the_circuits() -> None:
     assert asked[0]["precision"] == "single"
 
 
+def test_another_engine_draws_the_samples() -> None:
+    asked = []
+
+    def sampling(circuit: object, *, shots: int, **options: object) -> object:
+        asked.append(shots)
+        return run(circuit, **options)  # type: ignore[arg-type]
+
+    measured = cirq.Circuit(cirq.H(Q[0]), cirq.measure(Q[0], key="m"))
+    simulator = LowRankSimulator(sampling=sampling, seed=3)  # type: ignore[arg-type]
+    assert simulator.run(measured, repetitions=7) == LowRankSimulator(seed=3).run(measured, repetitions=7)
+    simulator.simulate(measured)
+    assert asked == [7]
+
+
 def test_results_say_what_they_are() -> None:
     result = LowRankSimulator(seed=1).simulate(cirq.Circuit(cirq.X(Q[0]), cirq.measure(Q[0], key="m")))
     assert "m=1" in str(result)

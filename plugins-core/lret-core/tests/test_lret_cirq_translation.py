@@ -197,6 +197,20 @@ def test_a_control_on_an_inverted_or_earlier_measurement() -> None:
     assert conditions == [Condition((0,), 0), Condition((1,), 1)]
 
 
+def test_controls_inside_a_controlled_subcircuit_hold_too() -> None:
+    inner = cirq.CircuitOperation(cirq.FrozenCircuit(cirq.X(Q[2]).with_classical_controls("a"), cirq.Y(Q[2])))
+    circuit = cirq.Circuit(cirq.measure(Q[0], key="a"), cirq.measure(Q[1], key="b"), inner.with_classical_controls("b"))
+    found = [(i.op, i.condition) for i in translate(circuit).circuit if i.qubits == (2,)]
+    assert found == [(Op.X, Condition((0, 1), 3)), (Op.Y, Condition((1,), 1))]
+
+
+def test_what_a_subcircuit_measures_and_reads_is_not_forgotten() -> None:
+    inner = cirq.FrozenCircuit(cirq.measure(Q[0], key="m"), cirq.X(Q[1]).with_classical_controls("m"))
+    circuit = cirq.Circuit(cirq.H(Q[0]), cirq.CircuitOperation(inner).with_tags("t"), cirq.measure(Q[2], key="k"))
+    made = translate(circuit, measuring="dephasing").circuit
+    assert made.count_ops() == {"h": 1, "measure": 1, "x": 1, "phase_flip": 1}
+
+
 def test_symbols_become_open_parameters() -> None:
     circuit = cirq.Circuit(cirq.rx(2 * A)(Q[0]), cirq.CZ(Q[0], Q[1]) ** (-B), cirq.Y(Q[1]) ** 0.5)
     made = translate(circuit).circuit

@@ -135,6 +135,6 @@ def _show(rows: Sequence[Row], written: Sequence[str]) -> None:
         best = max(compared, key=lambda row: row.speedup or 0.0)
         case = best.case
         where = f"{case.qubits} qubits, depth {case.depth}, noise {case.noise:g}"
-        print(f"\nlargest speed-up: {best.speedup:.3g}x at {where}")
+        print(f"\nlargest speed-up: {report.times(best.speedup or 0.0)} at {where}")
     for path in written:
         print(f"written: {clean(path)}")

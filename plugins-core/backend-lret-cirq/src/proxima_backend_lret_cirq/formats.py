@@ -38,9 +38,14 @@ class CirqJson(CircuitFormat):
         """
         circuit, noise = _read(data, source)
         from proxima_lret_core.cirq.translation import translate
+        from proxima_lret_core.cirq.unread import without_noise_afterwards
 
         made = translate(circuit, noise=noise, measuring="bits")
-        return replace(made.circuit, metadata={"notes": _notes(made.qubits, noise)})
+        kept = without_noise_afterwards(made.circuit)
+        notes = _notes(made.qubits, noise)
+        if len(kept) < len(made.circuit):
+            notes += ("Noise after the last measurement of a qubit was left out, since no count can tell of it.",)
+        return replace(kept, metadata={"notes": notes})
 
     def dump(self, circuit: Circuit) -> str:
         """Writes a circuit; see `CircuitFormat.dump`."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
@@ -19,7 +22,7 @@ _START_SECONDS = 120.0
 _BESIDES_SECONDS = 5.0  # for making the circuit, repetitions and the distance
 _GROWTH = 3.0  # by which each qubit makes Cirq's density matrix slower, at the least
 _COPIES = 4  # of the density matrix that Cirq holds at once
-_NAMES = {"cirq": "Cirq", "lret": "low rank"}
+_NAMES = {"cirq": "Cirq", "lret": "LRET"}
 
 
 class Measuring:
@@ -101,7 +104,8 @@ class Measuring:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(theirs, self._settings), daemon=True)
-        self._process.start()
+        with _not_interrupted():
+            self._process.start()
         theirs.close()
         try:
             self._receive(self._connection, _START_SECONDS, lambda: None)
@@ -125,3 +129,16 @@ class Measuring:
         if self._connection is not None:
             self._connection.close()
         self._process = self._connection = None
+
+
+@contextmanager
+def _not_interrupted() -> Iterator[None]:
+    """A process started inside ignores the terminal's Ctrl-C, which is meant for this one."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may say so
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -46,40 +46,36 @@ def picture(rows: Sequence[Row], ending: str, *, tolerance: float) -> bytes:
 
     with rc_context({"font.size": 10, "axes.grid": True, "grid.alpha": 0.3, "svg.hashsalt": "proxima"}):
         figure = Figure(figsize=(13.5, 4.8), layout="constrained")
-        time, memory, error = figure.subplots(1, 3)
+        time, memory, error = figure.subplots(1, 3, sharex=True)
         depths = sorted({row.case.depth for row in rows})
         noises = sorted({row.case.noise for row in rows})
         for style, depth in enumerate(depths):
-            for colour, noise in enumerate(noises):
+            look = {"linestyle": _STYLES[style % len(_STYLES)], "marker": _MARKERS[style % len(_MARKERS)]}
+            # The time of a density matrix does not depend on how strong the noise is.
+            series = [r for r in rows if (r.case.depth, r.case.noise) == (depth, noises[0])]
+            look |= {"color": _GREY}
+            _draw(time, series, lambda r: r.cirq_seconds, label=f"Cirq, depth {depth}", **look)
+            _draw(memory, series, lambda r: _mebibytes(r.cirq_bytes), **look)
+            for number, noise in enumerate(noises):
                 series = [r for r in rows if (r.case.depth, r.case.noise) == (depth, noise)]
-                look: dict[str, Any] = {
-                    "color": _COLOURS[colour % len(_COLOURS)],
-                    "linestyle": _STYLES[style % len(_STYLES)],
-                    "marker": _MARKERS[style % len(_MARKERS)],
-                }
-                label = f"low rank, depth {depth}, p = {noise:g}"
-                _draw(time, series, lambda r: r.lret_seconds, label=label, **look)
+                look |= {"color": _COLOURS[number % len(_COLOURS)]}
+                _draw(time, series, lambda r: r.lret_seconds, label=f"LRET, depth {depth}, p = {noise:g}", **look)
                 _draw(memory, series, lambda r: _mebibytes(r.lret_bytes), **look)
                 _draw(error, series, lambda r: r.bound, **look)
                 _draw(error, series, lambda r: r.distance, **{**look, "linestyle": "", "markerfacecolor": "none"})
-            # The time of a density matrix does not depend on how strong the noise is.
-            series = [r for r in rows if (r.case.depth, r.case.noise) == (depth, noises[0])]
-            look = {
-                "color": _GREY,
-                "linestyle": _STYLES[style % len(_STYLES)],
-                "marker": _MARKERS[style % len(_MARKERS)],
-            }
-            _draw(time, series, lambda r: r.cirq_seconds, label=f"Cirq, depth {depth}", **look)
-            _draw(memory, series, lambda r: _mebibytes(r.cirq_bytes), **look)
         error.axhline(tolerance, color=_GREY, linewidth=1, label="tolerance")
         error.plot([], [], color=_GREY, marker="o", label="bound, certified")
         error.plot([], [], color=_GREY, marker="o", markerfacecolor="none", linestyle="", label="true distance")
-        _dress(time, "Time of one simulation", "seconds")
-        _dress(memory, "Rise of the peak memory", "MiB")
+        _dress(time, "Time of one simulation", "seconds", log=True)
+        _dress(memory, "Rise of the peak memory, from 1 MiB on", "MiB", log=True)
         _dress(error, "Error of the low-rank state", "trace distance")
-        error.legend(fontsize=9)
-        figure.legend(*time.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=9, frameon=False)
-        figure.suptitle("Low-rank simulator and Cirq's density matrices: brick circuits with depolarizing noise p")
+        error.set_ylim(0, 1.15 * tolerance)
+        error.legend(fontsize=9, loc="lower right")
+        handles = time.get_legend_handles_labels()
+        figure.legend(*handles, loc="outside lower center", ncols=len(depths), fontsize=9, frameon=False)
+        figure.suptitle(
+            "Low-rank simulator and Cirq's density matrices: brick circuits, depolarizing noise p after each gate"
+        )
         out = io.BytesIO()
         figure.savefig(out, format=ending.removeprefix("."), dpi=150)
     return out.getvalue()
@@ -95,11 +91,11 @@ def _draw(axes: Axes, rows: Sequence[Row], value: Callable[[Row], float | None],
         axes.plot(*zip(*points, strict=True), markersize=5, linewidth=1.5, **look)
 
 
-def _dress(axes: Axes, title: str, unit: str) -> None:
+def _dress(axes: Axes, title: str, unit: str, *, log: bool = False) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.set_title(title)
     axes.set_xlabel("qubits")
     axes.set_ylabel(unit)
-    axes.set_yscale("log")
+    axes.set_yscale("log" if log else "linear")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -50,13 +50,18 @@ def _cells(row: Row) -> tuple[object, ...]:
         row.case.qubits,
         "" if row.cirq_seconds is None else format_seconds(row.cirq_seconds),
         "" if row.lret_seconds is None else format_seconds(row.lret_seconds),
-        "" if row.speedup is None else f"{row.speedup:.3g}x",
+        "" if row.speedup is None else times(row.speedup),
         _memory(row.cirq_bytes),
         _memory(row.lret_bytes),
         "" if row.rank is None else str(row.rank),
         "" if row.distance is None else f"{row.distance:.2g}",
         "" if row.bound is None else f"{row.bound:.2g}",
     )
+
+
+def times(factor: float) -> str:
+    """A factor with three digits: ``13.2x``, ``1118x``."""
+    return f"{factor:.0f}x" if factor >= 99.95 else f"{factor:.3g}x"
 
 
 def _memory(size: int | None) -> str:

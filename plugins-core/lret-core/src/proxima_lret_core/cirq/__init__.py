@@ -4,7 +4,8 @@
 """
 
 from proxima_lret_core.cirq.conditions import Record
-from proxima_lret_core.cirq.simulator import Engine, LowRankSimulator
+from proxima_lret_core.cirq.engine import Engine, SamplingEngine, State
+from proxima_lret_core.cirq.simulator import LowRankSimulator
 from proxima_lret_core.cirq.translation import Translation, translate
 from proxima_lret_core.cirq.trial_result import LowRankFinalState, LowRankTrialResult
 from proxima_lret_core.cirq.writing import to_cirq
@@ -15,6 +16,8 @@ __all__ = [
     "LowRankSimulator",
     "LowRankTrialResult",
     "Record",
+    "SamplingEngine",
+    "State",
     "Translation",
     "to_cirq",
     "translate",

@@ -49,9 +49,9 @@ def known(gate: cirq.Gate) -> tuple[Op, Params] | None:
     kind = type(gate)
     if op := _NAMED_ROTATIONS.get(kind):
         return op, (_angle(gate.exponent, gate),)  # type: ignore[attr-defined]
-    for power, (named, rotation) in _POWERS.items():
-        if isinstance(gate, power):
-            return _power(gate, named, rotation, _PERIODS.get(power, 2.0))
+    for base in kind.__mro__:
+        if base in _POWERS:
+            return _power(gate, *_POWERS[base], _PERIODS.get(base, 2.0))  # type: ignore[arg-type]
     if kind in _OTHERS:
         return _OTHERS[kind](gate)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import cirq
 import numpy as np
@@ -13,36 +13,17 @@ import numpy.typing as npt
 
 from proxima.contracts.backend import Precision, RunContext
 from proxima.contracts.circuit import Circuit
-from proxima.contracts.noise import NoiseModel
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.operations import Op
 from proxima.errors import UsageError
 from proxima_lret_core.cirq.conditions import Record
+from proxima_lret_core.cirq.engine import Engine, Samples, SamplingEngine, State
 from proxima_lret_core.cirq.initial import prepared
 from proxima_lret_core.cirq.translation import Measuring, Translation, translate
 from proxima_lret_core.cirq.trial_result import LowRankFinalState, LowRankTrialResult
-from proxima_lret_core.readout import ReadoutError
+from proxima_lret_core.cirq.unread import measured_part
 from proxima_lret_core.simulate import run as low_rank
-from proxima_lret_core.state import LowRankState
 
 _PRECISIONS: Mapping[Any, Precision] = {np.complex64: "single", np.complex128: "double"}
-
-
-class Engine(Protocol):
-    """What runs a circuit, such as `proxima_lret_core.run`."""
-
-    def __call__(
-        self,
-        circuit: Circuit,
-        *,
-        tolerance: float = ...,
-        noise: NoiseModel | None = ...,
-        readout: Mapping[int, ReadoutError] | None = ...,
-        precision: Precision = ...,
-        memory: int | None = ...,
-        context: RunContext | None = ...,
-    ) -> LowRankState:
-        """Runs a circuit up to its final measurements; see `proxima_lret_core.run`."""
 
 
 class LowRankSimulator(
@@ -65,6 +46,7 @@ class LowRankSimulator(
         seed: cirq.RANDOM_STATE_OR_SEED_LIKE = None,
         tolerance: float = 5e-3,
         engine: Engine = low_rank,
+        sampling: SamplingEngine | None = None,
         memory: int | None = None,
         context: RunContext | None = None,
     ) -> None:
@@ -76,6 +58,7 @@ class LowRankSimulator(
             seed: Makes samples and outcomes reproducible.
             tolerance: The largest trace distance to the exact state that is accepted, 0 < tolerance <= 1.
             engine: What runs the circuits.
+            sampling: What runs those that are only sampled; by default ``engine``.
             memory: Bytes it may take; by default three quarters of what the machine has free.
             context: Threads, deadline, cancellation, progress.
 
@@ -89,6 +72,7 @@ class LowRankSimulator(
         self._prng = cirq.value.parse_random_state(seed)
         self._tolerance = tolerance
         self._engine = engine
+        self._sampling = sampling
         self._memory = memory
         self._context = context
 
@@ -109,14 +93,16 @@ class LowRankSimulator(
             raise UsageError(f"the circuit has symbols without a value: {', '.join(names)}", hint="give a resolver")
         return translate(resolved, qubit_order=qubit_order, noise=self._noise, measuring=measuring)
 
-    def _state(self, circuit: Circuit) -> LowRankState:
-        return self._engine(
-            circuit,
-            tolerance=self._tolerance,
-            precision=_PRECISIONS[self._dtype],
-            memory=self._memory,
-            context=self._context,
-        )
+    def _state(self, circuit: Circuit) -> State:
+        return self._engine(circuit, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "tolerance": self._tolerance,
+            "precision": _PRECISIONS[self._dtype],
+            "memory": self._memory,
+            "context": self._context,
+        }
 
     def _seed(self) -> int:
         return int(self._prng.randint(2**31))
@@ -125,7 +111,10 @@ class LowRankSimulator(
         self, circuit: cirq.AbstractCircuit, param_resolver: cirq.ParamResolver, repetitions: int
     ) -> dict[str, npt.NDArray[Any]]:
         translation = self._translate(circuit, param_resolver)
-        state = self._state(_measured_part(translation.circuit))
+        part = measured_part(translation.circuit)
+        state: Samples = (
+            self._sampling(part, shots=repetitions, **self._options()) if self._sampling else self._state(part)
+        )
         return self._told(state.samples(repetitions, self._seed()), translation.records)
 
     def _told(
@@ -218,7 +207,7 @@ class LowRankSimulator(
             yield [_expectation(state, each, places) for each in sums]
 
 
-def _expectation(state: LowRankState, observable: cirq.PauliSum, places: Mapping[cirq.Qid, int]) -> float:
+def _expectation(state: State, observable: cirq.PauliSum, places: Mapping[cirq.Qid, int]) -> float:
     """The expectation value of a Pauli sum on qubits that have these places."""
     total: Any = 0.0  # complex where a coefficient is, which Cirq's annotation leaves out
     for string in observable:
@@ -233,24 +222,13 @@ def _expectation(state: LowRankState, observable: cirq.PauliSum, places: Mapping
     return total  # type: ignore[no-any-return]
 
 
-def _measured_part(circuit: Circuit) -> Circuit:
-    """The circuit without what no measurement can tell of, such as noise after the last one."""
-    needed: set[int] = set()
-    keep = np.zeros(len(circuit), dtype=np.bool_)
-    for row, (op, qubits, _) in reversed(list(enumerate(circuit.rows()))):
-        if op == Op.MEASURE or not needed.isdisjoint(qubits):
-            keep[row] = True
-            needed.update(qubits)
-    return circuit.select(keep)
-
-
 def _given(final: LowRankFinalState, bits: list[int]) -> LowRankFinalState:
     """The state after measurements with these outcomes.
 
     A projection that leaves the weight q of a state within the trace distance b of the exact one leaves, normalised, a
     state within 2 b / q.
     """
-    state = final.state
+    state: Any = final.state
     measured = dict(state.circuit.final_measurements)
     ends = set(measured.values())
     middle = tuple(0 if i in ends else bit for i, bit in enumerate(bits))

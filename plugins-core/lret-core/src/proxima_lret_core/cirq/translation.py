@@ -6,7 +6,7 @@ one in Cirq, so matrices are turned round. Measured bits are told in the order o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,12 +69,21 @@ def translate(
         raise UnsupportedError(f"{big[0]!r} has {big[0].dimension} levels; only qubits are simulated")
     model = cirq.NoiseModel.from_noise_model_like(noise)
     moments = model.noisy_moments(circuit, sorted(circuit.all_qubits())) if len(circuit) else []
-    operations = list(cirq.flatten_to_ops(moments))
-    return _Translator(qubits, measuring, _keys_read(operations)).translate(operations)
+    operations = list(_unrolled(cirq.flatten_to_ops(moments)))
+    read = frozenset(str(key) for each in operations for key in cirq.control_keys(each))
+    return _Translator(qubits, measuring, read).translate(operations)
 
 
-def _keys_read(operations: Sequence[cirq.Operation]) -> frozenset[str]:
-    return frozenset(str(key) for each in operations for key in cirq.control_keys(each))
+def _unrolled(operations: Iterable[cirq.Operation]) -> Iterator[cirq.Operation]:
+    """The operations with subcircuits replaced by what is in them."""
+    for operation in operations:
+        inner = operation.untagged
+        if not isinstance(inner, cirq.CircuitOperation):
+            yield operation
+        elif inner.repeat_until is not None:
+            raise UnsupportedError("a subcircuit repeated until a condition holds is not simulated", hint="unroll it")
+        else:
+            yield from _unrolled(cirq.decompose_once(inner))
 
 
 class _Translator:
@@ -93,7 +102,7 @@ class _Translator:
         if self._measuring == "bits" and (size := _numbered_bits(operations)):
             self._numbered = self._builder.add_clbits("c", size)
         for operation in operations:
-            self._add(operation, (None,))
+            self._add(operation, ())
         circuit = _without_last(self._builder.build(), self._undoing)
         return Translation(circuit, self._qubits, {key: tuple(records) for key, records in self._records.items()})
 
@@ -103,12 +112,12 @@ class _Translator:
         except KeyError:
             raise UsageError(f"the circuit acts on {qubit!r}, which its qubits do not include") from None
 
-    def _add(self, operation: cirq.Operation, conditions: tuple[Condition | None, ...]) -> None:
-        """Adds an operation once for each condition."""
+    def _add(self, operation: cirq.Operation, outer: tuple[cirq.Condition, ...]) -> None:
+        """Adds an operation that further controls hold for, once for each value of the bits that fits."""
         whole, operation = operation, operation.untagged
-        if controls := operation.classical_controls:
-            conditions = alternatives(sorted(controls, key=str), self._record_of)
-            operation = operation.without_classical_controls().untagged
+        controls = (*outer, *sorted(operation.classical_controls, key=str))
+        operation = operation.without_classical_controls().untagged
+        conditions = alternatives(controls, self._record_of) if controls else (None,)
         gate, qubits = operation.gate, [self._at(q) for q in operation.qubits]
         if isinstance(gate, cirq.MeasurementGate):
             self._measure(gate, qubits, conditions)
@@ -122,14 +131,16 @@ class _Translator:
         elif gate is not None and (found := known(gate)):
             self._append(found[0], qubits, conditions, params=found[1])
         else:
-            self._add_unnamed(operation, whole, conditions)
+            self._add_unnamed(operation, whole, controls, conditions)
 
     def _add_unnamed(
-        self, operation: cirq.Operation, whole: cirq.Operation, conditions: tuple[Condition | None, ...]
+        self,
+        operation: cirq.Operation,
+        whole: cirq.Operation,
+        controls: tuple[cirq.Condition, ...],
+        conditions: tuple[Condition | None, ...],
     ) -> None:
         """By a small matrix, else by a decomposition, else by a large matrix."""
-        if isinstance(operation, cirq.CircuitOperation) and operation.repeat_until is not None:
-            raise UnsupportedError("a subcircuit repeated until a condition holds is not simulated", hint="unroll it")
         if cirq.is_parameterized(operation) and not isinstance(operation, cirq.CircuitOperation):
             names = ", ".join(sorted(cirq.parameter_names(operation)))
             raise UnsupportedError(
@@ -141,8 +152,8 @@ class _Translator:
             return
         parts: list[cirq.Operation] | None = cirq.decompose_once(operation, default=None)
         if parts is not None:
-            for part in parts:
-                self._add(part, conditions)
+            for part in _unrolled(parts):
+                self._add(part, controls)
             return
         if measures or not self._add_matrix(operation, conditions, _MAX_UNITARY, _MAX_KRAUS):
             raise UnsupportedError(

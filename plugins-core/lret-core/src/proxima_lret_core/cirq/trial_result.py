@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from proxima.contracts.matrices import reverse_qubits
 from proxima.errors import UsageError
-from proxima_lret_core.state import LowRankState
+from proxima_lret_core.cirq.engine import State
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class LowRankFinalState:
         dtype: complex64 or complex128.
     """
 
-    state: LowRankState
+    state: State
     qubits: tuple[cirq.Qid, ...]
     outcomes: Mapping[int, int]
     error_bound: float
