@@ -39,7 +39,9 @@ CHEMICAL_ACCURACY = 1.6e-3  # hartree
 
 def hamiltonian() -> Any:
     """The Hamiltonian as PennyLane's observable."""
-    words = [qml.pauli.string_to_pauli_word(word, wire_map=dict(zip(WIRES, WIRES, strict=True))) for word in HAMILTONIAN]
+    words = [
+        qml.pauli.string_to_pauli_word(word, wire_map=dict(zip(WIRES, WIRES, strict=True))) for word in HAMILTONIAN
+    ]
     return qml.Hamiltonian(list(HAMILTONIAN.values()), words)
 
 
