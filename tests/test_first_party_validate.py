@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,8 +37,20 @@ def host() -> HostSupport:
     return probe()
 
 
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory of site-packages with what plugins share: a wheel that is judged sees no editable install."""
+    site = tmp_path_factory.mktemp("libraries") / "site-packages"
+    source = ROOT / "plugins-core" / "trajectories" / "src" / "proxima_trajectories"
+    shutil.copytree(source, site / source.name, ignore=shutil.ignore_patterns("__pycache__"))
+    return site
+
+
 @pytest.mark.parametrize("plugin", PLUGINS)
-def test_plugin_passes_validate(plugin: Path, host: HostSupport) -> None:
+def test_plugin_passes_validate(
+    plugin: Path, host: HostSupport, libraries: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(libraries)
     with built_wheel(plugin, isolated=False) as wheel:
         report = validate_wheel(wheel, host=host)
     assert [str(problem) for problem in report.problems if problem.level == "error"] == []

@@ -8,7 +8,6 @@ from functools import cache
 
 import numpy as np
 
-from proxima.cli.output import format_bytes
 from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
@@ -54,7 +53,7 @@ class CuQuantumBackend(Backend):
         if not found.gpus:
             hint = "cuStateVec needs an NVIDIA GPU and a driver for CUDA 13"
             return Probe("no_device", found.reason, hint, versions)
-        devices = ", ".join(f"{gpu.name} with {format_bytes(gpu.total)}" for gpu in found.gpus)
+        devices = ", ".join(f"{gpu.name} with {gpu.total / 2**30:.3g} GiB" for gpu in found.gpus)
         return Probe("available", f"{devices}; one GPU is used; {UNTRIED}", versions=versions)
 
     def estimate(self, request: RunRequest, features: Features) -> Estimate:
@@ -165,7 +164,7 @@ def _refuse_too_large(request: RunRequest, choice: costs.Choice) -> None:
     for gpu in _gpus().gpus[:1]:
         if needed > gpu.free:
             raise ResourceError(
-                f"{request.circuit.num_qubits} qubits need {format_bytes(needed)} of the GPU's memory, and "
-                f"{format_bytes(gpu.free)} of {gpu.name} are free",
+                f"{request.circuit.num_qubits} qubits need {needed / 2**30:.3g} GiB of the GPU's memory, and "
+                f"{gpu.free / 2**30:.3g} GiB of {gpu.name} are free",
                 hint="use fewer qubits, single precision, or another backend",
             )

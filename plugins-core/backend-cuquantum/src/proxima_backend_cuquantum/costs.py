@@ -9,8 +9,9 @@ from proxima.contracts.backend import RunRequest
 from proxima.contracts.features import Features
 from proxima.contracts.operations import Op
 from proxima.contracts.parameter_shift import shifts_of
-from proxima.errors import UnsupportedError, UsageError
+from proxima.errors import UnsupportedError
 from proxima_backend_cuquantum.gates import FUSED_QUBITS
+from proxima_trajectories.requests import method_asked, partings_of
 from proxima_trajectories.walk import waiting_states
 
 METHODS = ("automatic", "statevector", "trajectories")
@@ -63,7 +64,7 @@ def choose(request: RunRequest) -> Choice:
     circuit, wants = request.circuit, set(request.wants)
     if refused := sorted(wants - OFFERED):
         raise UnsupportedError(f"cuquantum does not give {' and '.join(refused)}", hint="use another backend")
-    asked = check(request)
+    asked = method_asked(request, "cuquantum", METHODS)
     if circuit.num_qubits > MAX_QUBITS:
         raise UnsupportedError(
             f"{circuit.num_qubits} qubits are too many for the memory of one GPU (at most {MAX_QUBITS})",
@@ -84,8 +85,7 @@ def choose(request: RunRequest) -> Choice:
             f"trajectories, which noise takes, do not give {' and '.join(sorted(wants - DRAWN))}",
             hint="ask for counts, samples or expectation",
         )
-    middle = int((circuit.columns.ops == Op.MEASURE).sum()) - len(circuit.final_measurements)
-    partings = middle + int((circuit.columns.ops == Op.RESET).sum())
+    partings = partings_of(circuit)
     exact = not sampled and bool(wants & {"probabilities", "expectation", "statevector", "gradient"})
     if exact and partings > MAX_PARTINGS:
         raise UnsupportedError(
@@ -93,38 +93,6 @@ def choose(request: RunRequest) -> Choice:
             hint="ask for counts",
         )
     return Choice(partings, exact, sampled)
-
-
-def check(request: RunRequest) -> str:
-    """The method that is asked for, of a request that makes sense.
-
-    Raises:
-        UsageError: The request contradicts itself.
-    """
-    circuit, wants = request.circuit, set(request.wants)
-    if unknown := sorted(set(request.options) - {"method"}):
-        raise UsageError(f"cuquantum has no option {', '.join(unknown)}", hint="its only option is method")
-    asked = request.options.get("method", "automatic")
-    if asked not in METHODS:
-        raise UsageError(f"cuquantum has no method {asked!r}", hint=f"its methods are {', '.join(METHODS)}")
-    if circuit.parameters and "gradient" not in wants:
-        names = ", ".join(circuit.parameters)
-        raise UsageError(f"the circuit has open parameters: {names}", hint="bind them to values first")
-    sampled = sorted({"counts", "samples"} & wants)
-    if sampled and not (circuit.columns.ops == Op.MEASURE).any():
-        raise UsageError(
-            f"the circuit measures nothing, so there are no {' and '.join(sampled)}",
-            hint="measure qubits into classical bits, or ask for probabilities",
-        )
-    if sampled and (request.shots is None or request.shots < 1):
-        raise UsageError(f"{' and '.join(sampled)} need at least one shot, got {request.shots}")
-    for observable in request.observables if wants & {"expectation", "gradient"} else ():
-        if observable.num_qubits != circuit.num_qubits:
-            raise UsageError(
-                f"the observable {observable} acts on {observable.num_qubits} qubits, the circuit has"
-                f" {circuit.num_qubits}"
-            )
-    return str(asked)
 
 
 def shots_of(request: RunRequest, choice: Choice) -> int:

@@ -12,7 +12,8 @@ from proxima.contracts.backend import RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
 from proxima.contracts.operations import GATES, Op
-from proxima.errors import UnsupportedError, UsageError
+from proxima.errors import UnsupportedError
+from proxima_trajectories.requests import method_asked, partings_of
 from proxima_trajectories.walk import waiting_states
 
 METHODS = ("automatic", "statevector", "density_matrix", "trajectories")
@@ -82,15 +83,13 @@ def choose(request: RunRequest) -> Choice:
         UsageError: The request makes no sense.
     """
     circuit, wants = request.circuit, set(request.wants)
-    asked = check(request)
+    asked = method_asked(request, "pennylane", METHODS)
     large = circuit.num_qubits > MAX_MIXED_QUBITS
     sampled = asked == "trajectories" or (
         asked == "automatic" and circuit.has_noise and wants <= DRAWN and (large or "expectation" not in wants)
     )
     mixed = asked == "density_matrix" or (circuit.has_noise and not sampled)
-    c = circuit.columns
-    middle = int((c.ops == Op.MEASURE).sum()) - len(circuit.final_measurements)
-    partings = middle + int((c.ops == Op.RESET).sum())
+    partings = partings_of(circuit)
     exact = bool(wants & {"density_matrix", "probabilities", "expectation", "statevector"})
     if "statevector" in wants and (circuit.has_noise or circuit.is_dynamic):
         raise UnsupportedError(
@@ -123,38 +122,6 @@ def choose(request: RunRequest) -> Choice:
             hint="ask for counts",
         )
     return Choice(mixed, partings, exact and not sampled, sampled)
-
-
-def check(request: RunRequest) -> str:
-    """The method that is asked for, of a request that makes sense.
-
-    Raises:
-        UsageError: The request contradicts itself.
-    """
-    circuit, wants = request.circuit, set(request.wants)
-    if unknown := sorted(set(request.options) - {"method"}):
-        raise UsageError(f"pennylane has no option {', '.join(unknown)}", hint="its only option is method")
-    asked = request.options.get("method", "automatic")
-    if asked not in METHODS:
-        raise UsageError(f"pennylane has no method {asked!r}", hint=f"its methods are {', '.join(METHODS)}")
-    if circuit.parameters and "gradient" not in wants:
-        names = ", ".join(circuit.parameters)
-        raise UsageError(f"the circuit has open parameters: {names}", hint="bind them to values first")
-    sampled = sorted({"counts", "samples"} & wants)
-    if sampled and not (circuit.columns.ops == Op.MEASURE).any():
-        raise UsageError(
-            f"the circuit measures nothing, so there are no {' and '.join(sampled)}",
-            hint="measure qubits into classical bits, or ask for probabilities",
-        )
-    if sampled and (request.shots is None or request.shots < 1):
-        raise UsageError(f"{' and '.join(sampled)} need at least one shot, got {request.shots}")
-    for observable in request.observables if wants & {"expectation", "gradient"} else ():
-        if observable.num_qubits != circuit.num_qubits:
-            raise UsageError(
-                f"the observable {observable} acts on {observable.num_qubits} qubits, the circuit has"
-                f" {circuit.num_qubits}"
-            )
-    return str(asked)
 
 
 def shots_of(request: RunRequest, choice: Choice) -> int:
