@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NATIVE = find_spec("proxima_lret_core") is not None  # it takes a C++ compiler
 PAGES = [
     ROOT / "README.md",
-    *sorted(p for p in (ROOT / "docs" / "user-guide").glob("*.md") if NATIVE or p.stem != "lret-cirq"),
+    *sorted(p for p in (ROOT / "docs" / "user-guide").glob("*.md") if NATIVE or not p.stem.startswith("lret-")),
     ROOT / "docs" / "developer-guide" / "plugin-development.md",
     ROOT / "docs" / "developer-guide" / "sandbox.md",
     ROOT / "docs" / "developer-guide" / "store.md",

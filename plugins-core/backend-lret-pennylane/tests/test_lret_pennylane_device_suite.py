@@ -31,9 +31,8 @@ def test_pennylanes_device_tests_pass(options: list[str]) -> None:
         *("-c", str(folder / "pytest.ini"), "--rootdir", str(folder), "--tb", "short"),
         *(str(folder), "--device", "proxima.lret.mixed", *options),
     ]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "PYTEST_ADDOPTS": ""}, timeout=280
-    )
+    environment = {**os.environ, "PYTEST_ADDOPTS": ""}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=280)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-1000:]
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed
