@@ -3,7 +3,7 @@
 "brick4": four layers of rx, ry, rz at random on every qubit and a brick of cx; depolarizing(p) after every gate on
 every qubit it touches. What `simulate` takes is certified to a trace distance of 5e-3; Aer's is exact. All start from
 circuits in their own form. Goals: n 8, p .01 no slower than the fastest density matrix; n 10 30x, n 12 100x, GHZ 12
-30x; n 14 and n 16 in 8 GiB; a qubit more costs at most 2.4x at the same rank; two threads 1.7x; 100 us for 10 gates on 4
+30x; n 14 and n 16 in 8 GiB; a qubit more at most 2.4x at the same rank; two threads 1.7x; 100 us for 10 gates on 4
 qubits. Two threads are judged by the processor time of a run over that of its first thread too, which a busy machine
 does not blur.
 """
