@@ -191,8 +191,8 @@ class _Simulation:
         if ensemble.left_at is None:
             return self._low_rank_state(ensemble, notes)
         block, unit, rank = ensemble.left_at
-        switched = f"Went over from low rank to {_NAMES[ensemble.method]} at {rank} columns, too many to be worth it"
-        notes = (*notes, f"{switched}.")
+        switched = f"Went over from low rank to {_NAMES[ensemble.method]} at {rank} columns"
+        notes = (*notes, f"{switched}, too many for the time or the memory they take.")
         if ensemble.method == "density_matrix":
             return self._density_matrix_state(ensemble, notes)
         (factor,) = ensemble.branches.values()
