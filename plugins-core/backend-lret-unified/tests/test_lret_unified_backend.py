@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,21 @@ def test_a_tolerance_saves_columns_and_the_notes_say_so() -> None:
     assert "tolerance 0.02" in loose.notes[1]
 
 
-def test_progress_tells_rank_and_budget() -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "low_rank", "tolerance": 5e-3}, r"rank \d+, .* of the budget spent"),
+        ({"method": "trajectories"}, r"\d+ histories"),
+    ],
+    ids=lambda value: value.get("method") if isinstance(value, dict) else "",
+)
+def test_progress_tells_what_is_going_on(options: dict[str, Any], message: str) -> None:
     told: list[str] = []
-    run(noisy(circuits.brickwork(8, 4)), RunContext(progress=lambda fraction, message: told.append(message)))
-    assert any(message.startswith("rank ") and "of the budget" in message for message in told)
+    circuit = (
+        noisy(circuits.brickwork(8, 4), 0.01) if "tolerance" in options else noisy(circuits.brickwork(11, 6), 0.03)
+    )
+    run(circuit, RunContext(progress=lambda fraction, said: told.append(said)), options=options)
+    assert any(re.fullmatch(message, said) for said in told)
 
 
 @pytest.mark.parametrize("tolerance", [0, -1, 1.5, "much", True, float("nan")])
