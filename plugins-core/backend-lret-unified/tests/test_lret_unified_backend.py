@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,21 @@ def test_a_tolerance_saves_columns_and_the_notes_say_so() -> None:
     assert "tolerance 0.02" in loose.notes[1]
 
 
-def test_progress_tells_rank_and_budget() -> None:
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "low_rank", "tolerance": 5e-3}, r"rank \d+, .* of the budget spent"),
+        ({"method": "trajectories"}, r"\d+ histories"),
+    ],
+    ids=lambda value: value.get("method") if isinstance(value, dict) else "",
+)
+def test_progress_tells_what_is_going_on(options: dict[str, Any], message: str) -> None:
     told: list[str] = []
-    run(noisy(circuits.brickwork(8, 4)), RunContext(progress=lambda fraction, message: told.append(message)))
-    assert any(message.startswith("rank ") and "of the budget" in message for message in told)
+    circuit = (
+        noisy(circuits.brickwork(8, 4), 0.01) if "tolerance" in options else noisy(circuits.brickwork(11, 6), 0.03)
+    )
+    run(circuit, RunContext(progress=lambda fraction, said: told.append(said)), options=options)
+    assert any(re.fullmatch(message, said) for said in told)
 
 
 @pytest.mark.parametrize("tolerance", [0, -1, 1.5, "much", True, float("nan")])
@@ -180,12 +192,17 @@ def test_trajectories_give_counts_alone() -> None:
         BACKEND.plan(RunRequest(circuit=circuits.ghz(2), options={"method": "exact"}))
 
 
-def test_auto_leaves_heavy_noise_to_others(tmp_path: Path) -> None:
+def test_selection_hears_the_method_and_the_price_of_heavy_noise(tmp_path: Path) -> None:
+    """Low rank would take minutes on it; trajectories do not."""
+    circuit = noisy(circuits.brickwork(9, 6), 0.05)
     with proxima.open(paths=Paths.under(str(tmp_path))) as kernel:
-        selection = kernel.run(noisy(circuits.brickwork(9, 6), 0.05), shots=100, store=False).selection
+        selection = kernel.run(circuit, shots=100, store=False).selection
     assert selection is not None
-    assert selection.chosen != "lret-unified"
-    assert "lret-unified" in {candidate.backend for candidate in selection.candidates if candidate.feasible}
+    (candidate,) = [each for each in selection.candidates if each.backend == "lret-unified"]
+    assert candidate.feasible
+    assert candidate.method == "trajectories"
+    assert candidate.estimated_seconds is not None
+    assert candidate.estimated_seconds < 1
 
 
 def test_memory_error_names_a_way_out() -> None:

@@ -200,8 +200,17 @@ void moments(const T* tile, size_t rows, int k, const int* qubits, double* out) 
     }
 }
 
+// The lanes of one part of a row in double precision.
+inline void widen(const double* x, D8* out) { out[0] = *reinterpret_cast<const D8*>(x); }
+inline void widen(const float* x, D8* out) {
+    typedef float F8 __attribute__((vector_size(32)));
+    out[0] = __builtin_convertvector(reinterpret_cast<const F8*>(x)[0], D8);
+    out[1] = __builtin_convertvector(reinterpret_cast<const F8*>(x)[1], D8);
+}
+
 template <typename T>
 void reduced(const T* tile, size_t rows, int k, const int* qubits, double* out) {
+    constexpr int HALVES = LANES<T> / 8;
     int sorted[MAX_QUBITS];
     sort(k, qubits, sorted);
     const size_t size = size_t(1) << k;
@@ -209,16 +218,24 @@ void reduced(const T* tile, size_t rows, int k, const int* qubits, double* out) 
         const size_t row = base_row(i, k, sorted);
         for (size_t a = 0; a < size; ++a) {
             const T* x = tile + (row + spread(a, k, qubits)) * 2 * LANES<T>;
-            for (size_t b = 0; b < size; ++b) {
+            D8 xr[HALVES], xi[HALVES], yr[HALVES], yi[HALVES];
+            widen(x, xr), widen(x + LANES<T>, xi);
+            for (size_t b = 0; b <= a; ++b) {
                 const T* y = tile + (row + spread(b, k, qubits)) * 2 * LANES<T>;
-                double sr = 0, si = 0;
-                for (int lane = 0; lane < LANES<T>; ++lane) {
-                    const double xr = x[lane], xi = x[lane + LANES<T>], yr = y[lane], yi = y[lane + LANES<T>];
-                    sr += xr * yr + xi * yi;
-                    si += xi * yr - xr * yi;
+                widen(y, yr), widen(y + LANES<T>, yi);
+                D8 re = {}, im = {};
+                for (int half = 0; half < HALVES; ++half) {
+                    re += xr[half] * yr[half] + xi[half] * yi[half];
+                    im += xi[half] * yr[half] - xr[half] * yi[half];
                 }
+                double sr = 0, si = 0;
+                for (int lane = 0; lane < 8; ++lane) sr += re[lane], si += im[lane];
                 out[2 * (a * size + b)] += sr;
                 out[2 * (a * size + b) + 1] += si;
+                if (a != b) {
+                    out[2 * (b * size + a)] += sr;
+                    out[2 * (b * size + a) + 1] -= si;
+                }
             }
         }
     }

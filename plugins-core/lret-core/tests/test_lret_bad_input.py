@@ -56,6 +56,13 @@ def test_a_channel_that_is_not_trace_preserving_says_how_far_off() -> None:
         Circuit.builder(1).kraus([math.sqrt(0.9) * np.eye(2)], 0).build()
 
 
+def test_angles_and_probabilities_that_are_none() -> None:
+    with pytest.raises(CircuitError, match="finite"):
+        Circuit.builder(1).rx(math.nan, 0).build()
+    with pytest.raises(CircuitError, match=r"\[0, 1\]|between 0 and 1|probabilit"):
+        Circuit.builder(1).depolarizing(1.2, 0).build()
+
+
 def test_kraus_operators_on_too_many_qubits() -> None:
     circuit = Circuit.builder(5).kraus(random_kraus(5, 2, np.random.default_rng(0)), 0, 1, 2, 3, 4).build()
     with pytest.raises(UnsupportedError, match="at most 4 qubits"):

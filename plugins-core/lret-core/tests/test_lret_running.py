@@ -113,6 +113,22 @@ def test_two_runs_at_once() -> None:
         np.testing.assert_allclose(state.probabilities(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("method", ["density_matrix", "trajectories"])
+def test_two_runs_at_once_by_other_methods(method: str) -> None:
+    builder = Circuit.builder(8, 8)
+    for each in NOISY:
+        builder.append(each.op, each.qubits, each.params)
+    measured = builder.measure(0, 0).measure(1, 1).build()
+
+    def counts(_: int) -> dict[str, int]:
+        context = RunContext(threads=2)
+        return lret.simulate(measured, shots=500, method=method, context=context).counts(500, 3)  # type: ignore[arg-type]
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(counts, range(8)))
+    assert found == [found[0]] * 8
+
+
 def _in_child(queue: multiprocessing.queues.Queue[tuple[int, float]]) -> None:
     state = lret.run(NOISY, context=RunContext(threads=2))
     queue.put((lret.usable_threads(2), float(state.probabilities()[0])))

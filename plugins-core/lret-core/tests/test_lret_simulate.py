@@ -41,7 +41,7 @@ def forced(monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator, to: str) -
             unit = int(left * plan.num_units)
             return [0.0 if block >= at and each >= unit else math.inf for each in range(plan.num_units)]
 
-        return Limits(columns, lambda rank, block, unit: to)
+        return Limits(columns, lambda rank, spent, block, unit: to)
 
     monkeypatch.setattr(simulation._Simulation, "_limits", limits)
     seconds = simulation.Prediction.seconds
@@ -145,6 +145,23 @@ def test_low_rank_is_left_where_columns_become_too_many(monkeypatch: pytest.Monk
     assert state.method == "density_matrix"
     assert any("Went over from low rank to a density matrix" in note for note in state.notes)
     assert state.bound <= 5e-3
+
+
+def test_low_rank_is_not_left_for_what_memory_does_not_hold_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit = noisy(brick(8), 0.001)
+    monkeypatch.setattr(module.Prediction, "columns", 1.0)
+    state = lret.simulate(circuit, memory=600_000)  # a density matrix takes 262,144 bytes, making one three times that
+    assert state.method == "low_rank"
+
+
+def test_low_rank_is_not_left_for_a_density_matrix_that_would_round_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    circuit = noisy(brick(8), 0.0003)
+    monkeypatch.setattr(module.Prediction, "columns", 1.0)
+    monkeypatch.setattr(module.Prediction, "worth", lambda self, block, to: [0.0] * self._program.plans[0].num_units)
+    state = lret.simulate(circuit, tolerance=2e-4)
+    assert state.method == "low_rank"
+    assert state.bound <= 2e-4
+    assert lret.simulate(circuit, tolerance=1e-3).method == "density_matrix"
 
 
 def test_memory_leaves_low_rank_for_trajectories(monkeypatch: pytest.MonkeyPatch) -> None:

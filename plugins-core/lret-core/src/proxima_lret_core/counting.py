@@ -161,7 +161,8 @@ def _last_touches(circuit: Circuit) -> list[int]:
 def columns_bits(channels: list[tuple[float, int]], tolerance: float) -> float:
     """log2 of how many sets of errors there are, the likeliest first, until the others are rarer than the tolerance.
 
-    The number of errors is taken to follow Poisson's law; channels whose error is above a quarter count in full.
+    The number of errors is taken to follow Poisson's law; channels whose error is above a quarter count in full. The
+    engine guesses alike from its own plan, but an estimate is asked for before it is imported.
     """
     likely = [(error, ways) for error, ways in channels if error <= 0.25]
     certain = sum(math.log2(ways + 1) for error, ways in channels if error > 0.25)

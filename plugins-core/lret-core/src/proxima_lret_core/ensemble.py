@@ -31,12 +31,12 @@ class Limits:
 
     Attributes:
         columns: For a block's plan, the most columns that are worth keeping at each of its units.
-        next_method: What to go on with, given how many columns there are and which block and unit comes next; ``None``
-            to go on as before.
+        next_method: What to go on with, given how many columns there are, what is spent, and which block and unit
+            comes next; ``None`` to go on as before.
     """
 
     columns: Callable[[int], Sequence[float]]
-    next_method: Callable[[int, int, int], str | None]
+    next_method: Callable[[int, float, int, int], str | None]
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -134,7 +134,8 @@ class Ensemble:
     def _leave(self, at: int, unit: int, rank: int) -> None:
         """Goes over to another method where one is at hand; else low-rank simulation has no limits from here on."""
         assert self.limits is not None
-        method = self.limits.next_method(rank, at, unit)
+        spent = sum(state.spent + state.rounding for state in self.branches.values())
+        method = self.limits.next_method(rank, spent, at, unit)
         self.limits = None
         if method == "trajectories":
             self.method, self.left_at = method, (at, unit, rank)

@@ -96,8 +96,14 @@ class Program:
     @cached_property
     def density_rounding(self) -> float:
         """As `rounding`, for a density matrix: superoperators, measurements and the joining of what comes of them."""
-        measured = 2.0 * math.sqrt(2.0**self.circuit.num_qubits) * self.num_measured
-        return measured + sum(ops.rounding for ops in self.superops if ops is not None)
+        return self.density_rounding_after(-1)
+
+    def density_rounding_after(self, block: int) -> float:
+        """The same for the blocks after one."""
+        later = range(block + 1, len(self.blocks))
+        measured = sum(self.blocks[at].plan is None for at in later)
+        rounding = sum(ops.rounding for at in later if (ops := self.superops[at]) is not None)
+        return rounding + 2 * math.sqrt(2.0**self.circuit.num_qubits) * measured
 
     @cached_property
     def density_products(self) -> float:

@@ -189,8 +189,8 @@ class _Simulation:
         if ensemble.left_at is None:
             return self._low_rank_state(ensemble, notes)
         block, unit, rank = ensemble.left_at
-        switched = f"Went over from low rank to {_NAMES[ensemble.method]} at {rank} columns, too many to be worth it"
-        notes = (*notes, f"{switched}.")
+        switched = f"Went over from low rank to {_NAMES[ensemble.method]} at {rank} columns"
+        notes = (*notes, f"{switched}, too many for the time or the memory they take.")
         if ensemble.method == "density_matrix":
             return self._density_matrix_state(ensemble, notes)
         (factor,) = ensemble.branches.values()
@@ -198,28 +198,34 @@ class _Simulation:
         return replace(self.trajectories(notes), start=(factor, block, unit), spent=factor.spent + factor.rounding)
 
     def _limits(self, others: Sequence[str]) -> Limits | None:
+        """When to leave low rank for one of ``others``, as far as memory has room for it beside the columns."""
+        reserved = {
+            "density_matrix": 3 * self._prediction.density_bytes,
+            "trajectories": max(self._memory / 4, 4 * self._prediction.tile * self._prediction.bytes_of_column),
+        }
+        others = [name for name in others if reserved[name] <= 0.75 * self._memory]
+        if self._program.num_measured:  # one branch alone can be left to trajectories
+            others = [name for name in others if name != "trajectories"]
         if not others:
             return None
+        fits = (self._memory - max(reserved[name] for name in others)) / self._prediction.bytes_of_column
 
         def columns(at: int) -> Sequence[float]:
-            most = [self._prediction.worth(at, to) for to in others]
-            room = self._memory
-            if "density_matrix" in others:  # it is made while the columns are there
-                room -= 3 * self._prediction.density_bytes
-            fits = max(0.0, room) / self._prediction.bytes_of_column
-            return [min(fits, *each) for each in zip(*most, strict=True)]
+            return [min(fits, *each) for each in zip(*(self._prediction.worth(at, to) for to in others), strict=True)]
 
-        def next_method(rank: int, at: int, unit: int) -> str | None:
-            usable = [name for name in others if name == "trajectories" or self._may_convert(at, unit)]
+        def next_method(rank: int, spent: float, at: int, unit: int) -> str | None:
+            usable = [name for name in others if name == "trajectories" or self._may_convert(spent, at, unit)]
             return min(usable, key=lambda name: self._prediction.seconds_left(name, at, unit), default=None)
 
         return Limits(columns, next_method)
 
-    def _may_convert(self, at: int, unit: int) -> bool:
-        """Whether the rounding of a density matrix from there on keeps to the tolerance, what is spent included."""
-        share = self._prediction.share_done(at, unit)
-        left = self._program.density_rounding * (1 - share) + self._prediction.conversion_rounding
-        return self._roundoff * (left + self._program.rounding) <= self._tolerance * (1 - share)
+    def _may_convert(self, spent: float, at: int, unit: int) -> bool:
+        """Whether the rounding of a density matrix from there on keeps to what is left of the tolerance."""
+        plan = self._program.blocks[at].plan
+        assert plan is not None
+        left = plan.superops(unit, self._program.circuit.num_qubits).rounding
+        left += self._program.density_rounding_after(at) + self._prediction.conversion_rounding
+        return spent + self._roundoff * (left + self._program.rounding) <= self._tolerance
 
     def _why_not(self, method: str) -> str:
         """Why a method is not open; empty where it is."""

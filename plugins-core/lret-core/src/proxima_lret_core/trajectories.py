@@ -106,6 +106,7 @@ class TrajectoryState:
         watch = Watch(
             self.context,
             lambda: done + min(1.0, fraction[0].done / error if error and fraction else 0.0) / batches,
+            lambda columns, _: f"{columns} histories",
         )
         with watch.guard():
             begun = 0 if self.start else shots

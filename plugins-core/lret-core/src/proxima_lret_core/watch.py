@@ -15,18 +15,25 @@ class Watch:
 
     Args:
         fraction: How much of the noise has been applied, in [0, 1]; ``None`` where that is not known.
+        describe: What is going on, given the number of columns and what is spent.
     """
 
-    def __init__(self, context: RunContext, fraction: Callable[[], float | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        fraction: Callable[[], float | None] = lambda: None,
+        describe: Callable[[int, float], str] = lambda rank, spent: f"rank {rank}, {spent:.2g} of the budget spent",
+    ) -> None:
         self._context = context
         self._fraction = fraction
+        self._describe = describe
         self._stopped_by: BaseException | None = None
 
     def __call__(self, rank: int, spent: float) -> bool:
         """Whether to go on; what says no is raised by `guard`."""
         try:
             self._context.check()
-            self._context.progress(self._fraction(), f"rank {rank}, {spent:.2g} of the budget spent")
+            self._context.progress(self._fraction(), self._describe(rank, spent) if rank else "density matrix")
         except BaseException as stop:  # noqa: BLE001 - it must not pass through native threads; guard raises it
             self._stopped_by = stop
             return False
