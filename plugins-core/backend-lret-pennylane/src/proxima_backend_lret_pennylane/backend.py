@@ -49,7 +49,7 @@ class LretPennyLaneBackend(LowRankBackend):
         if "gradient" not in request.wants:
             return super().run(plan, context)
         # Imported here, since a backend is asked what it can do without its engine.
-        from proxima_lret_core.gradient import gradient
+        from proxima_lret_core.gradients import gradient
 
         began = time.perf_counter()
         found = gradient(

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from proxima_lret_core._native import instruction_set as instruction_set
     from proxima_lret_core._native import usable_threads as usable_threads
-    from proxima_lret_core.gradient import LowRankGradient as LowRankGradient
-    from proxima_lret_core.gradient import gradient as gradient
+    from proxima_lret_core.gradients import LowRankGradient as LowRankGradient
+    from proxima_lret_core.gradients import gradient as gradient
     from proxima_lret_core.noise import read_noise as read_noise
     from proxima_lret_core.noise import thermal_relaxation as thermal_relaxation
     from proxima_lret_core.readout import ReadoutError as ReadoutError
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 # Loaded on first use, since a backend says what a run costs without loading its engine.
 _EXPORTS = {
     "MAX_QUBITS": "simulate",
-    "LowRankGradient": "gradient",
+    "LowRankGradient": "gradients",
     "LowRankState": "state",
     "ReadoutError": "readout",
-    "gradient": "gradient",
+    "gradient": "gradients",
     "instruction_set": "_native",
     "read_noise": "noise",
     "run": "simulate",
