@@ -15,7 +15,9 @@ from proxima_sdk.validate.report import validate_wheel
 
 ROOT = Path(__file__).resolve().parents[1]
 EDITABLE_ENGINE = (
-    {"backend-lret-cirq", "backend-lret-unified"} if find_spec("_editable_skbc_proxima_lret_core") else set()
+    {"backend-lret-cirq", "backend-lret-pennylane", "backend-lret-unified"}
+    if find_spec("_editable_skbc_proxima_lret_core")
+    else set()
 )
 PLUGINS = [
     pytest.param(
