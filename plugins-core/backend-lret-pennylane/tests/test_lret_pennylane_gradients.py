@@ -81,10 +81,18 @@ def test_best_is_adjoint_where_it_serves_and_parameter_shift_elsewhere() -> None
         qml.RY(x[1], "a"), qml.DepolarizingChannel(x[0], "a")
         return qml.expval(qml.Z("a"))
 
+    def trained_observable(x: Any) -> Any:
+        qml.RY(x[1], "a")
+        return qml.expval(qml.Hamiltonian(x[:2], [qml.Z("a"), qml.X("a")]))
+
     assert adjoint(one)
     assert not adjoint(several)  # a matrix is no Pauli sum; asked for by name, adjoint makes it one
     assert not adjoint(one, shots=10)
     assert not adjoint(trained_noise)
+    assert not adjoint(trained_observable)
+    # a cos(t) + t sin(t), by a and by t
+    slopes = [np.cos(-0.8), -0.3 * np.sin(-0.8) + np.sin(-0.8) - 0.8 * np.cos(-0.8)]
+    assert qml.grad(qml.QNode(trained_observable, LowRankMixed(WIRES)))(X)[:2] == pytest.approx(slopes, abs=1e-6)
     # <Z> = (1 - 4 p / 3) cos(theta)
     found = qml.grad(qml.QNode(trained_noise, LowRankMixed(WIRES)))(X)
     assert found[:2] == pytest.approx([-4 / 3 * np.cos(-0.8), -(1 - 0.4) * np.sin(-0.8)], abs=1e-6)

@@ -149,15 +149,16 @@ def test_low_rank_is_left_where_columns_become_too_many(monkeypatch: pytest.Monk
 
 def test_low_rank_is_not_left_for_what_memory_does_not_hold_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     circuit = noisy(brick(8), 0.001)
-    monkeypatch.setattr(module.Prediction, "columns", 1.0)
+    monkeypatch.setattr(simulation.Prediction, "columns", 1.0)
     state = lret.simulate(circuit, memory=600_000)  # a density matrix takes 262,144 bytes, making one three times that
     assert state.method == "low_rank"
 
 
 def test_low_rank_is_not_left_for_a_density_matrix_that_would_round_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
     circuit = noisy(brick(8), 0.0003)
-    monkeypatch.setattr(module.Prediction, "columns", 1.0)
-    monkeypatch.setattr(module.Prediction, "worth", lambda self, block, to: [0.0] * self._program.plans[0].num_units)
+    monkeypatch.setattr(simulation.Prediction, "columns", 1.0)
+    units = len(simulation.Program(circuit).plans[0].products)
+    monkeypatch.setattr(simulation.Prediction, "worth", lambda self, block, to: [0.0] * units)
     state = lret.simulate(circuit, tolerance=2e-4)
     assert state.method == "low_rank"
     assert state.bound <= 2e-4

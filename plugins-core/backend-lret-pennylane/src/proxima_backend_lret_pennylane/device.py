@@ -12,7 +12,7 @@ import pennylane as qml
 from pennylane.devices import Device, ExecutionConfig
 from pennylane.devices.modifiers import simulator_tracking, single_tape_support
 from pennylane.measurements import ExpectationMP
-from pennylane.operation import Operator
+from pennylane.operation import Channel, Operator, StatePrepBase
 from pennylane.tape import QuantumScript
 from pennylane.transforms.core import CompilePipeline
 from pennylane.wires import Wires
@@ -112,9 +112,12 @@ class LowRankMixed(Device):  # type: ignore[misc]
             return False
         if execution_config is not None and execution_config.gradient_method == "adjoint":
             return True  # what it cannot do is told by name
-        trained = [circuit.par_info[k]["op"] for k in circuit.trainable_params]
-        channels = any(isinstance(op, qml.operation.Channel) for op in trained)
-        return not channels and all(m.obs.pauli_rep is not None for m in circuit.measurements)
+        trained = [circuit.par_info[number] for number in circuit.trainable_params]
+        gates = all(
+            each["op_idx"] < len(circuit.operations) and not isinstance(each["op"], Channel | StatePrepBase)
+            for each in trained
+        )
+        return gates and all(m.obs.pauli_rep is not None for m in circuit.measurements)
 
     def execute(self, circuits: Sequence[QuantumScript], execution_config: ExecutionConfig | None = None) -> Any:
         """The results of preprocessed circuits.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pennylane as qml
-from pennylane.operation import Channel, Operator
+from pennylane.operation import Channel, Operator, StatePrepBase
 from pennylane.ops import QubitDensityMatrix, StatePrep
 from pennylane.wires import Wires
 
@@ -169,4 +169,4 @@ def accepts(operation: Operator) -> bool:
         return operation.name == "StatePrep" and len(operation.wires) <= MAX_PREPARED_WIRES
     if isinstance(operation, QubitDensityMatrix | Channel):
         return len(operation.wires) <= MAX_CHANNEL_WIRES
-    return not isinstance(operation, qml.operation.StatePrepBase)
+    return not isinstance(operation, StatePrepBase)
