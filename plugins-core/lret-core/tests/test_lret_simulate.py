@@ -14,6 +14,7 @@ from proxima.contracts.circuit import Circuit
 from proxima.contracts.noise import NoiseModel
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import Op
+from proxima.contracts.readout import ReadoutError
 from proxima.errors import ResourceError, UnsupportedError, UsageError
 from proxima_lret_core import simulation
 from proxima_lret_core.ensemble import Limits
@@ -206,7 +207,7 @@ def test_a_measurement_in_the_middle_is_told_wrong_but_happens_right(method: Any
     from proxima.contracts.circuit import Condition
 
     builder = Circuit.builder(2, 3).x(0).measure(0, 0).x(1, condition=Condition((0,), 1)).measure(0, 1).measure(1, 2)
-    readout = {0: lret.ReadoutError(0.0, 0.2)}
+    readout = {0: ReadoutError(0.0, 0.2)}
     shots = 20_000
     state = lret.simulate(builder.build(), readout=readout, shots=shots, method=method)
     counts = state.counts(shots, seed=2)

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from proxima.contracts.backend import Precision, RunContext
 from proxima.errors import ResourceError
 from proxima_lret_core._native import Density, Factor, make_density, make_factor
-from proxima_lret_core.refusals import ROUNDOFF
 from proxima_lret_core.program import Block, Program
+from proxima_lret_core.refusals import ROUNDOFF
 from proxima_lret_core.watch import Watch
 
 Bits = tuple[int, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,7 +96,7 @@ class Program:
     @cached_property
     def density_rounding(self) -> float:
         """As `rounding`, for a density matrix: superoperators, measurements and the joining of what comes of them."""
-        measured = 0.5 * 2.0 ** (self.circuit.num_qubits / 2) * 4 * self.num_measured
+        measured = 2.0 * math.sqrt(2.0**self.circuit.num_qubits) * self.num_measured
         return measured + sum(ops.rounding for ops in self.superops if ops is not None)
 
     @cached_property

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from proxima.contracts.backend import Precision, RunContext
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.observable import PauliSum
+from proxima.contracts.readout import ReadoutError
 from proxima.contracts.result import ErrorBound, Expectation, counts_from_samples
 from proxima.errors import ResourceError, UsageError
 from proxima_lret_core._native import Density, Factor, mix
-from proxima.contracts.readout import ReadoutError
 from proxima_lret_core.outcomes import measured_bits
 from proxima_lret_core.tails import Tail
 from proxima_lret_core.watch import Watch

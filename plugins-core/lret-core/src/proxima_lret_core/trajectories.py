@@ -16,8 +16,8 @@ from proxima.contracts.observable import PauliSum
 from proxima.contracts.result import ErrorBound, Expectation, counts_from_samples
 from proxima.errors import ResourceError, UnsupportedError, UsageError
 from proxima_lret_core._native import Factor, Trajectories, make_trajectories
-from proxima_lret_core.program import Program
 from proxima_lret_core.outcomes import measured_bits
+from proxima_lret_core.program import Program
 from proxima_lret_core.tails import Tail
 from proxima_lret_core.watch import Watch
 
