@@ -78,6 +78,11 @@ Row read(const Operations& in, size_t row, int num_qubits) {
     return out;
 }
 
+Transfer depolarizing(double p) {
+    const double left = 1 - 4 * p / 3;
+    return {1, 0, 0, 0, 0, left, 0, 0, 0, 0, left, 0, 0, 0, 0, left};
+}
+
 bool is_gate(const Row& row) { return row.op < UNITARY || row.op == UNITARY; }
 
 // Rows whose gate is the last on both of its two qubits, with nothing but one-qubit Pauli channels after it.
@@ -114,10 +119,12 @@ public:
             }
             return;
         }
-        const std::vector<Matrix> kraus = row.op == KRAUS ? *row.matrices : kraus_of(row.op, row.params);
+        const std::vector<Matrix> kraus = row.op == KRAUS          ? *row.matrices
+                                          : row.op == DEPOLARIZING ? std::vector<Matrix>()
+                                                                   : kraus_of(row.op, row.params);
         if (row.qubits.size() == 1) {
             Wire& wire = wires_[row.qubits[0]];
-            const Transfer noise = transfer_of(kraus);
+            const Transfer noise = kraus.empty() ? depolarizing(row.params[0]) : transfer_of(kraus);
             if (wire.pair >= 0) {
                 Tail& tail = plan_.tails[wire.pair];
                 const bool second = tail.qubits[1] == row.qubits[0];
@@ -157,7 +164,7 @@ private:
     void turn(int q, const Matrix& matrix) {
         Wire& wire = wires_[q];
         wire.unitary = wire.unitary.size ? matrix * wire.unitary : matrix;
-        if (wire.noisy) {
+        if (wire.noisy && !is_isotropic(wire.noise)) {
             const Transfer carried = transfer_of({matrix});
             wire.noise = after(carried, after(wire.noise, transposed(carried)));
         }
@@ -166,7 +173,9 @@ private:
     // Emits the qubit's noise, as a channel before its unitary, which stays.
     void flush(int q) {
         Wire& wire = wires_[q];
-        if (wire.noisy) {
+        if (wire.noisy && !wire.fresh && is_isotropic(wire.noise)) {
+            emit(channel_of(q, wire.noise));
+        } else if (wire.noisy) {
             const Matrix unitary = wire.unitary.size ? wire.unitary : Matrix::identity(2);
             const Transfer turned = transfer_of({unitary});
             if (wire.fresh) {
@@ -183,10 +192,9 @@ private:
             } else {
                 emit(channel_of(q, after(transposed(turned), after(wire.noise, turned))));
             }
-            wire.noise = NO_CHANNEL;
-            wire.noisy = false;
         }
-        wire.fresh = false;
+        wire.noise = NO_CHANNEL;
+        wire.noisy = wire.fresh = false;
     }
 
     // Emits all that is still to be done to the qubit.
