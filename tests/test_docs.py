@@ -16,14 +16,15 @@ from proxima.sandbox.interfaces import INTERFACES
 from proxima_sdk.new import TYPES
 
 ROOT = Path(__file__).resolve().parent.parent
+NATIVE = find_spec("proxima_lret_core") is not None  # it takes a C++ compiler
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs" / "user-guide").glob("*.md")),
     ROOT / "docs" / "developer-guide" / "plugin-development.md",
     ROOT / "docs" / "developer-guide" / "sandbox.md",
     ROOT / "docs" / "developer-guide" / "store.md",
+    *([ROOT / "docs" / "developer-guide" / "lowrank.md"] if NATIVE else []),
 ]
-NATIVE = find_spec("proxima_lret_core") is not None  # it takes a C++ compiler
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
