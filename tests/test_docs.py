@@ -23,6 +23,7 @@ PAGES = [
     ROOT / "docs" / "developer-guide" / "plugin-development.md",
     ROOT / "docs" / "developer-guide" / "sandbox.md",
     ROOT / "docs" / "developer-guide" / "store.md",
+    *([ROOT / "docs" / "developer-guide" / "lowrank.md"] if NATIVE else []),
 ]
 # Engines that are not on every platform: lret takes a C++ compiler, the others have no wheels for some.
 ENGINES = {"lret": "proxima_lret_core", "--backend quest": "qoqo_quest", "--backend stim": "stim"}

@@ -84,6 +84,8 @@ bool is_pauli(const Transfer& a) {
     return true;
 }
 
+bool is_isotropic(const Transfer& a) { return is_pauli(a) && a[5] == a[10] && a[10] == a[15]; }
+
 namespace {
 
 // The Kraus operators of a channel with the given Choi matrix, the largest first; those of no weight left out.

@@ -18,6 +18,7 @@ Transfer transfer_of(const std::vector<Matrix>& kraus);
 Transfer after(const Transfer& second, const Transfer& first);
 Transfer transposed(const Transfer& a);  // of a unitary: its inverse
 bool is_pauli(const Transfer& a);        // diagonal: a mixture of Pauli operators
+bool is_isotropic(const Transfer& a);    // depolarizing: the same in every basis
 
 // A channel as the engine applies it: rho -> sum_k K_k rho K_k^dagger, the operator of the largest weight first.
 struct Channel {

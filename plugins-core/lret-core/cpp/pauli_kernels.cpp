@@ -23,17 +23,17 @@ constexpr int AT_ONCE = 8;
 constexpr int AT_ONCE = 4;
 #endif
 
-// to[i * step] = sum over j of matrix[i][j] from[j * step], for vectors of 64 bytes; `to` may not be `from`.
+// to[i] = sum over j of matrix[i][j] from[j], for vectors of 64 bytes; `to` may not be `from`.
 template <typename T, int SIZE>
-inline void multiply(V<T>* to, const V<T>* from, size_t step, const T* matrix) {
+inline void multiply(V<T>* to, const V<T>* from, const T* matrix) {
     constexpr int ROWS = AT_ONCE < SIZE ? AT_ONCE : SIZE;
     for (int row = 0; row < SIZE; row += ROWS) {
         V<T> sum[ROWS] = {};
         for (int column = 0; column < SIZE; ++column) {
-            const V<T> x = from[column * step];
+            const V<T> x = from[column];
             for (int t = 0; t < ROWS; ++t) sum[t] += matrix[(row + t) * SIZE + column] * x;
         }
-        for (int t = 0; t < ROWS; ++t) to[(row + t) * step] = sum[t];
+        for (int t = 0; t < ROWS; ++t) to[row + t] = sum[t];
     }
 }
 
@@ -64,7 +64,7 @@ void apply_copied(T* values, size_t size, const int* digits, const T* matrix, T*
         }
         for (int lane = 0; lane < count; ++lane)
             for (int e = 0; e < SIZE; ++e) scratch[e * W + lane] = values[bases[lane] + offsets[e]];
-        multiply<T, SIZE>(reinterpret_cast<V<T>*>(after), reinterpret_cast<const V<T>*>(scratch), 1, matrix);
+        multiply<T, SIZE>(reinterpret_cast<V<T>*>(after), reinterpret_cast<const V<T>*>(scratch), matrix);
         for (int lane = 0; lane < count; ++lane)
             for (int e = 0; e < SIZE; ++e) values[bases[lane] + offsets[e]] = after[e * W + lane];
     }

@@ -85,6 +85,11 @@ Row read(const Operations& in, size_t row, int num_qubits) {
     return out;
 }
 
+Transfer depolarizing(double p) {
+    const double left = 1 - 4 * p / 3;
+    return {1, 0, 0, 0, 0, left, 0, 0, 0, 0, left, 0, 0, 0, 0, left};
+}
+
 bool is_gate(const Row& row) { return row.op < UNITARY || row.op == UNITARY; }
 
 // Rows whose gate is the last on both of its two qubits, with nothing but one-qubit Pauli channels after it.
@@ -121,10 +126,12 @@ public:
             }
             return;
         }
-        const std::vector<Matrix> kraus = row.op == KRAUS ? *row.matrices : kraus_of(row.op, row.params);
+        const std::vector<Matrix> kraus = row.op == KRAUS          ? *row.matrices
+                                          : row.op == DEPOLARIZING ? std::vector<Matrix>()
+                                                                   : kraus_of(row.op, row.params);
         if (row.qubits.size() == 1) {
             Wire& wire = wires_[row.qubits[0]];
-            const Transfer noise = transfer_of(kraus);
+            const Transfer noise = kraus.empty() ? depolarizing(row.params[0]) : transfer_of(kraus);
             if (wire.pair >= 0) {
                 Tail& tail = plan_.tails[wire.pair];
                 const bool second = tail.qubits[1] == row.qubits[0];
@@ -165,7 +172,7 @@ private:
         Wire& wire = wires_[q];
         if (wire.noisy && turns(matrix, wire.noise, false)) flush(q);
         wire.unitary = wire.unitary.value.size ? matrix * wire.unitary : matrix;
-        if (wire.noisy) {
+        if (wire.noisy && !is_isotropic(wire.noise)) {
             const Transfer carried = transfer_of({matrix.value});
             wire.noise = after(carried, after(wire.noise, transposed(carried)));
         }
@@ -179,6 +186,8 @@ private:
             wire.noisy = false;
             if (turns(wire.unitary, noise, true)) {
                 emit(q, take(q));
+                emit(channel_of(q, noise));
+            } else if (!wire.fresh && is_isotropic(noise)) {
                 emit(channel_of(q, noise));
             } else {
                 const Transfer turned = wire.unitary.value.size ? transfer_of({wire.unitary.value}) : NO_CHANNEL;
