@@ -24,6 +24,9 @@ PAGES = [
     ROOT / "docs" / "developer-guide" / "sandbox.md",
     ROOT / "docs" / "developer-guide" / "store.md",
 ]
+# Engines that are not on every platform: lret takes a C++ compiler, the others have no wheels for some.
+ENGINES = {"lret": "proxima_lret_core", "--backend quest": "qoqo_quest", "--backend stim": "stim"}
+ABSENT = [words for words, module in ENGINES.items() if find_spec(module) is None]
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -34,7 +37,7 @@ def _blocks(page: Path, language: str) -> list[str]:
 def _commands(page: Path) -> list[str]:
     lines = "\n".join(_blocks(page, "console")).splitlines()
     commands = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-    return [line for line in commands if "lret" not in line or NATIVE]
+    return [line for line in commands if not any(named in line for named in ABSENT)]
 
 
 @pytest.fixture
@@ -54,9 +57,14 @@ def test_commands_work(page: Path, place: dict[str, object]) -> None:
         assert done.stdout.strip(), command
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if _blocks(p, "python")], ids=lambda p: p.stem)
+def _examples(page: Path) -> str:
+    blocks = _blocks(page, "python")
+    return "\n".join(block for block in blocks if "_lret_" not in block or NATIVE)
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if _examples(p)], ids=lambda p: p.stem)
 def test_python_examples_work(page: Path, place: dict[str, object]) -> None:
-    done = subprocess.run([sys.executable, "-c", "\n".join(_blocks(page, "python"))], **place)  # type: ignore[call-overload]
+    done = subprocess.run([sys.executable, "-c", _examples(page)], **place)  # type: ignore[call-overload]
     assert done.returncode == 0, done.stderr
 
 

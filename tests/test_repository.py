@@ -24,6 +24,7 @@ GPU_EXTRAS = {"cu13"}  # about a gigabyte, which dev.py leaves out of the lock
 SEPARATE = {
     *LIBRARIES,
     *("backend-cuquantum", "backend-lret-cirq", "backend-lret-pennylane", "backend-lret-unified", "backend-pennylane"),
+    "bench-lret",
 }
 GITIGNORE = (ROOT / ".gitignore").read_text("utf-8").splitlines()
 IGNORED = [".git", *(line.rstrip("/") for line in GITIGNORE if line and not line.startswith("#"))]

@@ -23,14 +23,13 @@ from proxima_sdk.conformance import BackendConformance
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
 
 KERNELS: dict[str, Kernel] = {}
-PLUGINS = {"lret": "lret-unified"}  # where the plugin's name says more than the backend's
 
 
 def sandboxed(name: str) -> Any:
     """The stand-in of an installed backend that runs in a worker."""
     if name not in KERNELS:
         home = Path(tempfile.mkdtemp(prefix="proxima-conformance-"))
-        flags = {f"isolation.backend-{PLUGINS.get(name, name)}": "worker"}
+        flags = {f"isolation.backend-{name}": "worker"}
         KERNELS[name] = Kernel(paths=Paths.under(str(home)), flags=flags)
     return KERNELS[name].get("backends", name)
 
@@ -65,20 +64,26 @@ class TestSandboxedPennyLane(BackendConformance):
     capabilities = capabilities("pennylane")
 
 
+if find_spec("stim"):
+
+    class TestSandboxedStim(BackendConformance):
+        backend = partial(sandboxed, "stim")
+        capabilities = capabilities("stim")
+
+
+if find_spec("qoqo_quest"):
+
+    class TestSandboxedQuest(BackendConformance):
+        backend = partial(sandboxed, "quest")
+        capabilities = capabilities("quest")
+
+
 if find_spec("proxima_lret_core"):  # native, so it is there where there was a C++ compiler
 
-    @pytest.mark.skipif(
-        find_spec("_editable_skbc_proxima_lret_core") is not None,
-        reason="an editable lret-core is found by an import hook of its own, which a worker does not run",
-    )
     class TestSandboxedLret(BackendConformance):
-        backend = partial(sandboxed, "lret")
-        capabilities = capabilities("lret")
+        backend = partial(sandboxed, "lret-unified")
+        capabilities = capabilities("lret-unified")
 
-    @pytest.mark.skipif(
-        find_spec("_editable_skbc_proxima_lret_core") is not None,
-        reason="an editable lret-core is found by an import hook of its own, which a worker does not run",
-    )
     class TestSandboxedLretCirq(BackendConformance):
         backend = partial(sandboxed, "lret-cirq")
         capabilities = capabilities("lret-cirq")

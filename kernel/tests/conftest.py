@@ -11,8 +11,9 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -479,6 +480,27 @@ class SandboxWorkshop:
 
         (tool,) = stand_in(lambda: self.worker(name)).proxima_tools()
         return tool.call(arguments).text
+
+    def locked(self) -> list[int]:
+        """The processes that are workers, once the one that waits to become the next is there."""
+        self.waiting()
+        return [pid for pid, status in self._children() if "Seccomp:\t2" in status]
+
+    def waiting(self) -> int | None:
+        """The process that waits to become the next worker, which is there a moment after the last; at tier A."""
+        deadline = time.monotonic() + 10
+        while self.supervisor.tier == "A" and time.monotonic() < deadline:
+            for pid, status in self._children():
+                if "Seccomp:\t0" in status and f"NSpid:\t{pid}\t1\n" in status:
+                    return pid
+            time.sleep(0.01)
+        return None
+
+    def _children(self) -> Iterator[tuple[int, str]]:
+        zygote = self.supervisor.zygote.pid
+        for pid in Path(f"/proc/{zygote}/task/{zygote}/children").read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                yield int(pid), Path(f"/proc/{pid}/status").read_text()
 
     def output(self, name: str) -> list[str]:
         return [event.text for event in self.events if event.source == name and hasattr(event, "text")]

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proxima.contracts import features as counting
 from proxima.contracts.circuit import Circuit, Condition
 from proxima.contracts.features import features_of
 from proxima.contracts.matrices import unitary
@@ -80,3 +81,16 @@ def test_bond_bits_grow_with_what_crosses_a_cut():
     assert features_of(Circuit.builder(4).cx(1, 2).swap(1, 2).build()).bond_bits == 2
     assert features_of(Circuit.builder(40).cx(0, 39).build()).bond_bits == 1
     assert features_of(Circuit.builder(4).h(0).h(3).build()).bond_bits == 0
+
+
+def test_many_qubits_are_counted_as_few_are(monkeypatch):
+    pairs = np.random.default_rng(5).integers(30, size=(200, 2)).tolist()
+    made = []
+    for limit in (48, 2):
+        monkeypatch.setattr(counting, "_WIDE", limit)
+        builder = Circuit.builder(30)
+        for a, b in pairs:
+            _ = builder.cx(a, b).swap(a, b).h(a) if a != b else builder
+        found = features_of(builder.build())
+        made.append((found.bond_bits, found.bond_work))
+    assert made[0] == pytest.approx(made[1], rel=1e-12)

@@ -1,10 +1,11 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxima.contracts.circuit import Circuit, Condition
 from proxima.contracts.noise import SHORTHANDS, NoiseModel, NoiseRule
 from proxima.contracts.operations import CHANNELS, Op
+from proxima.contracts.readout import ReadoutError
 from proxima.errors import UsageError
 
 MODEL = NoiseModel.parse("bit_flip:0.1")
@@ -14,6 +15,7 @@ def operations(circuit):
     return [(each.op, each.qubits) for each in circuit]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(SHORTHANDS), st.floats(0, 1)), min_size=1, max_size=3))
 def test_the_shorthand_reads_back_as_the_same_model(parts):
     model = NoiseModel.parse(", ".join(f"{name}:{value}" for name, value in parts))
@@ -59,6 +61,68 @@ def test_a_rule_names_gates_and_qubits():
     assert list(noisy)[2].params == (0.1, 0.2, 0.3)
 
 
+def test_a_two_qubit_channel_follows_two_qubit_gates_on_their_qubits_in_order():
+    circuit = Circuit.builder(3).h(0).cx(2, 0).ccx(0, 1, 2).build()
+    model = NoiseModel.parse("depolarizing2:0.1")
+    assert operations(model.apply(circuit)) == [
+        (Op.H, (0,)),
+        (Op.CX, (2, 0)),
+        (Op.DEPOLARIZING2, (2, 0)),
+        (Op.CCX, (0, 1, 2)),
+    ]
+
+
+def test_a_rule_may_hold_for_particular_qubits_and_another_for_all_the_others():
+    circuit = Circuit.builder(3).cx(0, 1).cx(1, 0).cx(1, 2).build()
+    flip = {"params": (0.1,), "gates": frozenset({"cx"})}
+    rules = (
+        NoiseRule(Op.BIT_FLIP, **flip, gate_qubits=frozenset({(1, 0)}), positions=(1,)),
+        NoiseRule(Op.PHASE_FLIP, **flip, except_for=frozenset({(1, 0)}), positions=(0,)),
+    )
+    assert operations(NoiseModel(rules).apply(circuit)) == [
+        (Op.CX, (0, 1)),
+        (Op.PHASE_FLIP, (0,)),
+        (Op.CX, (1, 0)),
+        (Op.BIT_FLIP, (0,)),
+        (Op.CX, (1, 2)),
+        (Op.PHASE_FLIP, (1,)),
+    ]
+
+
+def test_noise_comes_before_a_measurement_and_after_a_reset():
+    circuit = Circuit.builder(1, 1).reset(0).measure(0, 0).build()
+    rule = NoiseRule(Op.BIT_FLIP, (0.1,), gates=frozenset({"measure", "reset"}))
+    assert operations(NoiseModel((rule,)).apply(circuit)) == [
+        (Op.RESET, (0,)),
+        (Op.BIT_FLIP, (0,)),
+        (Op.BIT_FLIP, (0,)),
+        (Op.MEASURE, (0,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ({"channel": Op.H}, "h is no channel"),
+        ({"channel": Op.BIT_FLIP, "params": (0.1, 0.2)}, r"takes the parameters \(p\)"),
+        ({"channel": Op.BIT_FLIP, "params": (float("nan"),)}, "outside"),
+        ({"channel": Op.KRAUS}, "Kraus operators come with"),
+        ({"channel": Op.KRAUS, "kraus": (((1, 0), (0, 1, 0)),)}, "square matrices"),
+        ({"channel": Op.BIT_FLIP, "params": (0.1,), "positions": (0, 1)}, "acts on 1 qubits"),
+    ],
+)
+def test_a_rule_that_makes_no_sense(rule, message):
+    with pytest.raises(UsageError, match=message):
+        NoiseRule(**rule)
+
+
+def test_the_shorthand_of_readout_holds_for_every_qubit():
+    model = NoiseModel.parse("depolarizing:0.01,readout:0.02")
+    assert model.readout_of(2) == {0: ReadoutError(0.02, 0.02), 1: ReadoutError(0.02, 0.02)}
+    assert str(model) == "depolarizing:0.01,readout:0.02"
+    assert NoiseModel.parse(str(model)) == model
+
+
 def test_channels_that_are_there_get_no_noise_of_their_own():
     circuit = Circuit.builder(1).bit_flip(0.2, 0).build()
     assert MODEL.apply(circuit) == circuit
@@ -75,8 +139,7 @@ def test_a_channel_stands_under_its_gates_condition_and_the_rest_stays():
     assert noisy.select(~(noisy.columns.ops == Op.BIT_FLIP)) == circuit
 
 
-def test_shorthands_are_the_one_qubit_channels_with_one_parameter():
-    assert {"depolarizing", "bit_flip", "phase_flip", "bit_phase_flip", "amplitude_damping", "phase_damping"} == set(
-        SHORTHANDS
-    )
+def test_shorthands_are_the_channels_with_one_parameter():
+    flips = {"bit_flip", "phase_flip", "bit_phase_flip"}
+    assert {"depolarizing", "depolarizing2", "amplitude_damping", "phase_damping"} | flips == set(SHORTHANDS)
     assert all(Op[name.upper()] in CHANNELS for name in SHORTHANDS)

@@ -6,7 +6,7 @@ import pytest
 from proxima.errors import PermissionDeniedError, StorageError
 from proxima.events import EventBus, PermissionUsed
 from proxima.paths import Paths
-from proxima.permissions import Permissions
+from proxima.permissions import Permission, Permissions
 from proxima.permissions.facade import MAX_DENIALS
 
 DECLARED = ("network", "file_read", "execute_circuits", "terminal.run:git *")
@@ -210,3 +210,16 @@ def test_closing_writes_what_was_only_counted(make):
     rows = again.audit.search(outcome="used")
     assert sum(row.count for row in rows) == 500
     assert len(rows) < 50
+
+
+def test_without_a_home_they_are_forgotten_and_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        passing = Permissions.open(None)
+        passing.declare("tea", "1.0", ["database"])
+        assert not passing.grants.decisions("tea")
+        passing.grants.grant("tea", Permission.parse("database"))
+        assert passing.grants.check("tea", Permission.parse("database")).granted
+        assert outcomes(passing) == [("granted", "database", "always")]
+        passing.close()
+    assert list(tmp_path.iterdir()) == []

@@ -27,6 +27,7 @@ from proxima.contracts.mcp_server import MCPServer
 from proxima.contracts.noise import NoiseModel, NoiseRule
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import Op
+from proxima.contracts.readout import ReadoutError
 from proxima.contracts.records import RecordSummary, RunRecord
 from proxima.contracts.result import Candidate, CircuitInfo, ErrorBound, Expectation, Gradient, RunResult, Selection
 from proxima.contracts.theme import Theme
@@ -121,7 +122,13 @@ VALUES: list[Any] = [
     Comparison((ComparedRun("b", None, "failed"),), "incomplete", "one ran"),
     RecordSummary("id", 1.5, "bell", 2, "b", None, 0.1),
     RunRecord(circuit=bell(), options=OPTIONS, result=RESULT),
-    NoiseModel((NoiseRule(Op.BIT_FLIP, (0.1,), frozenset({"h", "cx"}), frozenset({0, 3})),)),
+    NoiseModel(
+        (
+            NoiseRule(Op.BIT_FLIP, (0.1,), frozenset({"h", "cx"}), frozenset({0, 3})),
+            NoiseRule(Op.KRAUS, kraus=(((0j, 1j), (1 + 0j, 0j)),), gate_qubits=frozenset({(1,)}), positions=(0,)),
+        ),
+        {None: ReadoutError(0.1, 0.2), 3: ReadoutError(0.0, 1.0)},
+    ),
     AlgorithmResult(math.nan, {"grad": np.arange(3.0), "$": "dollar"}, (1.0, math.inf, 0.5)),
     ToolDefinition("t", "does", {"type": "object", "properties": {"n": {"type": "integer"}}}, ("network",)),
     ToolResult("text", {"rows": [[1, None], [b"x", True]], 3: {4: 5}}, failed=True),
@@ -152,7 +159,8 @@ def test_contract_value_crosses_unchanged(value: Any) -> None:
 
 def test_every_carried_type_is_among_the_values() -> None:
     assert {type(value).__name__ for value in VALUES} | {
-        *("PauliSum", "NoiseRule", "ErrorBound", "Expectation", "Gradient", "Candidate", "Selection", "CircuitInfo"),
+        *("PauliSum", "NoiseRule", "ReadoutError", "ErrorBound", "Expectation", "Gradient", "Candidate"),
+        *("Selection", "CircuitInfo"),
         *("Text", "Table", "Plot", "Form", "Action"),
     } >= CARRIED.keys()
 
@@ -500,6 +508,25 @@ def test_refuses_a_result_that_misleads(changes: dict[str, object]) -> None:
         decode(data | changes, RunResult)
 
 
+_KRAUS = NoiseRule(Op.KRAUS, kraus=(((0j, 1j), (1 + 0j, 0j)),))
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes"),
+    [
+        (NoiseRule(Op.BIT_FLIP, (0.1,)), {"channel": int(Op.H)}),
+        (NoiseRule(Op.BIT_FLIP, (0.1,)), {"params": [0.1, 0.2]}),
+        (_KRAUS, {"kraus": [[[{"$": "complex", "v": [math.inf, 0.0]}]]]}),
+        (_KRAUS, {"kraus": [[[1.0, 0.0], [0.0, 1.0]]]}),
+        (_KRAUS, {"kraus": []}),
+    ],
+)
+def test_refuses_a_noise_rule_that_makes_no_sense(rule: NoiseRule, changes: dict[str, object]) -> None:
+    data, _ = sent(rule)
+    with pytest.raises(ProtocolError, match="NoiseRule"):
+        decode(data | changes, NoiseRule)
+
+
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(RunResult)])
 def test_refuses_a_result_without_a_field(field: str) -> None:
     data, _ = sent(RESULT)
@@ -519,8 +546,6 @@ def test_refuses_a_result_without_a_field(field: str) -> None:
         PauliSum(((1.0, "Z"), (1.0, "ZZ"))),
         PauliSum(((1.0, "Q"),)),
         PauliSum(((math.inf, "Z"),)),
-        NoiseRule(Op.H, ()),
-        NoiseRule(Op.BIT_FLIP, (0.1, 0.2)),
         Table(("a",), (("x", "y"),)),
         Plot((1.0,), {"y": (1.0, 2.0)}),
         Probe("maybe"),  # type: ignore[arg-type]

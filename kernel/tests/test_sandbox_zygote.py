@@ -18,7 +18,6 @@ import proxima.sandbox.zygote
 from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import SandboxError
 from proxima.sandbox.imports import HostFinder, environment_paths, host_homes
-from proxima.sandbox.linux.limits import is_root
 from proxima.sandbox.spawn import Zygote
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
@@ -33,9 +32,9 @@ def test_it_has_one_thread_an_empty_environment_and_no_plugin(sandbox: Any) -> N
     assert names == {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"}
     assert "-I\0-S\0-B" in (proc / "cmdline").read_text()
     assert "plug_one" not in (proc / "maps").read_text()
-    # Standard streams, the kernel's process descriptor, the control socket; root's next worker's user namespace.
-    spare = is_root() and sandbox.supervisor.tier == "A"
-    assert len(list((proc / "fd").iterdir())) == 5 + spare
+    # Standard streams, the kernel's process descriptor, the control socket; at tier A the next worker's leash.
+    waiting = sandbox.waiting() is not None
+    assert len(list((proc / "fd").iterdir())) == 5 + waiting
 
 
 def start(kernel_pid: int) -> tuple[subprocess.Popen[bytes], Channel]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -263,6 +266,40 @@ def test_a_right_plugin_passes(tried: Try) -> None:
     assert 0 < report.seconds < 20
 
 
+ON_A_LESSER_HOST = """
+import sys
+import another_host
+from proxima.plugins.manifest import read_manifest
+from proxima.sandbox.probe import probe as host_support
+from proxima.store.probe import probe
+another_host.see({another_host.NAMESPACES: 1})
+report = probe(sys.argv[1], read_manifest(sys.argv[2]), "plug_tea:plugin")
+print(host_support().tier, report.ok, *(problem.message for problem in report.problems))
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the filter that makes the other host is for x86_64")
+def test_where_the_best_lock_fails_it_is_tried_in_what_the_host_has(workshop: Any) -> None:
+    entries = {"tools": [{"name": "brew", "class": "plug_tea.Act"}]}
+    package: Path = workshop.lay_out("tea", type="tool", entry_points=entries)
+    (package / "__init__.py").write_text(TOOL)
+    path = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_LESSER_HOST, workshop.site, str(package / "proxima-plugin.json")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    tier, ok, *problems = done.stdout.split(maxsplit=2)
+    if tier == "B":
+        assert (ok, problems) == ("True", [])
+    else:  # root, whose workers are another user and may not read this Python
+        assert (tier, ok) == ("C", "False")
+        assert problems[0].startswith("this host cannot lock a worker, so the plugin is not tried (tier A: namespaces")
+
+
 IN_A_WORKER = {
     "formats": [{"name": "lines", "class": "plug_tea.Lines"}],
     "visualizations": [{"name": "dot", "class": "plug_tea.Dot"}],
@@ -362,7 +399,7 @@ def test_an_import_that_hangs_is_ended(tried: Try) -> None:
         ("class Plugin", "Act.call = 3\nclass Plugin", "something else of that name"),
         ('"Brews tea"', '""', "no description"),
         ('ToolDefinition("brew"', 'ToolDefinition("milk"', "of 'milk'"),
-        ('"object"', "17", "no JSON Schema"),
+        ('"object"', "17", "not a JSON Schema"),
         ('return ToolDefinition("brew"', "return {}\n        (0", "expected ToolDefinition, got dict"),
         ('return ToolDefinition("brew"', "raise ValueError('cold')\n        (0", "cold"),
         ('return ToolDefinition("brew"', "import os; os._exit(1)\n        (0", "ended"),

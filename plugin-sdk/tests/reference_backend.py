@@ -17,7 +17,7 @@ from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.operations import OPERATIONS, Op, OpKind
+from proxima.contracts.operations import CHANNELS, OPERATIONS, Op, OpKind
 from proxima.contracts.result import ErrorBound, Expectation, Gradient, RunResult, counts_from_samples
 from proxima.errors import BackendUnavailableError, UnsupportedError, UsageError
 from proxima_sdk import reference
@@ -294,6 +294,16 @@ class IgnoredCondition(ReferenceBackend):
 
     def plan(self, request: RunRequest) -> Plan:
         return replace(super().plan(request), native=rewritten(request.circuit, lambda i: i._replace(condition=None)))
+
+
+class UnconditionalNoise(ReferenceBackend):
+    """Applies conditioned channels always."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        def free(i):
+            return i._replace(condition=None) if i.op in CHANNELS else i
+
+        return replace(super().plan(request), native=rewritten(request.circuit, free))
 
 
 class Greedy(ReferenceBackend):

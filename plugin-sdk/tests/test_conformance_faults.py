@@ -175,6 +175,12 @@ def test_finds_ignored_conditions(pytester: pytest.Pytester) -> None:
     assert "test_measurement_in_the_middle" in outcome.passed
 
 
+def test_finds_channels_whose_condition_is_ignored(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "UnconditionalNoise", "condition or noise")
+    assert set(outcome.failed) == {"test_noise_under_a_condition"}
+    expect(outcome, {"test_noise_under_a_condition": "the condition of channels is ignored"})
+
+
 def test_finds_an_estimate_that_takes_too_much(pytester: pytest.Pytester) -> None:
     outcome = run_kit(pytester, "Greedy", "memory or estimate")
     expect(outcome, {"test_memory_is_refused_before_it_is_taken": "40 entangled qubits"})

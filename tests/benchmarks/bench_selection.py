@@ -21,7 +21,7 @@ from proxima_sdk import circuits
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "circuits"
 DEADLINE = 15.0
 SIZES = (4, 8, 12, 16, 20, 24)
-BACKENDS = ("cirq", "qiskit-aer", "qsim")
+BACKENDS = ("cirq", "qiskit-aer", "qsim", "quest", "stim")
 
 
 def _generated() -> Iterator[tuple[str, proxima.Circuit]]:

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from proxima.contracts.backend import CancelToken
     from proxima.contracts.circuit import Circuit
     from proxima.contracts.execution import Comparison, Progress
-    from proxima.contracts.noise import NoiseModel
     from proxima.contracts.result import RunResult
     from proxima.permissions import Consent, Permissions
     from proxima.sandbox.isolation import Isolation
+    from proxima.sandbox.spawn import Zygote
     from proxima.settings import Settings
     from proxima.store.install import Store
     from proxima.store.probe import Prober
@@ -50,6 +50,7 @@ class Kernel:
         safe_mode: Start without third-party plugins.
         flags: Settings that go before all others, by dotted name.
         consent: Who is asked for a permission that is not decided; by default nobody is, and it is denied.
+        zygote: What the worker is forked from in which the first plugin is tried, where it was started beforehand.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Kernel:
         safe_mode: bool = False,
         flags: Mapping[str, object] | None = None,
         consent: Consent | None = None,
+        zygote: Zygote | None = None,
     ) -> None:
         self.paths = paths or Paths.default()
         if only is None and (named := os.environ.get("PROXIMA_PLUGINS")) is not None:
@@ -69,6 +71,7 @@ class Kernel:
         self.registry = PluginRegistry(state, only, safe_mode, store=store, on_change=self._plugin_changed)
         self._flags = flags
         self._consent = consent
+        self._zygote = zygote
 
     def __enter__(self) -> Self:
         return self
@@ -142,7 +145,8 @@ class Kernel:
         def prober() -> Prober:
             from proxima.store.probe import Prober
 
-            return Prober(allow_tier_c=self.own_settings.get("isolation.allow_tier_c") is True)
+            zygote, self._zygote = self._zygote, None
+            return Prober(allow_tier_c=self.own_settings.get("isolation.allow_tier_c") is True, zygote=zygote)
 
         return Store(
             paths=self.paths,
@@ -153,7 +157,7 @@ class Kernel:
             environment=lambda: [p for p in scan(self.registry.path, self.registry.store) if p.origin != "store"],
         )
 
-    @property
+    @cached_property
     def own_settings(self) -> Settings:
         """Without the workspace's layer: what somebody else left in a directory must not loosen a lock."""
         from proxima.settings import Settings
@@ -205,7 +209,7 @@ class Kernel:
         circuit: Circuit | str | os.PathLike[str],
         *,
         want: str | Sequence[str] = "counts",
-        noise: str | NoiseModel | None = None,
+        noise: object = None,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
         **options: Any,
@@ -217,11 +221,12 @@ class Kernel:
             want: One or several of ``counts``, ``samples``, ``probabilities``, ``statevector``, ``density_matrix``,
                 ``expectation:PAULI_SUM``, e.g. ``expectation:0.5*ZZI - XIX``, and ``gradient:PAULI_SUM``: its
                 derivatives by the circuit's open parameters.
-            noise: E.g. ``depolarizing:0.01``: the channel on every qubit that a gate touches, after each gate.
+            noise: A `NoiseModel`, one of Qiskit Aer, the path of a noise file, or e.g. ``depolarizing:0.01``: the
+                channel on every qubit that a gate touches, after each gate.
             cancel: Stops the run when somebody sets it.
             progress: Called with how far the run is.
             options: Fields of `RunOptions`: ``backend``, ``shots``, ``seed``, ``precision``, ``deadline`` in seconds,
-                ``threads``, ``store``, ``parameters``, ``options``.
+                ``threads``, ``store``, ``optimize``, ``parameters``, ``options``.
 
         Raises:
             UsageError: The file or an option is wrong.
@@ -243,7 +248,7 @@ class Kernel:
         backends: Sequence[str] = (),
         *,
         want: str | Sequence[str] = "counts",
-        noise: str | NoiseModel | None = None,
+        noise: object = None,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
         **options: Any,

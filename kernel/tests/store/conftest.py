@@ -79,7 +79,8 @@ def wheel(directory: Path, name: str, version: str, files: dict[str, str], *requ
 class Index(ThreadingHTTPServer):
     """A simple index with metadata (PEP 503, 658) over a directory; `mood` says how wheels are sent.
 
-    They are sent ``well``, ``slow``, ``half`` or ``wrong``, or are ``gone``.
+    They are sent ``well``, ``slow``, ``half`` or ``wrong``, or are ``gone``. Pages are sent while the `gate` is open;
+    `patient` says whether it was always opened in time.
     """
 
     daemon_threads = True
@@ -88,6 +89,9 @@ class Index(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Pages)
         self.directory = directory
         self.mood = "well"
+        self.patient = True
+        self.gate = threading.Event()
+        self.gate.set()
 
     @property
     def url(self) -> str:
@@ -102,6 +106,7 @@ class Pages(BaseHTTPRequestHandler):
         directory = self.server.directory
         _, kind, name = [*self.path.split("/"), ""][:3]
         if kind == "simple":
+            self.server.patient &= self.server.gate.wait(20)
             found = [p for p in sorted(directory.glob("*.whl")) if p.name.split("-")[0].replace("_", "-") == name]
             told = 'data-core-metadata="true" data-dist-info-metadata="true"'
             links = [f'<a href="/files/{p.name}#sha256={sha256(p)}" {told}>{p.name}</a>' for p in found]

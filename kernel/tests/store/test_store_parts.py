@@ -13,8 +13,9 @@ import pytest
 
 from proxima.errors import UsageError
 from proxima.plugins.scan import FoundPlugin, scan
+from proxima.store.addresses import check_address
 from proxima.store.errors import FetchError
-from proxima.store.fetch import Fetcher, check_address
+from proxima.store.fetch import Fetcher
 from proxima.store.job import Job
 from proxima.store.layout import Layout
 from proxima.store.pointer import KEYS, pointer_text, read_pointer

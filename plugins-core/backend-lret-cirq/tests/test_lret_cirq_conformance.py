@@ -1,10 +1,10 @@
-"""The conformance kit on the backend, the format and the command."""
+"""The conformance kit on the backend and the format."""
 
 from __future__ import annotations
 
 import pytest
 
-from proxima_sdk.conformance import BackendConformance, CommandConformance, FormatConformance
+from proxima_sdk.conformance import BackendConformance, FormatConformance
 
 pytest.importorskip("proxima_lret_core", reason="lret-core is not built: there was no C++ compiler")
 
@@ -16,8 +16,3 @@ class TestLretCirq(BackendConformance):
 
 class TestCirqJson(FormatConformance):
     format = "cirq-json"
-
-
-class TestScalability(CommandConformance):
-    command = "bench lret-scalability"
-    lines = ("--json --qubits 3 --depths 1 --noise 0.01 --repeats 1",)

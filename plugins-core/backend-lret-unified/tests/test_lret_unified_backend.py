@@ -1,4 +1,4 @@
-"""What lret promises beyond the contract: its bound, its tolerance, its estimate, its refusals."""
+"""What lret-unified promises beyond the contract: its bound, its tolerance, its estimate, its refusals."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from proxima_sdk import circuits, reference
 
 pytest.importorskip("proxima_lret_core", reason="lret-core is not built: there was no C++ compiler")
 
-from proxima_backend_lret_unified.backend import LretBackend
-from proxima_lret_core.costs import tolerance_of
+from proxima_backend_lret_unified.backend import UnifiedBackend
+from proxima_lret_core.costs import choice, estimate
 
-BACKEND = LretBackend()
+BACKEND = UnifiedBackend()
 
 
 def noisy(circuit: Circuit, p: float = 0.02) -> Circuit:
@@ -49,7 +49,7 @@ def test_the_exact_state_lies_within_the_bound(seed: int, options: dict[str, flo
     assert result.error_bound.kind == "trace_distance"
     exact = reference.density_matrix(circuit)
     assert trace_distance(result.density_matrix.astype(complex), exact) <= result.error_bound.value
-    assert result.error_bound.value <= tolerance_of(RunRequest(circuit=circuit, precision=precision, options=options))
+    assert result.error_bound.value <= choice(RunRequest(circuit=circuit, precision=precision, options=options))[1]
 
 
 def test_a_tolerance_saves_columns_and_the_notes_say_so() -> None:
@@ -58,8 +58,8 @@ def test_a_tolerance_saves_columns_and_the_notes_say_so() -> None:
     def rank(result: RunResult) -> int:
         return int(result.notes[0].split()[1].rstrip(","))
 
-    exact = run(circuit, precision="double")
-    loose = run(circuit, precision="double", options={"tolerance": 0.02})
+    exact = run(circuit, precision="double", options={"method": "low_rank"})
+    loose = run(circuit, precision="double", options={"method": "low_rank", "tolerance": 0.02})
     assert exact.error_bound.value < 1e-9 < loose.error_bound.value <= 0.02
     assert rank(loose) < rank(exact)
     assert "tolerance 0.02" in loose.notes[1]
@@ -109,17 +109,21 @@ def test_large_dense_states_are_infeasible(want: str) -> None:
         BACKEND.plan(request)
 
 
-def test_many_branches_and_heavy_noise_are_infeasible() -> None:
+def test_many_branches_and_heavy_noise_are_infeasible_but_for_shots() -> None:
     builder = Circuit.builder(2, 100)
     for bit in range(100):
         builder.h(0).measure(0, bit)
     many = builder.h(1).measure(1, 0).build()
     heavy = noisy(circuits.brickwork(35, 8), 0.1)
     for circuit in (many, heavy):
-        request = RunRequest(circuit=circuit)
+        request = RunRequest(circuit=circuit, wants=("probabilities",))
         estimate = BACKEND.estimate(request, features_of(circuit))
         assert not estimate.feasible
         assert "too many" in estimate.reason
+        assert BACKEND.estimate(RunRequest(circuit=circuit), features_of(circuit)).method == "trajectories"
+    counts = run(many, shots=100).counts
+    assert counts is not None
+    assert sum(counts.values()) == 100
 
 
 @pytest.mark.parametrize(
@@ -127,18 +131,61 @@ def test_many_branches_and_heavy_noise_are_infeasible() -> None:
 )
 def test_memory_is_estimated_from_above(n: int, p: float, tolerance: float | None) -> None:
     circuit = circuits.brickwork(n, 4) if p == 0 else noisy(circuits.brickwork(n, 4), p)
-    request = RunRequest(circuit=circuit, options={} if tolerance is None else {"tolerance": tolerance})
+    options = {"method": "low_rank"} if tolerance is None else {"method": "low_rank", "tolerance": tolerance}
+    request = RunRequest(circuit=circuit, options=options)
     estimate = BACKEND.estimate(request, features_of(circuit))
     most = int(run(circuit, options=request.options).notes[0].split()[4])
     assert 8 * 2**n * most <= estimate.memory_bytes
+
+
+@pytest.mark.parametrize("method", ["low_rank", "density_matrix", "trajectories"])
+def test_each_method_can_be_asked_for_and_is_told(method: str) -> None:
+    result = run(noisy(circuits.ghz(5)), options={"method": method})
+    assert result.method == method
+    assert result.counts is not None
+    assert sum(result.counts.values()) == 1024
+    assert result.error_bound.kind == ("sampling" if method == "trajectories" else "trace_distance")
+
+
+def test_automatic_takes_what_suits_and_says_why() -> None:
+    assert run(noisy(circuits.brickwork(7, 4))).method == "density_matrix"
+    assert run(noisy(circuits.ghz(12), 0.003), options={"tolerance": 5e-3}).method == "low_rank"
+    result = run(noisy(circuits.brickwork(12, 6), 0.02), shots=20)
+    assert result.method == "trajectories"
+    assert any(note.startswith("Chosen: trajectories, expected to cost least") for note in result.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "circuit", "tolerance"),
+    [
+        ("GHZ", noisy(circuits.ghz(12), 0.01), 5e-3),
+        ("GHZ, tight", noisy(circuits.ghz(10), 0.003), 1e-3),
+        ("light", noisy(circuits.brickwork(10, 4), 0.001), 5e-3),
+        ("no noise", circuits.brickwork(12, 6), None),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_columns_are_guessed_within_a_factor_of_eight(name: str, circuit: Circuit, tolerance: float | None) -> None:
+    options = {"method": "low_rank"} if tolerance is None else {"method": "low_rank", "tolerance": tolerance}
+    request = RunRequest(circuit=circuit, options=options)
+    guessed = estimate(request, features_of(circuit))[3]
+    columns = int(run(circuit, options=options).notes[0].split()[4])
+    assert columns / 8 <= guessed <= 8 * columns
+
+
+def test_trajectories_give_counts_alone() -> None:
+    with pytest.raises(UsageError, match="no probabilities"):
+        BACKEND.plan(RunRequest(circuit=circuits.ghz(2), wants=("probabilities",), options={"method": "trajectories"}))
+    with pytest.raises(UsageError, match="no method 'exact'"):
+        BACKEND.plan(RunRequest(circuit=circuits.ghz(2), options={"method": "exact"}))
 
 
 def test_auto_leaves_heavy_noise_to_others(tmp_path: Path) -> None:
     with proxima.open(paths=Paths.under(str(tmp_path))) as kernel:
         selection = kernel.run(noisy(circuits.brickwork(9, 6), 0.05), shots=100, store=False).selection
     assert selection is not None
-    assert selection.chosen != "lret"
-    assert "lret" in {candidate.backend for candidate in selection.candidates if candidate.feasible}
+    assert selection.chosen != "lret-unified"
+    assert "lret-unified" in {candidate.backend for candidate in selection.candidates if candidate.feasible}
 
 
 def test_memory_error_names_a_way_out() -> None:

@@ -1,4 +1,4 @@
-"""The conformance kit on lret."""
+"""The conformance kit on lret-unified."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ pytest.importorskip("proxima_lret_core", reason="lret-core is not built: there w
 
 
 class TestLret(BackendConformance):
-    backend = "lret"
+    backend = "lret-unified"
     engine_module = "proxima_lret_core._native"

@@ -24,7 +24,7 @@ from proxima.contracts.result import RunResult
 from proxima.errors import CancelledError, DeadlineExceededError, UnsupportedError, UsageError
 from proxima_backend_qiskit_aer import cost, engine, jobs, pieces
 from proxima_backend_qiskit_aer.backend import QiskitAerBackend
-from proxima_backend_qiskit_aer.observables import expectation, squared
+from proxima_backend_qiskit_aer.observables import expectation
 from proxima_backend_qiskit_aer.outcome import samples_of_hex
 
 BACKEND = QiskitAerBackend()
@@ -161,7 +161,7 @@ def test_states_of_mixed_circuits_are_exact(make) -> None:
     np.testing.assert_allclose(result.probabilities, np.diag(rho).real, atol=1e-12)
     mean = expectation(rho, observable)
     assert result.expectations[0].value == pytest.approx(mean, abs=1e-12)
-    assert result.expectations[0].variance == pytest.approx(expectation(rho, squared(observable)) - mean**2, abs=1e-12)
+    assert result.expectations[0].variance == pytest.approx(expectation(rho, observable.squared()) - mean**2, abs=1e-12)
 
 
 def test_expectation_over_trajectories_comes_with_its_standard_error() -> None:
@@ -391,7 +391,7 @@ def test_square_of_a_pauli_sum_is_its_matrix_square() -> None:
 
     observable = PauliSum.parse("0.5*ZZI - XIX + 2*YZX - 0.25*III")
     whole = matrix(observable.terms)
-    np.testing.assert_allclose(matrix(squared(observable).terms), whole @ whole, atol=1e-14)
+    np.testing.assert_allclose(matrix(observable.squared().terms), whole @ whole, atol=1e-14)
 
 
 def test_a_matrix_that_cannot_be_written_to_is_not_transposed() -> None:

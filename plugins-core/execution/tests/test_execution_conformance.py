@@ -19,6 +19,21 @@ class TestCompare(CommandConformance):
     lines = (f"{BELL} --seed 7 --json",)
 
 
+class TestVerify(CommandConformance):
+    command = "verify"
+    lines = (f"{BELL} --seed 7", f"{BELL} --seed 7 --by counts --json")
+
+
+class TestExplain(CommandConformance):
+    command = "explain"
+    lines = (f"{BELL}", f"{BELL} --want statevector --json")
+
+
+class TestBenchRun(CommandConformance):
+    command = "bench run"
+    lines = (f"{BELL} --repeats 2", "ghz --sizes 2 --repeats 1 --json")
+
+
 class TestBackends(CommandConformance):
     command = "backends"
     lines = ("", "--json")

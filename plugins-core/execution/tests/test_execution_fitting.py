@@ -12,7 +12,7 @@ from proxima.contracts.backend import Estimate, Plan, Probe
 from proxima.contracts.result import RunResult
 from proxima.errors import RunError, UnsupportedError
 from proxima_execution.calibrating import calibrate_backend, measure_import
-from proxima_execution.calibration import BackendRates, Calibration
+from proxima_execution.calibration import BackendRates, Calibration, Rates
 from proxima_execution.families import calibration_circuits
 from proxima_execution.fitting import fit_rates, misfit, nonnegative_least_squares
 
@@ -121,13 +121,13 @@ SHIPPED = {"rates": {"run": 0.1, "gate": 0.2}, "import_seconds": 3.0}
 
 def test_stored_rates_go_before_the_manifests(tmp_path):
     calibration = Calibration(str(tmp_path / "state" / "calibration.json"), pytest.fail)
-    assert calibration.rates_of("a", {"engine": "1"}, SHIPPED) == (SHIPPED["rates"], 3.0)
+    assert calibration.rates_of("a", {"engine": "1"}, SHIPPED) == Rates(SHIPPED["rates"], 3.0)
     calibration.save({"a": RATES})
-    assert calibration.rates_of("a", {"engine": "1"}, SHIPPED) == ({"run": 0.5, "gate": 0.2}, 2.0)
+    assert calibration.rates_of("a", {"engine": "1"}, SHIPPED) == Rates({"run": 0.5, "gate": 0.2}, 2.0, typical=1.1)
     calibration.save({"b": RATES})
     assert set(calibration.backends()) == {"a", "b"}
     other_process = Calibration(calibration.path, pytest.fail)
-    assert other_process.rates_of("a", {"engine": "1"}, SHIPPED)[1] == 2.0
+    assert other_process.rates_of("a", {"engine": "1"}, SHIPPED).import_seconds == 2.0
 
 
 def test_rates_of_another_engine_or_machine_are_not_used_and_that_is_told_once(tmp_path):
@@ -135,14 +135,14 @@ def test_rates_of_another_engine_or_machine_are_not_used_and_that_is_told_once(t
     calibration = Calibration(str(tmp_path / "calibration.json"), told.append)
     calibration.save({"a": RATES})
     for _ in range(3):
-        assert calibration.rates_of("a", {"engine": "2"}, SHIPPED) == (SHIPPED["rates"], 3.0)
+        assert calibration.rates_of("a", {"engine": "2"}, SHIPPED) == Rates(SHIPPED["rates"], 3.0)
     assert len(told) == 1
     assert "another version of its engine" in told[0]
     data = json.loads((tmp_path / "calibration.json").read_text())
     data["host"]["processor"] = "another"
     (tmp_path / "calibration.json").write_text(json.dumps(data))
     elsewhere = Calibration(calibration.path, told.append)
-    assert elsewhere.rates_of("a", {"engine": "1"}, SHIPPED) == (SHIPPED["rates"], 3.0)
+    assert elsewhere.rates_of("a", {"engine": "1"}, SHIPPED) == Rates(SHIPPED["rates"], 3.0)
     assert "on another machine" in told[1]
 
 
@@ -151,7 +151,7 @@ def test_a_damaged_file_is_ignored(tmp_path, content):
     told: list[str] = []
     path = tmp_path / "calibration.json"
     path.write_text(content)
-    assert Calibration(str(path), told.append).rates_of("a", {}, SHIPPED) == (SHIPPED["rates"], 3.0)
+    assert Calibration(str(path), told.append).rates_of("a", {}, SHIPPED) == Rates(SHIPPED["rates"], 3.0)
     assert len(told) == 1
 
 
@@ -159,7 +159,7 @@ def test_a_rate_that_is_no_cost_is_refused(tmp_path):
     told: list[str] = []
     calibration = Calibration(str(tmp_path / "calibration.json"), told.append)
     calibration.save({"a": BackendRates({}, {"run": -1.0}, 0.0, 1.0, 1.0, 1)})
-    assert calibration.rates_of("a", {}, SHIPPED) == (SHIPPED["rates"], 3.0)
+    assert calibration.rates_of("a", {}, SHIPPED) == Rates(SHIPPED["rates"], 3.0)
     assert "not a number from 0" in told[0]
 
 

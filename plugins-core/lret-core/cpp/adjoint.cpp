@@ -43,20 +43,13 @@ Matrix inverse_of(Matrix a) {
     return out;
 }
 
-template <typename T>
-std::vector<T> flat(const Matrix& matrix, double factor) {
-    std::vector<T> out;
-    for (const Complex& entry : matrix.at) out.insert(out.end(), {T(entry.real() * factor), T(entry.imag() * factor)});
-    return out;
-}
-
 }  // namespace
 
 template <typename T>
-std::vector<typename Factor<T>::Tile> Factor<T>::copy(const std::vector<Tile>& tiles) const {
+std::vector<typename Factor<T>::Tile> Factor<T>::copies(const std::vector<Tile>& tiles) const {
     std::vector<Tile> out;
     for (const Tile& tile : tiles) {
-        out.push_back(new_tile());
+        out.push_back(this->new_tile());
         std::memcpy(out.back().get(), tile.get(), rows_ * ROW_BYTES);
     }
     return out;
@@ -68,12 +61,12 @@ void Factor<T>::record() {
 }
 
 template <typename T>
-void Factor<T>::record(const Channel& channel, size_t parents, const std::vector<Piece>& pieces, double factor,
-                       bool scales) {
-    Branching<Tile> made{parents, pieces, factor, scales, {}, {}};
+void Factor<T>::record(const Channel& channel, const std::vector<Piece>& pieces) {
+    const auto [scales, factor] = scaling_of(channel);
+    Branching<Tile> made{rank(), pieces, factor, scales, {}, {}};
     if (!scales && (made.inverse = inverse_of(channel.kraus[0])).size == 0) {
         if (2 * bytes() > memory_) throw OutOfMemory(2 * bytes(), 0);
-        made.before = copy(tiles_);
+        made.before = copies(tiles_);
         memory_ -= bytes();  // the copy's
     }
     tape_->entries.emplace_back(std::move(made));
@@ -212,7 +205,7 @@ struct Factor<T>::Adjoint {
                 const Piece& piece = made.pieces[i];
                 const size_t from = made.parents + i;
                 const Tile& tile = from / L == shared && columns ? columns : lambda[from / L];
-                l.kernels_.fold(lambda[t].get(), int(piece.parent % L), tile.get(), int(from % L), l.rows_, k,
+                l.kernels_.fold(lambda[t].get(), int(piece.parent % L), tile.get(), int(from % L), 0, l.rows_ >> k, k,
                                 channel.qubits.data(), matrices[size_t(piece.kraus)].data(), scratch.data());
                 poll();
             }
@@ -278,9 +271,9 @@ Gradient Factor<T>::gradient(const std::vector<PauliTerms>& sums, int num_parame
 }
 
 #define INSTANTIATE(T)                                                                                        \
-    template std::vector<typename Factor<T>::Tile> Factor<T>::copy(const std::vector<typename Factor<T>::Tile>&) const; \
+    template std::vector<typename Factor<T>::Tile> Factor<T>::copies(const std::vector<typename Factor<T>::Tile>&) const; \
     template void Factor<T>::record();                                                                        \
-    template void Factor<T>::record(const Channel&, size_t, const std::vector<Piece>&, double, bool);         \
+    template void Factor<T>::record(const Channel&, const std::vector<Piece>&);                               \
     template Gradient Factor<T>::gradient(const std::vector<PauliTerms>&, int, Poll&);
 INSTANTIATE(float)
 INSTANTIATE(double)

@@ -22,6 +22,47 @@ Transfer transfer_of(const std::vector<Matrix>& kraus) {
     return out;
 }
 
+std::vector<double> transfer_matrix(const std::vector<Matrix>& kraus) {
+    const int size = kraus[0].size;
+    const size_t strings = size_t(size) * size;
+    // Row j of the string b has its one entry, phases[j], in column j ^ flip.
+    const auto string = [&](size_t b, std::vector<Complex>& phases) {
+        int flip = 0;
+        phases.assign(size, 1);
+        for (int q = 0; 1 << q < size; ++q) {
+            const Matrix& letter = pauli(int(b >> 2 * q & 3));
+            const int flips = letter(0, 0) == 0.0;
+            flip |= flips << q;
+            for (int j = 0; j < size; ++j) phases[j] *= letter(j >> q & 1, (j >> q & 1) ^ flips);
+        }
+        return flip;
+    };
+    std::vector<double> out(strings * strings);
+    std::vector<Complex> phases;
+    Matrix left(size), image(size);
+    for (size_t b = 0; b < strings; ++b) {
+        const int flip = string(b, phases);
+        std::fill(image.at.begin(), image.at.end(), Complex());
+        for (const Matrix& k : kraus) {
+            for (int i = 0; i < size; ++i)
+                for (int j = 0; j < size; ++j) left(i, j ^ flip) = k(i, j) * phases[j];
+            for (int i = 0; i < size; ++i)
+                for (int j = 0; j < size; ++j) {
+                    Complex sum = 0;
+                    for (int m = 0; m < size; ++m) sum += left(i, m) * std::conj(k(j, m));
+                    image(i, j) += sum;
+                }
+        }
+        for (size_t a = 0; a < strings; ++a) {
+            const int turn = string(a, phases);
+            Complex trace = 0;
+            for (int j = 0; j < size; ++j) trace += phases[j] * image(j ^ turn, j);
+            out[a * strings + b] = trace.real() / size;
+        }
+    }
+    return out;
+}
+
 Transfer after(const Transfer& second, const Transfer& first) {
     Transfer out{};
     for (int a = 0; a < 4; ++a)

@@ -29,6 +29,9 @@ struct Channel {
     double error = 0;          // 1 - |K_0|^2 / 2^k, the weight that leaves the first operator's branch on average
 };
 
+// The transfer matrix of a channel on any number of qubits, real, 4^k by 4^k, row-major.
+std::vector<double> transfer_matrix(const std::vector<Matrix>& kraus);
+
 // From any Kraus operators; for one and two qubits the fewest there are, from the Choi matrix's eigenvectors.
 Channel channel_of(std::vector<int> qubits, std::vector<Matrix> kraus);
 Channel channel_of(int qubit, const Transfer& transfer);

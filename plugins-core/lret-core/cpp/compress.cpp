@@ -135,9 +135,9 @@ void Factor<T>::compress(bool forced, Poll& poll) {
     const size_t tiles = tiles_.size(), r = rank();
     const double allowed = std::max(0.0, budget.allowed()) / (scale_ * scale_);
     next_compress_ = std::max(FIRST_COMPRESS, r + r * 3 / 5);
-    if (tile_bytes() * double((tape_ ? 2 : 1) * tiles + 2) + 48.0 * double(r) * double(r) > memory_) return;
+    if (this->tile_bytes() * double((tape_ ? 2 : 1) * tiles + 2) + 48.0 * double(r) * double(r) > memory_) return;
 
-    const std::vector<double> norms = stored_norms(poll);
+    const std::vector<double> norms = this->stored_norms(poll);
     if (r < rows_ && !forced && !overlaps(norms)) return;
     const double trace = std::accumulate(norms.begin(), norms.end(), 0.0);
     Rows gram(r);
@@ -190,7 +190,7 @@ void Factor<T>::compress(bool forced, Poll& poll) {
         weights.push_back(std::move(block));
     }
     if (tape_) {
-        Truncation<Tile> done{tape_->step, r, {}, {}, copy(tiles_)};
+        Truncation<Tile> done{tape_->step, r, {}, {}, copies(tiles_)};
         for (size_t i : kept) {
             done.re.push_back(rows.re[i]);
             done.im.push_back(rows.im[i]);
@@ -211,7 +211,7 @@ void Factor<T>::compress(bool forced, Poll& poll) {
             std::copy(result.get() + t * size, result.get() + (t + 1) * size, tiles_[t].get() + block * size);
     });
     tiles_.resize(wanted);
-    weights_ = stored_norms(poll);
+    weights_ = this->stored_norms(poll);
     weights_.resize(kept.size());
     const double now = std::accumulate(weights_.begin(), weights_.end(), 0.0);
     for (double& weight : weights_) weight *= scale_ * scale_;

@@ -1,11 +1,14 @@
 // Which of the compiled kernels this processor runs.
 #include "kernels.h"
+#include "pauli_kernels.h"
 
 namespace proxima {
 
 #define DECLARE(isa)                        \
     extern const Kernels<float> single_##isa; \
-    extern const Kernels<double> double_##isa;
+    extern const Kernels<double> double_##isa; \
+    extern const PauliKernels<float> pauli_single_##isa; \
+    extern const PauliKernels<double> pauli_double_##isa;
 
 DECLARE(baseline)
 #ifdef PROXIMA_X86
@@ -23,6 +26,18 @@ DECLARE(avx512)
 template <>
 const Kernels<float>& kernels<float>() {
     static const Kernels<float>& chosen = CHOOSE(single);
+    return chosen;
+}
+
+template <>
+const PauliKernels<float>& pauli_kernels<float>() {
+    static const PauliKernels<float>& chosen = CHOOSE(pauli_single);
+    return chosen;
+}
+
+template <>
+const PauliKernels<double>& pauli_kernels<double>() {
+    static const PauliKernels<double>& chosen = CHOOSE(pauli_double);
     return chosen;
 }
 

@@ -120,9 +120,9 @@ inline void put(T& to, T value) {
 }
 
 template <typename T, bool ADD>
-void spawn1(T* to, const T* from, size_t rows, int qubit, const T* m) {
+void spawn1(T* to, const T* from, size_t begin, size_t end, int qubit, const T* m) {
     const size_t step = size_t(1) << qubit;
-    for (size_t i = 0; i < rows / 2; ++i) {
+    for (size_t i = begin; i < end; ++i) {
         const size_t a = insert_zero(i, qubit) * 2 * LANES<T>, b = a + step * 2 * LANES<T>;
         const T ar = from[a], ai = from[a + LANES<T>], br = from[b], bi = from[b + LANES<T>];
         put<ADD>(to[a], m[0] * ar - m[1] * ai + m[2] * br - m[3] * bi);
@@ -133,18 +133,18 @@ void spawn1(T* to, const T* from, size_t rows, int qubit, const T* m) {
 }
 
 template <typename T, bool ADD>
-void spawn(T* to, int to_lane, const T* from, int from_lane, size_t rows, int k, const int* qubits, const T* m,
-           T* scratch) {
+void spawn(T* to, int to_lane, const T* from, int from_lane, size_t begin, size_t end, int k, const int* qubits,
+           const T* m, T* scratch) {
     to += to_lane;
     from += from_lane;
     if (k == 1) {
-        spawn1<T, ADD>(to, from, rows, qubits[0], m);
+        spawn1<T, ADD>(to, from, begin, end, qubits[0], m);
         return;
     }
     int sorted[MAX_QUBITS];
     sort(k, qubits, sorted);
     const size_t size = size_t(1) << k;
-    for (size_t i = 0; i < rows >> k; ++i) {
+    for (size_t i = begin; i < end; ++i) {
         const size_t row = base_row(i, k, sorted);
         for (size_t a = 0; a < size; ++a) {
             const T* x = from + (row + spread(a, k, qubits)) * 2 * LANES<T>;
@@ -358,6 +358,26 @@ void cross(const T* left, const T* right, size_t rows, int k, const int* qubits,
     }
 }
 
+template <typename T>
+void products(const T* const* tiles, int count, size_t row, size_t other, T* out) {
+    V<T> sr[4] = {}, si[4] = {};
+    for (int tile = 0; tile < count; ++tile) {
+        const V<T>*x = re(tiles[tile], row), *y = re(tiles[tile], other);
+        for (int a = 0; a < 2; ++a)
+            for (int b = 0; b < 2; ++b) {
+                sr[2 * a + b] += x[2 * a] * y[2 * b] + x[2 * a + 1] * y[2 * b + 1];
+                si[2 * a + b] += x[2 * a + 1] * y[2 * b] - x[2 * a] * y[2 * b + 1];
+            }
+    }
+    for (int e = 0; e < 4; ++e) {
+        out[e] = out[4 + e] = 0;
+        for (int lane = 0; lane < LANES<T>; ++lane) {
+            out[e] += sr[e][lane];
+            out[4 + e] += si[e][lane];
+        }
+    }
+}
+
 void subtract(double* yr, double* yi, double ar, double ai, const double* xr, const double* xi, size_t n) {
     for (size_t i = 0; i < n; ++i) {
         const double r = xr[i], s = xi[i];
@@ -388,7 +408,7 @@ template <typename T>
 constexpr Kernels<T> TABLE = {
     gate1<T>,   gate2<T>, gatek<T>,    spawn<T, false>,  spawn<T, true>, norms<T>,     moments<T>,
     reduced<T>, gram<T>,  multiply<T>, probabilities<T>, pauli<T>,       add_pauli<T>, cross<T>,
-    subtract,   dot,      TEXT(PROXIMA_ISA),
+    products<T>, subtract, dot, TEXT(PROXIMA_ISA),
 };
 
 }  // namespace

@@ -23,12 +23,13 @@ struct Kernels {
     void (*gate2)(T* tile, size_t rows, int first, int second, const T* matrix);
     void (*gatek)(T* tile, size_t rows, int k, const int* qubits, const T* matrix, T* scratch);
 
-    // One column of `to` <- (matrix on k qubits) one column of `from`; `scratch` holds 2^(k+1) numbers.
-    void (*spawn)(T* to, int to_lane, const T* from, int from_lane, size_t rows, int k, const int* qubits,
+    // One column of `to` <- (matrix on k qubits) one column of `from`, for the groups of 2^k rows from `begin` to `end`;
+    // `scratch` holds 2^(k+1) numbers.
+    void (*spawn)(T* to, int to_lane, const T* from, int from_lane, size_t begin, size_t end, int k, const int* qubits,
                   const T* matrix, T* scratch);
 
     // As spawn, added to the column of `to`.
-    void (*fold)(T* to, int to_lane, const T* from, int from_lane, size_t rows, int k, const int* qubits,
+    void (*fold)(T* to, int to_lane, const T* from, int from_lane, size_t begin, size_t end, int k, const int* qubits,
                  const T* matrix, T* scratch);
 
     // norms[lane] = the squared norm of each column.
@@ -59,6 +60,10 @@ struct Kernels {
     // out[a * 2^k + b] += the sum over the columns and the other qubits of conj(left[a]) right[b], real part before
     // imaginary part.
     void (*cross)(const T* left, const T* right, size_t rows, int k, const int* qubits, double* out);
+
+    // out[2 * a + b] = the sum over all columns of l[row + a] conj(l[other + b]), a and b being 0 or 1: real parts before
+    // imaginary parts.
+    void (*products)(const T* const* tiles, int count, size_t row, size_t other, T* out);
 
     // (yr + i yi) -= (ar + i ai) (xr + i xi), over n numbers: what the decomposition of a Gram matrix is made of.
     void (*subtract)(double* yr, double* yi, double ar, double ai, const double* xr, const double* xi, size_t n);

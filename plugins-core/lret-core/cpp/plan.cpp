@@ -17,6 +17,15 @@ double gate_rounding(int k) {
     return (d + 1) * std::sqrt(d);
 }
 
+std::vector<Unit> Plan::units() const {
+    std::vector<Unit> out;
+    for (size_t s = 0; s < steps.size(); ++s) {
+        if (!steps[s].gates.empty()) out.push_back({s, &steps[s].gates, nullptr});
+        for (const Channel& channel : steps[s].channels) out.push_back({s, nullptr, &channel});
+    }
+    return out;
+}
+
 namespace {
 
 struct Row {
@@ -210,7 +219,8 @@ private:
     void tie(int a, int b, const Varying& matrix, bool may_keep) {
         Wire &first = wires_[a], &second = wires_[b];
         std::array<double, 16> eigenvalues{};
-        const bool keep = may_keep && matrix.slopes.empty() && is_pauli(first.noise) && is_pauli(second.noise) &&
+        const bool keep = may_keep && (first.noisy || second.noisy) && matrix.slopes.empty() &&
+                          is_pauli(first.noise) && is_pauli(second.noise) &&
                           conjugate(matrix.value, first.noise, second.noise, eigenvalues);
         if (keep) {
             first.noisy = second.noisy = false;

@@ -50,11 +50,20 @@ struct Tail {
     std::vector<double> eigenvalues;
 };
 
+// A part of a plan between which a run may stop: the gates of a step, or one channel; the other is null.
+struct Unit {
+    size_t step;
+    const std::vector<Gate>* gates;
+    const Channel* channel;
+};
+
 struct Plan {
     std::vector<Step> steps;
     std::vector<Tail> tails;
     double error = 0;     // the sum of the channels' errors: how noisy the plan is
     double rounding = 0;  // a bound on the trace distance that rounding adds, in units of the precision's roundoff
+
+    std::vector<Unit> units() const;  // in order; they point into the plan
 };
 
 // Raises std::invalid_argument, naming the row, for what is not a circuit on `num_qubits` qubits.

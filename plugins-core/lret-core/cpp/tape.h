@@ -6,15 +6,10 @@
 #include <variant>
 #include <vector>
 
+#include "columns.h"
 #include "plan.h"
 
 namespace proxima {
-
-struct Piece {  // an error column that is kept: an operator applied to a parent
-    size_t parent;
-    int kraus;
-    double weight;
-};
 
 // A channel: which columns it made. The first operator's columns are those that there were.
 template <typename Tile>

@@ -1,36 +1,105 @@
 #include "threads.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
+#include <deque>
 #include <exception>
-
-#ifdef _OPENMP
-#include <omp.h>
-#include <pthread.h>
-#endif
+#include <mutex>
+#include <system_error>
 
 namespace proxima {
 namespace {
-
-std::atomic<bool> forked{false};
-
-#ifdef _OPENMP
-const int watched = pthread_atfork(nullptr, nullptr, [] { forked = true; });
-#endif
 
 double now() {
     return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+// One loop: whoever works on it takes the next index until there is none.
+struct Loop {
+    size_t count;
+    Poll& poll;
+    const std::function<void(size_t)>& body;
+    int wanted;      // threads that may still join
+    int joined = 0;  // threads that have and are not done
+    std::atomic<size_t> next{0};
+    std::atomic<bool> stop{false};
+    std::mutex guard{};
+    std::exception_ptr error{};
+
+    void work() {
+        for (size_t i = next++; i < count && !stop; i = next++) {
+            try {
+                poll();
+                body(i);
+            } catch (...) {
+                const std::lock_guard<std::mutex> held(guard);
+                if (!error) error = std::current_exception();
+                stop = true;
+            }
+        }
+    }
+};
+
+// Threads that sleep until there is a loop to join. They live as long as the process: two runs at once share them, and
+// no thread ever waits by spinning, which would cost whoever else wants the processor.
+class Pool {
+public:
+    void run(Loop& loop) {
+        {
+            const std::lock_guard<std::mutex> held(guard_);
+            while (workers_ < loop.wanted && hire()) {
+            }
+            loops_.push_back(&loop);
+        }
+        for (int i = 0; i < loop.wanted; ++i) work_.notify_one();
+        loop.work();
+        std::unique_lock<std::mutex> held(guard_);
+        loops_.erase(std::remove(loops_.begin(), loops_.end(), &loop), loops_.end());
+        done_.wait(held, [&] { return loop.joined == 0; });
+    }
+
+private:
+    bool hire() {
+        try {
+            std::thread([this] { serve(); }).detach();
+        } catch (const std::system_error&) {
+            return false;  // no thread is to be had: those that are there do it
+        }
+        ++workers_;
+        return true;
+    }
+
+    [[noreturn]] void serve() {
+        std::unique_lock<std::mutex> held(guard_);
+        for (;;) {
+            work_.wait(held, [&] { return !loops_.empty(); });
+            Loop& loop = *loops_.front();
+            ++loop.joined;
+            if (--loop.wanted == 0) loops_.pop_front();
+            held.unlock();
+            loop.work();
+            held.lock();
+            if (--loop.joined == 0) done_.notify_all();
+        }
+    }
+
+    std::mutex guard_;
+    std::condition_variable work_, done_;
+    std::deque<Loop*> loops_;
+    int workers_ = 0;
+};
+
+Pool* pool = new Pool;
+// A fork copies no threads: the child has a pool of its own.
+const int watched = pthread_atfork(nullptr, nullptr, [] { pool = new Pool; });
+
 }  // namespace
 
 int usable_threads(int wanted) {
-#ifdef _OPENMP
-    return watched == 0 && !forked ? std::clamp(wanted, 1, omp_get_num_procs()) : 1;
-#else
-    (void)wanted;
-    return 1;
-#endif
+    return watched == 0 ? std::clamp(wanted, 1, std::max(1, int(std::thread::hardware_concurrency()))) : 1;
 }
 
 void Poll::operator()() {
@@ -51,23 +120,9 @@ void parallel_for(int threads, size_t count, Poll& poll, const std::function<voi
         }
         return;
     }
-#ifdef _OPENMP
-    std::atomic<bool> stop{false};
-    std::exception_ptr error;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
-    for (size_t i = 0; i < count; ++i) {
-        if (stop) continue;
-        try {
-            poll();
-            body(i);
-        } catch (...) {
-#pragma omp critical
-            error = std::current_exception();
-            stop = true;
-        }
-    }
-    if (error) std::rethrow_exception(error);
-#endif
+    Loop loop{count, poll, body, int(std::min(size_t(threads), count)) - 1};
+    pool->run(loop);
+    if (loop.error) std::rethrow_exception(loop.error);
 }
 
 }  // namespace proxima

@@ -13,7 +13,7 @@ struct Cancelled : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// How many threads a loop may take: one where OpenMP is missing, or in the child of a fork, which OpenMP does not survive.
+// How many threads a loop may take: no more than there are processors.
 int usable_threads(int wanted);
 
 // Asks the caller whether to go on, at most every 20 ms and from the thread it was made in; raises Cancelled where not,

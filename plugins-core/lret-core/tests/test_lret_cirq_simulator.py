@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 
 import cirq
@@ -13,7 +14,7 @@ import sympy
 
 from proxima.contracts.backend import CancelToken, RunContext
 from proxima.errors import CancelledError, ResourceError, UnsupportedError, UsageError
-from proxima_lret_core import run
+from proxima_lret_core import run, simulate
 from proxima_lret_core.cirq import LowRankSimulator, LowRankTrialResult
 from proxima_sdk.conformance.statistics import fit
 
@@ -134,14 +135,14 @@ def test_samples_follow_cirqs_distribution(name: str, noise: cirq.Gate | None) -
     circuit = MEASURED[name].with_noise(noise) if noise else MEASURED[name]
     shots = 4000
     found = LowRankSimulator(seed=7).run(circuit, repetitions=shots)
-    reference = EXACT.run(circuit, repetitions=1500)
+    reference = EXACT.run(circuit, repetitions=800)
     assert {key: value.shape[1:] for key, value in found.records.items()} == {
         key: value.shape[1:] for key, value in reference.records.items()
     }
     ours, theirs = counts(found), counts(reference)
     for outcome in ours | theirs:
-        p, q = ours.get(outcome, 0) / shots, theirs.get(outcome, 0) / 1500
-        spread = np.sqrt(max(p * (1 - p), 1e-3) / shots + max(q * (1 - q), 1e-3) / 1500)
+        p, q = ours.get(outcome, 0) / shots, theirs.get(outcome, 0) / 800
+        spread = np.sqrt(max(p * (1 - p), 1e-3) / shots + max(q * (1 - q), 1e-3) / 800)
         assert abs(p - q) < 5 * spread, (outcome, p, q)
 
 
@@ -261,6 +262,22 @@ def test_many_qubits_need_no_density_matrix() -> None:
         _ = result.final_density_matrix
     (parity,) = simulator.simulate_expectation_values(circuit, cirq.Z(qubits[0]) * cirq.Z(qubits[-1]))
     assert 0.98 < parity <= 1
+
+
+@pytest.mark.parametrize("method", ["automatic", "density_matrix"])
+def test_the_switching_engine_gives_the_same(method: str) -> None:
+    simulator = LowRankSimulator(
+        engine=partial(simulate, method=method), sampling=simulate, dtype=np.complex128, tolerance=1e-6, seed=5
+    )
+    result = simulator.simulate(noisy(3), qubit_order=Q)
+    exact = EXACT.simulate(noisy(3), qubit_order=Q).final_density_matrix
+    assert trace_distance(result.final_density_matrix, exact) <= result.error_bound
+    circuit = noisy(3) + cirq.measure(Q[1], key="a") + cirq.X(Q[1]) + cirq.measure(Q[0], key="b")
+    after = simulator.simulate(circuit, qubit_order=Q)
+    (a,), (b,) = (after.measurements[key].tolist() for key in "ab")
+    assert after.density_matrix_of([Q[1]])[1 - a, 1 - a] == pytest.approx(1)
+    assert after.density_matrix_of([Q[0]])[b, b] == pytest.approx(1)
+    assert sum(counts(simulator.run(circuit, repetitions=50)).values()) == 50
 
 
 def test_another_engine_runs_the_circuits() -> None:

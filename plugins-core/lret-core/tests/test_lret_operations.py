@@ -11,6 +11,7 @@ from lret_circuits import CHANNEL_OPS, GATE_OPS, exact, random_instruction, rand
 import proxima_lret_core as lret
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.operations import OPERATIONS, Op
+from proxima.contracts.readout import ReadoutError
 from proxima.contracts.result import counts_from_samples
 from proxima_sdk import reference
 
@@ -115,7 +116,7 @@ def test_samples_follow_the_probabilities() -> None:
 
 def test_readout_error_flips_what_is_told() -> None:
     circuit = Circuit.builder(2, 2).x(1).measure_all().build()
-    readout = {0: lret.ReadoutError(0.1, 0.0), 1: lret.ReadoutError(0.0, 0.2)}
+    readout = {0: ReadoutError(0.1, 0.0), 1: ReadoutError(0.0, 0.2)}
     counts = lret.run(circuit, readout=readout).counts(100_000, seed=1)
     expected = {"10": 0.9 * 0.8, "11": 0.1 * 0.8, "00": 0.9 * 0.2, "01": 0.1 * 0.2}
     for bits, probability in expected.items():

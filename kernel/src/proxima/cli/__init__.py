@@ -48,6 +48,24 @@ def _run(words: list[str]) -> int:
         from proxima.cli.plugin_list import main as plugin_list
 
         return plugin_list()
+    if words[:2] == ["plugin", "install"] and sys.platform == "linux":
+        return _install(words)
     from proxima.cli.app import run
 
     return run(words)
+
+
+def _install(words: list[str]) -> int:
+    """Starts what takes longest, the process that a worker is forked from, while all else is still imported."""
+    gc.disable()  # what is imported is no garbage, and this process soon ends
+    from contextlib import closing, suppress
+
+    from proxima.sandbox.errors import SandboxError
+    from proxima.sandbox.spawn import Zygote
+
+    with closing(Zygote()) as zygote:
+        with suppress(SandboxError):  # it is started anew when it is needed, which tells
+            zygote.start()
+        from proxima.cli.app import run
+
+        return run(words, zygote)

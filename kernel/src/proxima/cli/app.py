@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from proxima import __version__
 from proxima.cli import sdk
@@ -18,7 +19,10 @@ from proxima.cli.output import clean, paragraph
 from proxima.errors import NotFoundError, SettingsError, UsageError
 from proxima.kernel import Kernel
 from proxima.nearest import did_you_mean
-from proxima.permissions import Consent
+
+if TYPE_CHECKING:
+    from proxima.permissions import Consent, ConsentAnswer, ConsentRequest
+    from proxima.sandbox.spawn import Zygote
 
 EPILOG = """\
 examples:
@@ -56,8 +60,8 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog}: {wrong if near else message}", hint=near or f"see `{self.prog} --help`")
 
 
-def run(words: Sequence[str]) -> int:
-    """Runs the command that the words name and returns the exit code."""
+def run(words: Sequence[str], zygote: Zygote | None = None) -> int:
+    """Runs the command that the words name and returns the exit code; for the zygote see `Kernel`."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Lines("proxima: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
@@ -74,27 +78,48 @@ def run(words: Sequence[str]) -> int:
     before.add_argument("words", nargs=argparse.REMAINDER)
     given = os.environ.get("COMP_LINE", "").split()[1:] if completing else list(words)
     wanted, _ = before.parse_known_args(given)
-    with Kernel(safe_mode=wanted.safe_mode, flags=_flags(wanted.set or ()), consent=_consent()) as kernel:
-        if wanted.words[:1] == ["plugin"] and wanted.words[1:2] and wanted.words[1] in sdk.NAMES and not completing:
-            name = wanted.words[1]
-            one = _Parser(prog=f"proxima plugin {name}", formatter_class=argparse.RawDescriptionHelpFormatter)
-            return sdk.run(name, wanted.words[2:], kernel, one)
-        parser = _parser(kernel, wanted.words[:2])
-        if completing:
-            import argcomplete
+    flags = _flags(wanted.set or ())
+    with Kernel(safe_mode=wanted.safe_mode, flags=flags, consent=_Terminal(), zygote=zygote) as kernel:
+        code = None if completing else _run_one(wanted.words, kernel)
+        if code is None:
+            parser = _parser(kernel, wanted.words[:2])
+            if completing:
+                import argcomplete
 
-            argcomplete.autocomplete(parser)
-        args = parser.parse_args(list(words))
-        if args.command is None:
-            parser.print_help()
-            return 2
-        code: int = args.run(args, kernel)
+                argcomplete.autocomplete(parser)
+            args = parser.parse_args(list(words))
+            if args.command is None:
+                parser.print_help()
+                return 2
+            code = args.run(args, kernel)
         with suppress(SettingsError):  # a file that is wrong has been told of, or was not needed
             if kernel.own_settings.get("store"):  # the user has set something of it
                 from proxima.cli.updates import after_command
 
                 after_command(kernel)
         return code
+
+
+def _run_one(words: Sequence[str], kernel: Kernel) -> int | None:
+    """Runs a subcommand of ``proxima plugin`` that has a module of its own, whose options are all that is read.
+
+    Returns:
+        The exit code; ``None`` where the words name something else.
+    """
+    if len(words) < 2 or words[0] != "plugin":
+        return None
+    from proxima.cli import plugin
+
+    name, module = words[1], plugin.module_of(words[1])
+    parser = _Parser(prog=f"proxima plugin {name}", formatter_class=argparse.RawDescriptionHelpFormatter)
+    if name in sdk.NAMES:
+        return sdk.run(name, words[2:], kernel, parser)
+    if module is None:
+        return None
+    parser.description = module.SUMMARY
+    module.configure(parser)
+    code: int = module.run(parser.parse_args(words[2:]), kernel)
+    return code
 
 
 def _global_options(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -118,13 +143,14 @@ def _parser(kernel: Kernel, words: Sequence[str]) -> argparse.ArgumentParser:
     _global_options(parser)
     command = words[0] if words else ""
     single, groups = _commands(kernel)
-    summaries = single | {group: _group_summary(group, members) for group, members in groups.items()} | BUILTIN
+    subcommands = {group: f"subcommands: {', '.join(sorted(members))}" for group, members in groups.items()}
+    summaries = single | subcommands | BUILTIN
     if command not in summaries:
         with suppress(NotFoundError):  # the parser says so, with the nearest names
             kernel.registry.find("commands", command)  # raises where its plugin cannot be used
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     for name in sorted(summaries):
-        one = _add(subparsers, name, summaries[name], described=name == command)
+        one = _add(subparsers, name, summaries[name], described=name == command and name not in groups)
         if name != command:
             continue
         if name in BUILTIN:
@@ -156,10 +182,6 @@ def _commands(kernel: Kernel) -> tuple[dict[str, str], dict[str, dict[str, str]]
 
 def _is_word(text: str) -> bool:
     return text.replace("-", "_").isidentifier()
-
-
-def _group_summary(group: str, members: Mapping[str, str]) -> str:
-    return f"{', '.join(sorted(members))}: see `proxima {group} --help`"
 
 
 def _configure_group(
@@ -202,9 +224,16 @@ def _flags(pairs: Sequence[str]) -> dict[str, object]:
     return flags
 
 
-def _consent() -> Consent:
-    from proxima.permissions import DenyAll, TerminalConsent
+class _Terminal:
+    """The user at the terminal, where there is one; what asks is imported when there is a question."""
 
-    if sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty():
-        return TerminalConsent(sys.stdin, sys.stderr)
-    return DenyAll()
+    @cached_property
+    def _consent(self) -> Consent:
+        from proxima.permissions import DenyAll, TerminalConsent
+
+        if sys.stdin and sys.stdin.isatty() and sys.stderr and sys.stderr.isatty():
+            return TerminalConsent(sys.stdin, sys.stderr)
+        return DenyAll()
+
+    def ask(self, request: ConsentRequest) -> ConsentAnswer:
+        return self._consent.ask(request)

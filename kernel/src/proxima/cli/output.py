@@ -130,7 +130,7 @@ def histogram(counts: Mapping[str, int], width: int | None = None, rows: int = 1
     bar_width = max(width - size - numbers - 11, 1)
     blocks = can_encode(_EIGHTHS, stream)
     lines = [
-        f"{label:<{size}}  {n:>{numbers}}  {100 * n / total:5.1f}% {_bar(n / shown[0][1], bar_width, blocks)}".rstrip()
+        f"{label:<{size}}  {n:>{numbers}}  {100 * n / total:5.1f}% {bar(n / shown[0][1], bar_width, blocks)}".rstrip()
         for label, (_, n) in zip(labels, shown, strict=True)
     ]
     if rest:
@@ -139,7 +139,10 @@ def histogram(counts: Mapping[str, int], width: int | None = None, rows: int = 1
     return "\n".join(lines)
 
 
-def _bar(fraction: float, width: int, blocks: bool) -> str:
+def bar(fraction: float, width: int, blocks: bool | None = None) -> str:
+    """A bar over a fraction of the width, an eighth of a column at least; ASCII where standard output has no blocks."""
+    if blocks is None:
+        blocks = can_encode(_EIGHTHS)
     if not blocks:
         return "#" * max(round(fraction * width), 1)
     eighths = max(round(fraction * width * 8), 1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from datetime import datetime
+from importlib import import_module
 from typing import Any
 
-from proxima.cli import bisect, config, install, lock, permissions, rollback, sdk, sync, uninstall, update
+from proxima.cli import permissions, sdk
 from proxima.cli.output import clean, print_json, table
 from proxima.cli.plugin_list import row_of, show
 from proxima.kernel import Kernel
@@ -20,17 +21,12 @@ examples:
 """
 
 _SHOWN_HISTORY = 10
-_MODULES = {
-    "install": install,
-    "uninstall": uninstall,
-    "update": update,
-    "rollback": rollback,
-    "lock": lock,
-    "sync": sync,
-    "permissions": permissions,
-    "config": config,
-    "bisect": bisect,
-}
+_MODULES = ("install", "uninstall", "update", "rollback", "lock", "sync", "permissions", "config", "bisect")
+
+
+def module_of(name: str) -> Any:
+    """The module of a subcommand that has one, with ``SUMMARY``, ``configure`` and ``run``; else ``None``."""
+    return import_module(f"{__package__}.{name}") if name in _MODULES else None
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 "--long", action="store_true", help="with description and, where it cannot run, the reason"
             )
         one.add_argument("--json", action="store_true", help="print JSON")
-    for name, module in _MODULES.items():
+    for name in _MODULES:
+        module = module_of(name)
         module.configure(commands.add_parser(name, help=module.SUMMARY, description=module.SUMMARY))
     for name in sdk.NAMES:  # run before this parser is asked
         commands.add_parser(name, help=f"for authors: see `proxima plugin {name} --help`")
@@ -64,8 +61,8 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
             return _list(args, kernel)
         case "info":
             return _info(args, kernel)
-        case action if action in _MODULES:
-            code: int = _MODULES[action].run(args, kernel)
+        case action if module := module_of(action):
+            code: int = module.run(args, kernel)
             return code
     record = kernel.registry.set_enabled(args.name, args.action == "enable")
     if args.json:

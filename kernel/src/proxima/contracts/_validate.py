@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from proxima.contracts.lazy_numpy import np
 from proxima.contracts.operations import CHANNELS, OPERATIONS, Op
 from proxima.errors import CircuitError
 
 if TYPE_CHECKING:
     from proxima.contracts.circuit import Circuit
-
-_ARITY = np.full(256, -1, dtype=np.int32)
-_NUM_PARAMS = np.full(256, -1, dtype=np.int32)
-for _op, _spec in OPERATIONS.items():
-    _ARITY[_op] = _spec.num_qubits
-    _NUM_PARAMS[_op] = len(_spec.params)
-_PROBABILITY = np.isin(np.arange(256), sorted(CHANNELS))
 
 TOLERANCE = 1e-8
 """How far a given matrix may be from unitary, or a channel from trace preserving, in the largest matrix element."""
@@ -25,6 +18,15 @@ TOLERANCE = 1e-8
 MAX_MATRIX_QUBITS = 12
 MAX_BITS = 2**24
 """Qubits or classical bits of a circuit: what walks over them needs memory for each."""
+
+
+@cache
+def _tables() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """By operation code: how many qubits and parameters it has, -1 for none, and whether those are probabilities."""
+    arities, params = np.full((2, 256), -1, dtype=np.int32)
+    for op, spec in OPERATIONS.items():
+        arities[op], params[op] = spec.num_qubits, len(spec.params)
+    return arities, params, np.isin(np.arange(256), sorted(CHANNELS))
 
 
 def validate_columns(circuit: Circuit) -> None:
@@ -45,10 +47,11 @@ def validate_columns(circuit: Circuit) -> None:
         raise CircuitError("the columns differ in length")
     if not rows:
         return
-    arity, num_qubits, num_params = _ARITY[c.ops], np.diff(c.qubit_offsets), np.diff(c.param_offsets)
+    arities, params, _ = _tables()
+    arity, num_qubits, num_params = arities[c.ops], np.diff(c.qubit_offsets), np.diff(c.param_offsets)
     _refuse(circuit, arity < 0, "unknown operation code")
     _refuse(circuit, (arity != 0) & (arity != num_qubits), "wrong number of qubits")
-    _refuse(circuit, _NUM_PARAMS[c.ops] != num_params, "wrong number of parameters")
+    _refuse(circuit, params[c.ops] != num_params, "wrong number of parameters")
     _check_qubits(circuit, np.repeat(np.arange(rows), num_qubits))
     if len(c.params):
         _check_params(circuit, np.repeat(np.arange(rows), num_params))
@@ -84,7 +87,8 @@ def _check_qubits(circuit: Circuit, rows: np.ndarray) -> None:
 def _check_params(circuit: Circuit, rows: np.ndarray) -> None:
     c = circuit.columns
     _refuse_rows(circuit, rows[~np.isfinite(c.params)], "a parameter is not a finite number")
-    outside = _PROBABILITY[c.ops[rows]] & (c.param_refs < 0) & ((c.params < 0) | (c.params > 1))
+    _, _, probability = _tables()
+    outside = probability[c.ops[rows]] & (c.param_refs < 0) & ((c.params < 0) | (c.params > 1))
     _refuse_rows(circuit, rows[outside], "a probability lies outside [0, 1]")
     pauli = np.flatnonzero(c.ops == Op.PAULI_CHANNEL)
     fixed = np.where(c.param_refs < 0, c.params, 0.0)

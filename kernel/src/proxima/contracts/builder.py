@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-import numpy.typing as npt
-
+from proxima.contracts.lazy_numpy import np, npt
 from proxima.contracts.operations import BY_NAME, OPERATIONS, Op
 from proxima.errors import CircuitError
 

@@ -9,19 +9,17 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, NamedTuple, TypeAlias
 
 from proxima.contracts._validate import validate_columns
 from proxima.contracts.builder import CircuitBuilder as CircuitBuilder
+from proxima.contracts.lazy_numpy import np, npt
 from proxima.contracts.operations import CHANNELS, OPERATIONS, Op
 from proxima.errors import UsageError
 
-IntColumn = npt.NDArray[np.int32]
-FloatColumn = npt.NDArray[np.float64]
-ComplexMatrix = npt.NDArray[np.complex128]
+IntColumn: TypeAlias = "npt.NDArray[np.int32]"
+FloatColumn: TypeAlias = "npt.NDArray[np.float64]"
+ComplexMatrix: TypeAlias = "npt.NDArray[np.complex128]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +143,15 @@ class Circuit:
         """An empty `CircuitBuilder` with one quantum register ``q`` and one classical register ``c``."""
         return CircuitBuilder(num_qubits, num_clbits, name=name)
 
+    def empty_builder(self) -> CircuitBuilder:
+        """A builder with this circuit's name, qubits and classical bits, and no operations."""
+        builder = CircuitBuilder(name=self.name)
+        for register in self.qregs:
+            builder.add_qubits(register.name, register.size)
+        for register in self.cregs:
+            builder.add_clbits(register.name, register.size)
+        return builder
+
     def __len__(self) -> int:
         return len(self.columns.ops)
 
@@ -232,19 +239,21 @@ class Circuit:
     @cached_property
     def final_measurements(self) -> tuple[tuple[int, int], ...]:
         """``(qubit, classical bit)`` of the measurements after which nothing touches that qubit or reads that bit."""
-        mask, c = self._final_mask, self.columns
+        mask, c = self.final_mask, self.columns
         qubits = c.qubits[c.qubit_offsets[:-1][mask]].tolist()
         return tuple(zip(qubits, c.clbits[mask].tolist(), strict=True))
 
     def without_final_measurements(self) -> Circuit:
         """The circuit up to its final measurements: what a statevector or expectation value describes."""
-        return self.select(~self._final_mask) if self._final_mask.any() else self
+        return self.select(~self.final_mask) if self.final_mask.any() else self
 
     @cached_property
-    def _final_mask(self) -> npt.NDArray[np.bool_]:
+    def final_mask(self) -> npt.NDArray[np.bool_]:
+        """Which rows are the measurements of `final_measurements`, bool, shape (m,)."""
         c = self.columns
         mask = np.zeros(len(self), dtype=np.bool_)
         if not (c.ops == Op.MEASURE).any():
+            mask.flags.writeable = False
             return mask
         touched: set[int] = set()
         read: set[int] = set()
@@ -264,18 +273,19 @@ class Circuit:
             if conditions[i] >= 0:
                 read.update(self.conditions[conditions[i]].clbits)
             touched.update(where)
+        mask.flags.writeable = False
         return mask
 
     @property
     def has_noise(self) -> bool:
         """Whether any operation is a noise channel."""
-        return bool(np.isin(self.columns.ops, _CHANNEL_CODES).any())
+        return bool(np.isin(self.columns.ops, sorted(CHANNELS)).any())
 
     @cached_property
     def is_dynamic(self) -> bool:
         """Whether the circuit has a condition, a reset, or a measurement that is not final."""
         c = self.columns
-        middle = (c.ops == Op.MEASURE) & ~self._final_mask
+        middle = (c.ops == Op.MEASURE) & ~self.final_mask
         return bool((c.conditions >= 0).any() or (c.ops == Op.RESET).any() or middle.any())
 
     @cached_property
@@ -329,9 +339,6 @@ class Circuit:
         from proxima.contracts.circuit_bytes import from_bytes
 
         return from_bytes(data)
-
-
-_CHANNEL_CODES = np.array(sorted(CHANNELS), dtype=np.uint8)
 
 
 def _offsets(lengths: npt.NDArray[Any]) -> IntColumn:

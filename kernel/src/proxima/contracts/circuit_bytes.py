@@ -10,8 +10,7 @@ import json
 import struct
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from proxima.contracts.lazy_numpy import np
 from proxima.errors import CircuitError
 
 if TYPE_CHECKING:

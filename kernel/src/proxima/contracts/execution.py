@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
-import numpy as np
-
 from proxima.contracts.backend import WANTS, CancelToken, Precision, Want
 from proxima.contracts.circuit import Circuit
+from proxima.contracts.lazy_numpy import np
 from proxima.contracts.noise import NoiseModel
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.result import RunResult
@@ -51,6 +50,7 @@ class RunOptions:
         deadline: Seconds from the start of the run.
         threads: ``None`` means every core.
         store: Whether the result is kept.
+        optimize: Whether gates that cancel are left out, and neighbours fused into matrices where it takes them.
         observables: For the wants ``expectation`` and ``gradient``: each is given of every one.
         parameters: Values for the circuit's open parameters; a gradient is taken there.
         options: Handed to the backend, e.g. ``{"method": "matrix_product_state"}``.
@@ -66,14 +66,15 @@ class RunOptions:
     deadline: float | None = None
     threads: int | None = None
     store: bool = True
+    optimize: bool = False
     parameters: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def parse(
-        cls, *, want: str | Sequence[str] = "counts", noise: str | NoiseModel | None = None, **options: Any
-    ) -> RunOptions:
-        """Options from what a user writes: wants as text (``expectation:ZZI``, ``gradient:ZZI``), noise as ``NAME:P``.
+    def parse(cls, *, want: str | Sequence[str] = "counts", noise: object = None, **options: Any) -> RunOptions:
+        """Options from what a user writes: wants as text (``expectation:ZZI``, ``gradient:ZZI``).
+
+        Noise is whatever `NoiseModel.of` reads.
 
         Raises:
             UsageError: An option is unknown, of the wrong type or out of range.
@@ -95,13 +96,12 @@ class RunOptions:
         unknown = sorted(set(options) - {f.name for f in fields(cls)})
         if unknown:
             raise UsageError(f"there is no run option called {unknown[0]!r}")
-        if noise is not None and not isinstance(noise, NoiseModel):
-            noise = NoiseModel.parse(str(noise))
+        model = None if noise is None else NoiseModel.of(noise)
         given = {name: value for name, value in options.items() if value is not None}
         for name in {"shots", "seed", "threads"} & given.keys():
             if hasattr(given[name], "__index__") and not isinstance(given[name], bool):
                 given[name] = operator.index(given[name])  # numpy's integers, too
-        made = cls(wants=tuple(wants), observables=tuple(observables), noise=noise, **given)
+        made = cls(wants=tuple(wants), observables=tuple(observables), noise=model, **given)
         made.check()
         return made
 
@@ -112,6 +112,7 @@ class RunOptions:
             ("seed", self.seed is None or _whole(self.seed, 0, 2**63 - 1), "a whole number from 0 to 2^63 - 1"),
             ("precision", self.precision in (None, "single", "double"), "single or double"),
             ("threads", self.threads is None or _whole(self.threads, 1, 4096), "a whole number from 1"),
+            ("optimize", isinstance(self.optimize, bool), "true or false"),
             ("parameters", _numbers(self.parameters), "a mapping of names to numbers"),
             ("options", isinstance(self.options, Mapping), "a mapping"),
             ("deadline", self.deadline is None or _positive(self.deadline), "a positive number of seconds"),

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
+from functools import cache
+from typing import NamedTuple
 
 from proxima.contracts.circuit import Circuit
+from proxima.contracts.lazy_numpy import np
 from proxima.contracts.operations import OPERATIONS, Op, OpKind
-
-_CLIFFORD, _CHANNEL, _GATE, _DIAGONAL = np.zeros((4, 256), dtype=np.bool_)
-# Upper bound on how many bits of entanglement one application adds across a cut: log2 of its Schmidt rank.
-_BOND_BITS = np.full(256, 2.0)
-for _op, _spec in OPERATIONS.items():
-    _CLIFFORD[_op] = _spec.clifford
-    _CHANNEL[_op] = _spec.kind is OpKind.CHANNEL
-    _GATE[_op] = _spec.kind is OpKind.GATE
-    _DIAGONAL[_op] = _spec.diagonal
-    if _spec.num_qubits == 2 and (
-        _spec.diagonal or _spec.name.startswith("c") or _op in (Op.RXX, Op.RYY, Op.RZX, Op.ECR)
-    ):
-        _BOND_BITS[_op] = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +54,42 @@ def features_of(circuit: Circuit) -> Features:
     return counted
 
 
+class _Tables(NamedTuple):
+    """By operation code.
+
+    Attributes:
+        bond_bits: How many bits of entanglement one application adds across a cut at most: log2 of its Schmidt rank.
+    """
+
+    clifford: np.ndarray
+    channel: np.ndarray
+    gate: np.ndarray
+    diagonal: np.ndarray
+    bond_bits: np.ndarray
+
+
+@cache
+def _tables() -> _Tables:
+    clifford, channel, gate, diagonal = np.zeros((4, 256), dtype=np.bool_)
+    bond_bits = np.full(256, 2.0)
+    for op, spec in OPERATIONS.items():
+        clifford[op] = spec.clifford
+        channel[op] = spec.kind is OpKind.CHANNEL
+        gate[op] = spec.kind is OpKind.GATE
+        diagonal[op] = spec.diagonal
+        if spec.num_qubits == 2 and (
+            spec.diagonal or spec.name.startswith("c") or op in (Op.RXX, Op.RYY, Op.RZX, Op.ECR)
+        ):
+            bond_bits[op] = 1.0
+    return _Tables(clifford, channel, gate, diagonal, bond_bits)
+
+
 def _count(circuit: Circuit) -> Features:
     """Counts a circuit; takes about a microsecond per operation."""
-    c = circuit.columns
+    c, tables = circuit.columns, _tables()
     sizes = np.diff(c.qubit_offsets)
-    channel = _CHANNEL[c.ops]
-    gate = _GATE[c.ops]
+    channel = tables.channel[c.ops]
+    gate = tables.gate[c.ops]
     codes, counts = np.unique(c.ops, return_counts=True)
     probabilities = c.params[c.param_offsets[:-1][channel & (np.diff(c.param_offsets) > 0)]]
     bits, work = _bonds(circuit, sizes, gate | channel)
@@ -83,10 +101,10 @@ def _count(circuit: Circuit) -> Features:
         gates_1q=int((gate & (sizes == 1)).sum()),
         gates_2q=int((gate & (sizes == 2)).sum()),
         gates_many=int((gate & (sizes > 2)).sum()),
-        diagonal_gates=int((gate & _DIAGONAL[c.ops]).sum()),
+        diagonal_gates=int((gate & tables.diagonal[c.ops]).sum()),
         depth=circuit.depth,
         num_measurements=int((c.ops == Op.MEASURE).sum()),
-        is_clifford=bool(_CLIFFORD[c.ops].all()),
+        is_clifford=bool(tables.clifford[c.ops].all()),
         noise_sites=int(channel.sum()),
         noise_weight=float(probabilities.sum()),
         is_dynamic=circuit.is_dynamic,
@@ -96,24 +114,33 @@ def _count(circuit: Circuit) -> Features:
     )
 
 
+_WIDE = 48  # from so many qubits on numpy is faster at walking over the cuts that a row crosses
+
+
 def _bonds(circuit: Circuit, sizes: np.ndarray, counted: np.ndarray) -> tuple[float, float]:
     """Walks the multi-qubit operations in order and bounds each cut's bond dimension by what has crossed it so far."""
     n, c = circuit.num_qubits, circuit.columns
     rows = np.flatnonzero(counted & (sizes >= 2)).tolist()
     if n < 2 or not rows:
         return 0.0, 0.0
+    bond_bits = _tables().bond_bits.tolist()
     limit = [float(min(cut + 1, n - cut - 1)) for cut in range(n - 1)]
     bits = [0.0] * (n - 1)
     offsets, qubits, ops = c.qubit_offsets.tolist(), c.qubits.tolist(), c.ops.tolist()
     work = 0.0
+    wide, caps = np.array(bits), np.array(limit)
     for row in rows:
         where = qubits[offsets[row] : offsets[row + 1]]
         low, high = min(where), max(where)
-        added = float(_BOND_BITS[ops[row]]) if len(where) == 2 else float(2 * len(where))
+        added = bond_bits[ops[row]] if len(where) == 2 else float(2 * len(where))
+        if n > _WIDE:
+            wide[low:high] = np.minimum(wide[low:high] + added, caps[low:high])
+            work += float(np.exp2(3 * np.minimum(wide[low:high], 20.0)).sum())
+            continue
         for cut in range(low, high):
             crossed = bits[cut] + added
             if crossed > limit[cut]:
                 crossed = limit[cut]
             bits[cut] = crossed
             work += 8.0 ** min(crossed, 20.0)
-    return max(bits), float(np.log2(work))
+    return max(*bits, float(wide.max())), float(np.log2(work))

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
+from proxima.contracts.lazy_numpy import np, npt
 
 BoundKind = Literal["exact", "sampling", "trace_distance", "truncated_weight"]
 

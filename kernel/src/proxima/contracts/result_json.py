@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from proxima.contracts.lazy_numpy import np, npt
 from proxima.contracts.result import (
     TIMING_STAGES,
     Candidate,

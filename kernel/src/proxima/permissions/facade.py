@@ -42,7 +42,7 @@ class Permissions:
     @classmethod
     def open(
         cls,
-        paths: Paths,
+        paths: Paths | None,
         consent: Consent | None = None,
         *,
         workspace: str | None = None,
@@ -52,7 +52,7 @@ class Permissions:
         """Open the permissions of this Proxima home.
 
         Args:
-            paths: The home.
+            paths: The home; without one they are forgotten when they are closed.
             consent: Who is asked about what is not decided; nobody by default, and it is denied.
             workspace: The workspace's directory, for permissions that name it as `workspace`.
             publish: Where `PermissionUsed` events go.

@@ -12,7 +12,7 @@ from proxima.paths import Paths
 from proxima.permissions import audit
 from proxima.permissions.audit import AuditLog
 from proxima.permissions.grammar import Permission
-from proxima.storage import Database, open_database
+from proxima.storage import Database, database_in_memory, open_database
 
 MIGRATIONS = (
     """
@@ -42,17 +42,22 @@ DROP TABLE grants_1;
     + audit.COUNTS,
 )
 
+_APPLICATION = "proxima-permissions"
+
 _ITS_OWN = "(plugin = :plugin AND distribution = :distribution AND origin = :origin)"
 _UNBOUND = "(plugin = :plugin AND distribution = '' AND origin = '')"
 
 
-def open_permissions(paths: Paths, *, on_recovered: Callable[[str], None] | None = None) -> Database:
+def open_permissions(paths: Paths | None, *, on_recovered: Callable[[str], None] | None = None) -> Database:
     """Open `permissions.sqlite` in the data directory; it holds the grants and the audit log.
 
+    Without a home it is in memory, and gone when it is closed.
     Where it is damaged a new one is started: nothing is granted then until the user is asked again.
     """
+    if paths is None:
+        return database_in_memory(MIGRATIONS, application=_APPLICATION)
     path = os.path.join(paths.data, "permissions.sqlite")
-    return open_database(path, MIGRATIONS, application="proxima-permissions", on_recovered=on_recovered)
+    return open_database(path, MIGRATIONS, application=_APPLICATION, on_recovered=on_recovered)
 
 
 @dataclass(frozen=True, slots=True)

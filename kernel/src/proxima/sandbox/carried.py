@@ -9,18 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
-
 from proxima.contracts.agent import AgentMessage
 from proxima.contracts.algorithm import AlgorithmResult
 from proxima.contracts.backend import Estimate, Plan, Probe, RunRequest
 from proxima.contracts.execution import ComparedRun, Comparison, RunOptions
 from proxima.contracts.features import Features
+from proxima.contracts.lazy_numpy import np
 from proxima.contracts.llm import ChatChunk, ChatMessage
 from proxima.contracts.mcp_server import MCPServer
 from proxima.contracts.noise import NoiseModel, NoiseRule
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.operations import CHANNELS, OPERATIONS
+from proxima.contracts.readout import ReadoutError
 from proxima.contracts.records import RecordSummary, RunRecord
 from proxima.contracts.result import Candidate, CircuitInfo, ErrorBound, Expectation, Gradient, RunResult, Selection
 from proxima.contracts.theme import Theme
@@ -31,18 +30,8 @@ CARRIED: dict[str, type[Any]] = {
     cls.__name__: cls
     for cls in (
         *(RunRequest, Estimate, Probe, Plan, Features, RunOptions, ComparedRun, Comparison, RecordSummary, RunRecord),
-        *(
-            RunResult,
-            ErrorBound,
-            Expectation,
-            Gradient,
-            Candidate,
-            Selection,
-            CircuitInfo,
-            PauliSum,
-            NoiseModel,
-            NoiseRule,
-        ),
+        *(RunResult, ErrorBound, Expectation, Gradient, Candidate, Selection, CircuitInfo, PauliSum),
+        *(NoiseModel, NoiseRule, ReadoutError),
         *(AlgorithmResult, ToolDefinition, ToolResult, Theme, MCPServer, ChatMessage, ChatChunk, AgentMessage),
         *(Text, Table, Plot, Form, Action, Group),
     )
@@ -132,11 +121,6 @@ def _pauli_sum(observable: PauliSum) -> Iterator[str]:
         yield "terms: not Pauli strings of one length"
 
 
-def _noise_rule(rule: NoiseRule) -> Iterator[str]:
-    if rule.channel not in CHANNELS or len(rule.params) != len(OPERATIONS[rule.channel].params):
-        yield "not a channel with its parameters"
-
-
 def _table(table: Table) -> Iterator[str]:
     if any(len(row) != len(table.headings) for row in table.rows):
         yield "rows: not one cell for each heading"
@@ -153,7 +137,6 @@ _CHECKS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     RunResult: _result,
     Gradient: _gradient,
     PauliSum: _pauli_sum,
-    NoiseRule: _noise_rule,
     Table: _table,
     Plot: _plot,
 }

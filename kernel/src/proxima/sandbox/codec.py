@@ -18,11 +18,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Literal, NoReturn
 
-import numpy as np
-import numpy.typing as npt
-
 from proxima.contracts.circuit import Circuit
-from proxima.errors import CircuitError
+from proxima.contracts.lazy_numpy import np, npt
+from proxima.errors import CircuitError, UsageError
 from proxima.sandbox.carried import CARRIED, NOT_FINITE, mistake
 from proxima.sandbox.encoding import DTYPES, MAX_DEPTH, MAX_INT_BYTES, TAG
 from proxima.sandbox.encoding import Encoded as Encoded
@@ -98,6 +96,8 @@ def _decoder(expected: Any, where: str, finite: bool) -> _Decoder:
         return lambda data, _: _whole(data, where)
     if expected is float:
         return lambda data, _: _number(data, where, finite)
+    if expected is complex:
+        return lambda data, source: _complex(data, source, where)
     if expected is bytes:
         return lambda data, source: _octets(data, source, where)
     if expected is Circuit:
@@ -113,14 +113,14 @@ def _decoder(expected: Any, where: str, finite: bool) -> _Decoder:
         return lambda data, source: _set(data, source, where, item)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _mapping(where, args, finite)
-    if origin is np.ndarray or expected is np.ndarray:
-        scalar = typing.get_args(args[1])[0] if args else Any
-        dtype = None if scalar is Any else np.dtype(scalar)
-        return lambda data, source: _array(data, source, where, dtype)
     if isinstance(expected, type) and issubclass(expected, Enum):
         return _member_of(where, expected)
     if isinstance(expected, type) and expected in CARRIED.values():
         return _record(where, expected)
+    if origin is np.ndarray or expected is np.ndarray:
+        scalar = typing.get_args(args[1])[0] if args else Any
+        dtype = None if scalar is Any else np.dtype(scalar)
+        return lambda data, source: _array(data, source, where, dtype)
     raise TypeError(f"{where}: no value of type {expected!r} crosses a process border")
 
 
@@ -152,6 +152,13 @@ def _number(data: object, where: str, finite: bool) -> float:
     if finite and not math.isfinite(data):
         _refuse(where, "a finite number", data)
     return data
+
+
+def _complex(data: object, source: _Source, where: str) -> complex:
+    value = _anything(data, source, where)
+    if type(value) is not complex or not (math.isfinite(value.real) and math.isfinite(value.imag)):
+        _refuse(where, "a finite complex number", data)
+    return value
 
 
 def _octets(data: object, source: _Source, where: str) -> bytes:
@@ -328,7 +335,10 @@ def _record(where: str, cls: Any) -> _Decoder:
             missing = sorted(fields.keys() - data.keys()) or ["no more fields"]
             raise ProtocolError(f"{name}: expected {', '.join(missing)}")
         source.enter(name)
-        value = cls(**{field: one(data[field], source) for field, one in fields.items()})
+        try:
+            value = cls(**{field: one(data[field], source) for field, one in fields.items()})
+        except UsageError as error:  # a class that checks itself
+            raise ProtocolError(f"{name}: {error}") from None
         source.depth -= 1
         if wrong := mistake(value):
             raise ProtocolError(f"{name}.{wrong}")

@@ -13,10 +13,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from proxima.contracts.circuit import Circuit
+from proxima.contracts.lazy_numpy import np, npt
 from proxima.errors import UsageError
 from proxima.sandbox.carried import CARRIED
 
@@ -79,14 +77,14 @@ class Encoded:
             return self._fields(value, kind.__name__, depth)
         if isinstance(value, Circuit):
             return {TAG: "Circuit", "v": self._circuit(value)}
-        if isinstance(value, np.ndarray):
-            return self._array(value)
-        if isinstance(value, np.generic):
-            return self._encode(value.item(), depth + 1)
         if isinstance(value, Enum):
             return self._encode(value.value, depth + 1)
         if isinstance(value, Mapping):
             return self._mapping(value, depth)
+        if isinstance(value, np.ndarray):
+            return self._array(value)
+        if isinstance(value, np.generic):
+            return self._encode(value.item(), depth + 1)
         if isinstance(value, complex):
             return {TAG: "complex", "v": [value.real, value.imag]}
         for plain in (str, int, float):

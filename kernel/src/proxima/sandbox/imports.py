@@ -84,10 +84,15 @@ def brings_numpy(paths: Sequence[str]) -> bool:
     for path in paths[:1]:
         found = [name for name in os.listdir(path) if name.startswith("numpy-") and name.endswith(".dist-info")]
         if found and os.path.isdir(os.path.join(path, "numpy")):
-            from importlib.metadata import version
-
-            return found[0] != f"numpy-{version('numpy')}.dist-info"
+            return is_own_numpy(found[0].removeprefix("numpy-").removesuffix(".dist-info"))
     return False
+
+
+def is_own_numpy(version: str) -> bool:
+    """Whether a version of numpy that a plugin brings is not the host's."""
+    from importlib.metadata import version as version_of
+
+    return version != version_of("numpy")
 
 
 def environment_paths(base: str, package: str) -> tuple[str, ...]:

@@ -12,8 +12,6 @@ from proxima.errors import SettingsError, UsageError
 
 # What is heavy is imported when the first plugin needs a worker: most starts need none.
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from proxima.kernel import Kernel
     from proxima.plugins.registry import PluginRecord
     from proxima.sandbox.errors import SandboxError
@@ -97,35 +95,27 @@ class Isolation:
         self._settings = settings
         self._plugin_settings = plugin_settings
         self._seconds = seconds
-        self._trial: Future[HostSupport] | None = None
 
     @cached_property
     def host(self) -> HostSupport:
         """What this host can enforce; tried out on first use."""
         from proxima.sandbox.probe import probe
 
-        return self._trial.result() if self._trial else probe()
+        return probe()
 
     @cached_property
     def zygote(self) -> Zygote:
         """What the workers are forked from."""
         from proxima.sandbox.spawn import Zygote
 
-        return Zygote(lambda stderr, pid: self.supervisor.zygote_started(stderr, pid))
+        return Zygote()
 
     def start(self) -> None:
-        """Starts what the first worker waits for, the zygote and the trial of the host; errors are that worker's."""
-        from concurrent.futures import ThreadPoolExecutor
-
+        """Starts what the first worker waits for; errors are that worker's."""
         from proxima.sandbox.errors import SandboxError
-        from proxima.sandbox.probe import probe
 
         with suppress(SandboxError):
             self.zygote.start()
-        if "host" not in self.__dict__:
-            pool = ThreadPoolExecutor(1, "proxima-trial")
-            self._trial = pool.submit(probe)
-            pool.shutdown(wait=False)
 
     @cached_property
     def supervisor(self) -> Supervisor:

@@ -20,6 +20,7 @@ from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import LockError, ProtocolError, SandboxError
 from proxima.sandbox.exits import Exit
 from proxima.sandbox.imports import host_homes
+from proxima.sandbox.linux.view import beyond_base
 from proxima.sandbox.policy import SandboxPolicy
 
 START_SECONDS = 30.0
@@ -69,12 +70,15 @@ class Zygote:
     """Starts the zygote process on first use, and again when it has died.
 
     Args:
-        on_start: Called with the reading end of its standard error, and its pid, when it is first asked for something.
+        on_start: Called with the reading end of its standard error, and its pid, when it is first asked for something;
+            may be set until then.
         numpy: Whether its workers have numpy from the host.
     """
 
-    def __init__(self, on_start: Callable[[int, int], object], *, numpy: bool = True) -> None:
-        self._on_start = on_start
+    def __init__(
+        self, on_start: Callable[[int, int], object] = lambda stderr, pid: os.close(stderr), *, numpy: bool = True
+    ) -> None:
+        self.on_start = on_start
         self._numpy = numpy
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -129,7 +133,8 @@ class Zygote:
                 fds += os.pipe()
             out_read, out_write, err_read, err_write = fds
             request = {"policy": policy.to_json(), "canary": canary, "nonce": nonce, "serves": serves}
-            start = {"tier": policy.tier}  # no more: what the zygote reads, every later worker has in its memory
+            # No more: what the zygote reads, every later worker has in its memory.
+            start = {"tier": policy.tier, "plain": policy.tier == "A" and beyond_base(policy) is not None}
             try:
                 answer, passed = self._ask(start, (theirs.fileno(), out_write, err_write))
             except ProtocolError:
@@ -202,7 +207,7 @@ class Zygote:
             return control
         assert self._process is not None
         error_read, self._untold = self._untold, -1
-        self._on_start(error_read, self._process.pid)
+        self.on_start(error_read, self._process.pid)
         try:
             control.receive(deadline=time.monotonic() + START_SECONDS)
         except Exception as error:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from proxima.sandbox.errors import LimitError, LockError, SandboxError
 from proxima.sandbox.exits import explain, how_to_raise
 from proxima.sandbox.holding import Holding
 from proxima.sandbox.host import LOCK_SECONDS, Worker, handshake
-from proxima.sandbox.imports import brings_numpy, import_paths
+from proxima.sandbox.imports import brings_numpy, import_paths, is_own_numpy
 from proxima.sandbox.interfaces import INTERFACES
 from proxima.sandbox.output import OutputPump
 from proxima.sandbox.policy import Limits, SandboxPolicy, Tier, compile_policy
@@ -62,7 +63,7 @@ class Supervisor:
         limits: What a plugin may use up.
         tier: What this host enforces.
         seconds: How long importing a plugin may take.
-        zygote: One that may have been started already, whose `on_start` is `zygote_started`; by default a new one.
+        zygote: One that may have been started already, taken over; by default a new one.
         serve: Called with each new conversation and its policy, to serve what the worker may ask of the kernel.
         ended: Called with the plugin's id when its worker has ended.
     """
@@ -100,7 +101,8 @@ class Supervisor:
         self._output: OutputPump | None = None
         self._closed = threading.Event()
         self._watch: threading.Thread | None = None
-        self.zygote = zygote or Zygote(self.zygote_started)
+        self.zygote = zygote or Zygote()
+        self.zygote.on_start = self.zygote_started
         self._without_numpy = Zygote(self.zygote_started, numpy=False)
 
     def worker(self, record: PluginRecord) -> Worker:
@@ -122,6 +124,12 @@ class Supervisor:
                 seat.worker = None
                 seat.worker = self.start(record)
             return seat.worker
+
+    def expect(self, numpy: str) -> None:
+        """Starts what a worker is forked from whose plugin brings this version of numpy; errors are that worker's."""
+        if is_own_numpy(numpy):
+            with suppress(SandboxError):
+                self._without_numpy.start()
 
     def start(self, record: PluginRecord) -> Worker:
         """A new worker for a plugin, locked, verified and loaded.

@@ -15,7 +15,7 @@ from typing import Any
 from proxima.sandbox import restricted, worker_removal
 from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import LockError, SandboxError
-from proxima.sandbox.linux.lock import lock
+from proxima.sandbox.linux.lock import Ready, lock, make_ready
 from proxima.sandbox.linux.namespaces import Birth
 from proxima.sandbox.linux.selftest import selftest
 from proxima.sandbox.policy import SandboxPolicy
@@ -24,10 +24,31 @@ REQUEST_SECONDS = 10.0
 LOOK_SECONDS = 5.0
 """How long the kernel may take to look at a worker's namespaces."""
 
+WORKER_FDS = 3
+"""A worker's channel, standard output and standard error."""
+
 _ABOVE_STANDARD = 10
 
 
-def begin(fds: list[int], zygote: int, birth: Birth | None) -> None:
+def wait(leash: socket.socket, zygote: int, birth: Birth) -> None:
+    """What a child of the zygote does that is forked before anybody asked for a worker, at tier A; never returns.
+
+    It does what is the same for almost every policy. A message with the descriptors that `begin` takes makes it a
+    worker; without one it ends when its end of the leash is closed.
+    """
+    code = 1
+    try:
+        ready = make_ready((leash.fileno(),), parent_pid=zygote, birth=birth)
+        _, fds = Channel(leash).receive(max_fds=WORKER_FDS)
+        if len(fds) == WORKER_FDS:
+            begin(fds, zygote, ready=ready)
+    except SandboxError:
+        code = 3  # the zygote let go of it, or the next worker, which nobody prepared, fails at the same and says so
+    finally:
+        os._exit(code)
+
+
+def begin(fds: list[int], zygote: int, birth: Birth | None = None, ready: Ready | None = None) -> None:
     """What the zygote's child does; never returns.
 
     The first message on its channel is a mapping: ``policy`` as JSON, ``canary`` (a file the policy does not show),
@@ -37,6 +58,7 @@ def begin(fds: list[int], zygote: int, birth: Birth | None) -> None:
         fds: The channel, standard output and standard error.
         zygote: The parent's pid.
         birth: What `proxima.sandbox.linux.lock.fork` gave, at tier A.
+        ready: What `proxima.sandbox.linux.lock.make_ready` gave, in its place.
     """
     code = 1
     try:
@@ -47,7 +69,7 @@ def begin(fds: list[int], zygote: int, birth: Birth | None) -> None:
         assert isinstance(request, dict)
         try:
             policy = SandboxPolicy.from_json(request["policy"])
-            locked = _lock(policy, request["canary"], channel, zygote, birth)
+            locked = _lock(policy, request["canary"], channel, zygote, birth, ready)
         except (LockError, OSError, ValueError) as error:
             channel.send(failed(error))
             return
@@ -87,14 +109,17 @@ def failed(error: Exception) -> dict[str, str | None]:
     return {"failed": "start", "reason": f"{type(error).__name__}: {error}", "hint": None}
 
 
-def _lock(policy: SandboxPolicy, canary: str, channel: Channel, zygote: int, birth: Birth | None) -> dict[str, Any]:
+def _lock(
+    policy: SandboxPolicy, canary: str, channel: Channel, zygote: int, birth: Birth | None, ready: Ready | None
+) -> dict[str, Any]:
     started = time.perf_counter()
 
     def seen() -> None:
         channel.send({"look": True})
         channel.receive(deadline=time.monotonic() + LOOK_SECONDS)
 
-    report = lock(policy, (0, 1, 2, channel.fileno()), parent_pid=zygote, birth=birth, seen=seen)
+    keep = (0, 1, 2, channel.fileno())
+    report = lock(policy, keep, parent_pid=zygote, birth=birth, ready=ready, seen=seen)
     results = selftest(policy, report, canary, zygote)
     took = time.perf_counter() - started
     return {"tier": report.tier, "abi": report.landlock_abi, "results": results, "seconds": took}

@@ -6,8 +6,8 @@ Run as ``python -I -S -B zygote.py CONTROL_FD KERNEL_PID HOMES``, once for each 
 environment and one open descriptor, the control socket, on which the kernel asks for workers and for how they ended.
 It ends when the kernel does, and takes its workers along.
 
-There is no pool of workers that wait: a lock is made for one policy, so only processes that were forked and not locked
-could wait, and forking is a third of what a start takes, for 4 MiB of memory each.
+At tier A one child waits: it was forked ahead and has its namespaces and the system's part of its root directory, which
+are the same for almost every policy. After it has become a worker the next is forked while nobody waits.
 """
 
 from __future__ import annotations
@@ -24,13 +24,12 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from proxima.sandbox.channel import Channel
-    from proxima.sandbox.linux.namespaces import Birth
 
+_QUIET = 50  # milliseconds without a request, in which the last worker is locked
 _WARM_UPS = 10  # Python specialises a function after eight calls
-
-SPAWN_FDS = 3
-"""A worker's channel, standard output and standard error come with the request for it."""
 
 
 def main(arguments: list[str]) -> int:
@@ -63,20 +62,21 @@ def _preload(homes: dict[str, str]) -> None:
     imports = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(imports)
     imports.install(homes)
-    needing_numpy = (
-        "numpy.fft",
-        "numpy.linalg",
-        "numpy.random",
+    modules = (
+        "proxima.sandbox.linux.lock",
+        "proxima.sandbox.linux.selftest",
+        "proxima.sandbox.channel",
+        "pluggy",
+        "proxima.sandbox.worker",
         "proxima.contracts.execution",
         "proxima.contracts.features",
-        "proxima.contracts.matrices",
         "proxima.contracts.noise",
         "proxima.contracts.view",
         "proxima.hookspecs",
         "proxima.sandbox.serving",
     )
-    first = ("proxima.sandbox.linux.lock", "proxima.sandbox.linux.selftest", "proxima.sandbox.channel")
-    for module in (*first, "pluggy", "proxima.sandbox.worker", *(needing_numpy if "numpy" in homes else ())):
+    numpy = ("numpy.fft", "numpy.linalg", "numpy.random", "proxima.contracts.matrices") if "numpy" in homes else ()
+    for module in (*modules, *numpy):
         importlib.import_module(module)
 
 
@@ -102,15 +102,20 @@ def _warm_up() -> None:
 
 def _serve(nursery: Nursery, control: Channel, kernel: int) -> int:
     from proxima.sandbox.errors import ProtocolError
+    from proxima.sandbox.worker import WORKER_FDS
 
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(kernel, select.POLLIN)
     while True:
-        if any(fd == kernel for fd, _ in poll.poll()):
+        ready = poll.poll(_QUIET if nursery.lacks_one else None)
+        if not ready:
+            nursery.prepare()
+            continue
+        if any(fd == kernel for fd, _ in ready):
             return 0
         try:
-            request, fds = control.receive(max_fds=SPAWN_FDS)
+            request, fds = control.receive(max_fds=WORKER_FDS)
         except ProtocolError:
             return 0  # the kernel closed its end
         assert isinstance(request, dict)
@@ -139,60 +144,87 @@ class Nursery:
 
     def __init__(self, control: Channel) -> None:
         self._control = control
-        self._user_namespace = -1  # for the next worker of root, which takes 2 ms to make
+        self._waiting: tuple[int, Channel] | None = None
+        self.lacks_one = False
+        """Whether `prepare` is due: a worker at tier A was asked for, so there may be another."""
 
-    def spawn(self, request: dict[str, str], fds: list[int]) -> None:
-        """Forks a worker; ``request`` has its ``tier``.
+    def spawn(self, request: dict[str, Any], fds: list[int]) -> None:
+        """Starts a worker; ``request`` has its ``tier``, and whether its view is ``plain`` (`view.beyond_base`).
 
         What it may do comes by the worker's own channel: what is read here, every later worker has in its memory.
         """
         from proxima.sandbox import worker
+        from proxima.sandbox.channel import close_all
         from proxima.sandbox.errors import LockError
 
-        tasks = len(os.listdir("/proc/self/task"))
-        if tasks != 1 or len(fds) != SPAWN_FDS:
-            # Landlock binds one thread: a fork is safe only where there is no other.
-            self._control.send({"error": f"the zygote has {tasks} threads and was sent {len(fds)} descriptors"})
-            return
-        zygote = os.getpid()
         try:
-            birth = self._fork() if request["tier"] == "A" else None
-            pid = os.fork() if birth is None else birth.pid
+            if (tasks := len(os.listdir("/proc/self/task"))) != 1 or len(fds) != worker.WORKER_FDS:
+                # Landlock binds one thread: a fork is safe only where there is no other.
+                self._control.send({"error": f"the zygote has {tasks} threads and was sent {len(fds)} descriptors"})
+                return
+            pid = self._take_waiting(fds) if request["tier"] == "A" and request["plain"] else 0
+            pid = pid or self._fork(request["tier"], fds)
+            process = os.pidfd_open(pid)
         except LockError as error:
             self._control.send(worker.failed(error))
             return
         except OSError as error:
             self._control.send({"error": f"fork: {error.strerror}"})
             return
-        if pid == 0:
-            worker.begin(fds, zygote, birth)  # never comes back
-        for fd in fds:
-            os.close(fd)
-        process = os.pidfd_open(pid)
+        finally:
+            close_all(fds)
         try:
             self._control.send({"pid": pid}, [process])
         finally:
             os.close(process)
-        if birth is not None:
-            self._prepare()
+        self.lacks_one = request["tier"] == "A" and self._waiting is None
         gc.collect()  # what was there before the first fork is frozen, so that this looks at what this one left alone
 
-    def _fork(self) -> Birth:
+    def _fork(self, tier: str, fds: list[int]) -> int:
+        from proxima.sandbox import worker
         from proxima.sandbox.linux.lock import fork
 
-        spare, self._user_namespace = self._user_namespace, -1
-        birth = fork(spare)
-        if birth.pid and birth.user_namespace >= 0:
-            os.close(birth.user_namespace)
-        return birth
+        zygote = os.getpid()
+        birth = fork() if tier == "A" else None
+        pid = os.fork() if birth is None else birth.pid
+        if pid == 0:
+            worker.begin(fds, zygote, birth)  # never comes back
+        if birth is not None:
+            birth.close()
+        return pid
 
-    def _prepare(self) -> None:
-        """Makes what the next worker of root enters while nobody waits for it; where that fails, its fork says so."""
-        from proxima.sandbox.linux import limits, namespaces
+    def _take_waiting(self, fds: list[int]) -> int:
+        """Makes the child that waits a worker; 0 where there is none."""
+        from proxima.sandbox.errors import ProtocolError
 
-        if limits.is_root():
-            with contextlib.suppress(OSError):
-                self._user_namespace = namespaces.new_user_namespace()
+        if self._waiting is None:
+            return 0
+        (pid, leash), self._waiting = self._waiting, None
+        try:
+            leash.send({}, fds)
+        except ProtocolError:
+            os.waitpid(pid, 0)  # it ended by itself
+            return 0
+        finally:
+            leash.close()
+        return pid
+
+    def prepare(self) -> None:
+        """Forks the child that waits; where that fails, the next worker's own fork says so."""
+        from proxima.sandbox import worker
+        from proxima.sandbox.channel import Channel
+        from proxima.sandbox.errors import LockError
+        from proxima.sandbox.linux.lock import fork
+
+        self.lacks_one = False
+        zygote = os.getpid()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with ours, theirs, contextlib.suppress(LockError):
+            birth = fork()
+            if birth.pid == 0:
+                worker.wait(theirs, zygote, birth)  # never comes back
+            birth.close()
+            self._waiting = birth.pid, Channel(socket.socket(fileno=ours.detach()))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 import proxima
@@ -59,9 +60,8 @@ def _identity(wheel: WheelFile) -> Iterator[Problem]:
 def _host(wheel: WheelFile) -> Iterator[Problem]:
     """It is made for this interpreter and platform."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
-    from packaging.tags import sys_tags
 
-    fitting = [str(tag) for tag in sys_tags()]
+    fitting = _fitting()
     if not wheel.tags.intersection(fitting):
         message = f"is made for {', '.join(sorted(wheel.tags))}; this host takes {fitting[0]} to py3-none-any"
         yield Problem("tag", message, hint="take the wheel for this platform and Python")
@@ -75,6 +75,14 @@ def _host(wheel: WheelFile) -> Iterator[Problem]:
         else:
             if not fits:
                 yield Problem("python", f"needs Python {wanted}; this is {here}", where)
+
+
+@cache
+def _fitting() -> list[str]:
+    """The tags of wheels that this interpreter takes, the best first."""
+    from packaging.tags import sys_tags
+
+    return [str(tag) for tag in sys_tags()]
 
 
 def _record(wheel: WheelFile) -> Iterator[Problem]:

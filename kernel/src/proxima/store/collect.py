@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from proxima.store.disk import remove
 from proxima.store.layout import Layout, names_in
-from proxima.store.trees import remove
 from proxima.store.versions import versions_of
 
 

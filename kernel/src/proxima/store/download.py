@@ -13,8 +13,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from proxima import __version__
 from proxima.errors import ProximaError
+from proxima.store.addresses import shown
 from proxima.store.errors import FetchError
-from proxima.store.fetch import AGAIN, Readable, shown
+from proxima.store.fetch import AGAIN, Readable
 
 
 @contextmanager

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import os
-import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
-from urllib.parse import unquote, urlsplit, urlunsplit
 
-from proxima.errors import ProximaError, UsageError
+from proxima.errors import ProximaError
 from proxima.paths import Paths
 from proxima.storage import storage_error
+from proxima.store.addresses import shown
 from proxima.store.errors import FetchError
 from proxima.store.job import Job
 from proxima.store.layout import TEMPORARY
@@ -136,26 +134,3 @@ class Readable(Protocol):
 
 AGAIN = "Try again; what was fetched completely is kept."
 _TOO_LARGE = "store.max_wheel_bytes sets how large a wheel may be."
-
-
-def shown(url: str) -> str:
-    """An address without user name and password, for messages."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
-
-
-def check_address(url: str) -> None:
-    """Refuses an address that a user should not install from: anything but https, or http on this machine.
-
-    Raises:
-        UsageError: It is one.
-    """
-    parts = urlsplit(url)
-    try:
-        loopback = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        loopback = False
-    if parts.scheme != "https" and not (parts.scheme == "http" and loopback):
-        raise UsageError(f"{shown(url)}: plugins are fetched by https only", hint="Anybody on the way could change it.")
-    if not re.search(r"/[\w.!+~-]+\.whl$", unquote(parts.path), re.ASCII):
-        raise UsageError(f"{shown(url)} is not the address of a wheel", hint="It has to end in .whl.")

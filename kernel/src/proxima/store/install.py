@@ -15,15 +15,13 @@ from proxima.plugins.compatibility import unfit
 from proxima.plugins.scan import FoundPlugin, scan
 from proxima.plugins.state import PluginState
 from proxima.store.collect import keep_last, remove_unused
-from proxima.store.errors import ProbeError, StoreError
+from proxima.store.errors import StoreError
 from proxima.store.job import Job
 from proxima.store.journal import Entry, history, remember
 from proxima.store.layout import Layout
 from proxima.store.options import Options
 from proxima.store.pointer import directory_of, read_pointer, read_pointers
-from proxima.store.preparing import Closure, Prepared, Workbench
 from proxima.store.proposal import Consent, Proposal, accept, propose
-from proxima.store.pylock import Pinned
 from proxima.store.sources import Source, parse_source
 from proxima.store.swapping import Swapper
 from proxima.store.turn import turn
@@ -32,7 +30,10 @@ from proxima.store.versions import Version, earlier, versions_of
 if TYPE_CHECKING:
     from proxima.events import Event
     from proxima.permissions import Permissions
+    from proxima.store.making import Making
+    from proxima.store.preparing import Closure, Prepared, Workbench
     from proxima.store.probe import Prober
+    from proxima.store.pylock import Pinned
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +122,8 @@ class Store:
             StorageError: The disk is full or read-only.
         """
         source = parse_source(source) if isinstance(source, str) else source
-        with self._transaction(f"install of {source}", job) as job, self.prober() as prober:
-            prober.start()
-            closure = self._workbench.resolve(source, job, version=version, trusted=trust, meanwhile=prober.load)
-            return self._put(closure, source, trust, consent, prober, job)
+        with self._transaction(f"install of {source}", job) as job, self._making(source, trust, job) as making:
+            return self._put(making.resolve(version), making, consent)
 
     def install_pinned(
         self,
@@ -145,9 +144,8 @@ class Store:
             consent: See `install`.
             job: See `install`.
         """
-        with self._transaction(f"install of {distribution}", job) as job, self.prober() as prober:
-            closure = self._workbench.locate(pins, distribution, job)
-            return self._put(closure, source, trust, consent, prober, job)
+        with self._transaction(f"install of {distribution}", job) as job, self._making(source, trust, job) as making:
+            return self._put(self._workbench.locate(pins, distribution, job), making, consent)
 
     def update(
         self,
@@ -169,14 +167,14 @@ class Store:
             consent: Asked before the new version is put in place.
             job: As for `install`, which see for what this raises.
         """
-        with self._transaction(f"update of {plugin}", job) as job, self.prober() as prober:
+        with self._transaction(f"update of {plugin}", job) as job:
             before = self._running(plugin)
             origin = parse_source(source) if source else Source(**before.source)  # type: ignore[arg-type]
             if origin.kind == "index" and not source:
                 origin = replace(origin, specifier="")
             try:
-                closure = self._workbench.resolve(origin, job, version=version, trusted=before.trusted)
-                return self._put(closure, origin, before.trusted, consent, prober, job, expected=plugin)
+                with self._making(origin, before.trusted, job, plugin) as making:
+                    return self._put(making.resolve(version), making, consent)
             except ProximaError as error:
                 entry = Entry("update", plugin, before.distribution, before.directory, "", "", before.version)
                 remember(self.layout, replace(entry, why=f"{type(error).__name__}: {error}"[:1000]), "failed")
@@ -277,40 +275,33 @@ class Store:
                 self._swapper.heal()
                 raise
 
-    def _put(
-        self,
-        closure: Closure,
-        source: Source,
-        trusted: bool,
-        consent: Consent,
-        prober: Prober,
-        job: Job,
-        expected: str = "",
-    ) -> Installed:
-        """From a resolved closure to a version in place."""
-        job.step("lock")
-        if same := self._same(closure, trusted):
-            return Installed(same.plugin, same.version, same.version, changed=False)
-        prober.start()
-        closure, wheels = self._workbench.fetch(closure, job)
-        prober.load().result()  # two threads that both work hold each other up for milliseconds
-        made = self._workbench.lay_out(closure, wheels, source, trusted, job)
-        try:
-            return self._try_and_swap(made, consent, prober, job, expected)
-        finally:
-            made.compiler.stop()
+    def _making(self, source: Source, trusted: bool, job: Job, expected: str = "") -> Making:
+        """What makes a version; ``expected`` is the id that it must have."""
+        prober = self.prober()
+        prober.start()  # before anything else is imported: its process takes longest
+        from proxima.store.making import Making
 
-    def _try_and_swap(self, made: Prepared, consent: Consent, prober: Prober, job: Job, expected: str) -> Installed:
-        plugin, before = made.found.id, read_pointer(self.layout.root, made.found.id)
+        def wanted(made: Prepared) -> bool:
+            before = read_pointer(self.layout.root, made.found.id)
+            self._check_id(made, before, expected)
+            return directory_of(before) != made.directory
+
+        return Making(self._workbench, prober, source, trusted, job, wanted)
+
+    def _put(self, closure: Closure, making: Making, consent: Consent) -> Installed:
+        """From a resolved closure to a version in place."""
+        job = making.job
+        job.step("lock")
+        if same := self._same(closure, making.trusted):
+            return Installed(same.plugin, same.version, same.version, changed=False)
+        tried = making.tried(closure)
+        made, plugin = tried.made, tried.made.found.id
+        before = read_pointer(self.layout.root, plugin)
         version_before = before.version if before and before.target else ""
-        self._check_id(made, before, expected)
         if directory_of(before) == made.directory:
             return Installed(plugin, made.found.version, version_before, changed=False)
-        job.step("probe")
-        job.progress(None, f"trying {plugin} {made.found.version}")
-        notes = _tried(made, prober)
         job.step("ask")
-        proposal = propose(made, self._current(before) if before else None, notes, self.permissions())
+        proposal = propose(made, self._current(before) if before else None, tried.notes, self.permissions())
         granted = consent(proposal)
         if granted is None:
             message = f"{plugin} {made.found.version} was not installed: what it asks for was not accepted"
@@ -375,19 +366,3 @@ class Store:
             hint = f"Remove and install it again: proxima plugin uninstall {plugin}"
             raise StoreError(f"the store's entry of {plugin} is damaged", hint=hint, plugin=plugin)
         return current
-
-
-def _tried(made: Prepared, prober: Prober) -> tuple[str, ...]:
-    """Tries it in a worker; gives what could not be tried."""
-    report = prober(made.site, made.manifest, made.found.target, made.found.trusted)
-    if report.ok:
-        return tuple(str(each) for each in report.problems)
-    wrong = [each for each in report.problems if each.level == "error"]
-    error = ProbeError(
-        f"{made.found.id} {made.found.version} failed its trial: " + "; ".join(map(str, wrong)),
-        hint=next((each.hint for each in wrong if each.hint), None),
-        plugin=made.found.id,
-    )
-    if report.traceback:
-        error.add_note(report.traceback)
-    raise error

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from proxima.errors import SettingsError
 from proxima.paths import Paths
 from proxima.store.layout import Layout
-from proxima.store.preparing import Workbench
-from proxima.store.resolve.resolver import Index
+
+if TYPE_CHECKING:
+    from proxima.store.preparing import Workbench
 
 _CHOICES = {"update_check": ("never", "daily", "weekly"), "update": ("ask", "auto")}
 
@@ -63,6 +64,9 @@ class Options:
 
     def workbench(self, layout: Layout, paths: Paths) -> Workbench:
         """What versions are made with."""
+        from proxima.store.preparing import Workbench
+        from proxima.store.resolve.resolver import Index
+
         index = Index(self.index_url, self.extra_index_urls, self.find_links)
         return Workbench(layout, paths.cache, index, self.resolver, self.max_wheel_bytes)
 

@@ -53,8 +53,8 @@ def write_lock(store: Store, path: str, job: Job | None = None) -> list[Locked]:
     """
     job = job or Job()
     job.step("read")
-    text = read_toml(os.path.join(store.paths.config, "settings.toml")).get("plugins")
-    settings = text if isinstance(text, dict) else {}
+    table = read_toml(os.path.join(store.paths.config, "settings.toml")).get("plugins")
+    settings = table if isinstance(table, dict) else {}
     disabled = PluginState(store.paths).disabled()
     found = []
     for each in store.installed():

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from proxima.errors import UsageError
 from proxima.paths import Paths
@@ -25,8 +26,10 @@ from proxima.store.pylock import Pinned, digest, normalised, pylock_text
 from proxima.store.resolve import resolver
 from proxima.store.resolve.resolver import Index, Request
 from proxima.store.sources import Source, build_wheel
-from proxima.store.trees import Compiler, Tree, check_hash, link_site, unpack_once
-from proxima.store.wheel import WheelFile
+
+# What reads wheels is imported when the resolver is already at work.
+if TYPE_CHECKING:
+    from proxima.store.trees import Compiler, Tree
 
 _CHANGELOG_BYTES = 100_000
 
@@ -74,6 +77,12 @@ class Prepared:
     compiler: Compiler
     changelog: str = ""
 
+    def discard(self) -> None:
+        """Removes it, where it was not put in place."""
+        self.compiler.discard()
+        if self.work:
+            shutil.rmtree(self.work, ignore_errors=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Workbench:
@@ -99,6 +108,7 @@ class Workbench:
         version: str | None = None,
         trusted: bool = False,
         meanwhile: Callable[[], object] = lambda: None,
+        ahead: Callable[[Closure], object] | None = None,
     ) -> Closure:
         """What the source stands for, and what it depends on.
 
@@ -107,7 +117,8 @@ class Workbench:
             job: How long it may take.
             version: Only this one.
             trusted: Other than in a worker, the distributions of the environment come first.
-            meanwhile: Called before the resolver is waited for, to start what else takes time.
+            meanwhile: Called before the resolver is waited for, to do what else takes time.
+            ahead: Called then too, with what the resolver answers out of its cache: probably what it will answer.
 
         Raises:
             ConflictError: No versions fit together.
@@ -116,27 +127,29 @@ class Workbench:
         """
         job.step("resolve")
         job.progress(None, f"resolving {source}")
+        own = ""
         if source.kind == "index":
             wanted = f"=={version}" if version else source.specifier
             requirement, name = source.text + wanted, normalised(source.text.partition("[")[0])
         else:
             own = self._own(source, job)
-            with WheelFile.open(own) as wheel:
-                wheel.check()
-                name = wheel.name
-                if version not in (None, wheel.version):
-                    raise UsageError(f"{source} is version {wheel.version}, not {version}")
+            name = normalised(os.path.basename(own).partition("-")[0])
             requirement = f"{name} @ file://{own}"
         provided = provided_versions(self.layout.root, trusted=trusted)
         provided.pop(name, None)
         wheels = provided_wheels(provided, os.path.join(self.cache, "provided"))
-        request, driver = Request([requirement], wheels, self.index, job), resolver(self.driver)
-        meanwhile()
-        pins = driver.resolve(request)
-        for pin in pins:
-            if pin.name == name:
-                return Closure(pin, tuple(pins))
-        raise StoreError(f"the resolver left out {name} itself")
+
+        def look() -> None:
+            if own:
+                _check_own(own, source, version)
+            meanwhile()
+
+        def recall() -> None:
+            if ahead is not None and (pins := driver.recall(request)) is not None:
+                ahead(_closure(pins, name))
+
+        request, driver = Request([requirement], wheels, self.index, job, look), resolver(self.driver)
+        return _closure(driver.resolve(replace(request, meanwhile=recall) if ahead else request), name)
 
     def locate(self, pins: Sequence[Pinned], distribution: str, job: Job) -> Closure:
         """A closure of wheels that are known; what is at its address no more is looked for on the index.
@@ -151,18 +164,17 @@ class Workbench:
             wanted = [f"{pin.name}=={pin.version}" for pin in pins]
             found = {pin.name: pin for pin in resolver(self.driver).resolve(Request(wanted, {}, self.index, job))}
             pins = [replace(pin, url=found[pin.name].url) if pin in lost else pin for pin in pins]
-        own = next((pin for pin in pins if pin.name == distribution), None)
-        if own is None:
-            raise StoreError(f"the lock of {distribution} does not have {distribution} itself")
-        return Closure(own, tuple(pins))
+        return _closure(pins, distribution)
+
+    def has(self, closure: Closure) -> bool:
+        """Whether none of its wheels has to be fetched."""
+        return all(self._fetcher.has(pin) for pin in closure.pins)
 
     def fetch(self, closure: Closure, job: Job) -> tuple[Closure, dict[str, str]]:
         """The wheels, with their hashes where the index did not tell them, and the path of each by its hash."""
         job.step("fetch")
         fetched = self._fetcher.fetch(closure.pins, job)
-        pins = tuple(pin for pin, _ in fetched)
-        own = next(pin for pin in pins if pin.name == closure.own.name)
-        return Closure(own, pins), {pin.sha256: path for pin, path in fetched}
+        return _closure([pin for pin, _ in fetched], closure.own.name), {pin.sha256: path for pin, path in fetched}
 
     def lay_out(self, closure: Closure, wheels: dict[str, str], source: Source, trusted: bool, job: Job) -> Prepared:
         """A version's directory, made under a name that nobody reads.
@@ -178,6 +190,9 @@ class Workbench:
             WheelError: A wheel is refused, or the plugin's own holds no plugin.
             StorageError: The disk is full or read-only.
         """
+        from proxima.store.trees import Compiler, check_hash, unpack_once
+        from proxima.store.wheel import WheelFile
+
         own = wheels[closure.own.sha256]
         check_hash(closure.own, own)
         with WheelFile.open(own) as wheel:
@@ -192,9 +207,11 @@ class Workbench:
         trees = [unpack_once(self.layout, pin, wheels[pin.sha256], job) for pin in first]
         compiler = Compiler(trees)
         try:
-            return self._linked(closure, trees, compiler, manifest, target, source, trusted, job)
+            made = self._linked(closure, trees, compiler, manifest, target, source, trusted, job)
+            compiler.start()  # when nobody lists the trees any more
+            return made
         except BaseException:
-            compiler.stop()
+            compiler.discard()
             raise
 
     def _linked(
@@ -209,6 +226,8 @@ class Workbench:
         job: Job,
     ) -> Prepared:
         """The version's directory, of links to the trees."""
+        from proxima.store.trees import link_site
+
         pin = closure.own
         found = FoundPlugin(manifest.id, target, pin.name, pin.version, "")
         found.origin, found.trusted = "store", trusted
@@ -244,6 +263,22 @@ class Workbench:
         with tempfile.TemporaryDirectory(prefix="proxima-build-") as directory:
             wheel = build_wheel(source.text, directory, job)
             return fetch.fetch_one(Pinned(name, "", f"file://{wheel}"), job)[1]
+
+
+def _check_own(path: str, source: Source, version: str | None) -> None:
+    from proxima.store.wheel import WheelFile
+
+    with WheelFile.open(path) as wheel:
+        wheel.check()
+        if version not in (None, wheel.version):
+            raise UsageError(f"{source} is version {wheel.version}, not {version}")
+
+
+def _closure(pins: Sequence[Pinned], distribution: str) -> Closure:
+    for pin in pins:
+        if pin.name == distribution:
+            return Closure(pin, tuple(pins))
+    raise StoreError(f"{distribution} itself is not among the wheels that it is to be made of")
 
 
 def _write_facts(prepared: Prepared) -> None:

@@ -6,10 +6,10 @@ Whatever it does there, the kernel that asks imports none of it, quarantines not
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from proxima.errors import ManifestError, ProximaError
 from proxima.plugins.manifest import Contribution, Manifest
 from proxima.plugins.scan import scan
+from proxima.sandbox.errors import LockError
 from proxima.store.problems import Problem
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from proxima.sandbox.host import Worker
     from proxima.sandbox.isolation import Isolation
     from proxima.sandbox.probe import HostSupport
+    from proxima.sandbox.spawn import Zygote
 
 SECONDS = 60.0
 
@@ -82,13 +84,17 @@ class Prober:
     """Where a plugin is tried: a kernel with a home of its own, which is gone afterwards.
 
     Args:
-        host: What this host enforces; found out by default.
-        allow_tier_c: See `probe`.
-        seconds: See `probe`.
+        host: See `probe`; so also for the others.
+        zygote: One that may have been started already, taken over.
     """
 
     def __init__(
-        self, *, host: HostSupport | None = None, allow_tier_c: bool = False, seconds: float = SECONDS
+        self,
+        *,
+        host: HostSupport | None = None,
+        allow_tier_c: bool = False,
+        seconds: float = SECONDS,
+        zygote: Zygote | None = None,
     ) -> None:
         self._host = host
         self._allow_tier_c = allow_tier_c
@@ -97,34 +103,52 @@ class Prober:
             "limits.maximum.wall_seconds": seconds,
             "limits.maximum.cpu_seconds": 600,
         }
+        self._zygote = zygote
+        self._kernel: Kernel | None = None
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
-        self._pool = ThreadPoolExecutor(1, "proxima-probe")
-        self._kernel: Future[Kernel] | None = None
-        self._loaded: Future[None] | None = None
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown()
         self._resources.close()
 
-    def start(self) -> Future[Kernel]:
-        """Starts the processes that every trial needs."""
-        if self._kernel is None:
-            self._kernel = self._pool.submit(self._open)
-        return self._kernel
+    @property
+    def always_locks(self) -> bool:
+        """Whether nothing is tried where nothing can lock the worker."""
+        return not self._allow_tier_c
 
-    def load(self) -> Future[None]:
-        """Imports what every trial needs, while another process is waited for."""
-        if self._loaded is None:
-            self._loaded = self._pool.submit(_load)
-        return self._loaded
+    def start(self) -> None:
+        """Starts the process that a trial's worker is forked from, which takes longer than anything else of it."""
+        if self._zygote is None:
+            self._open()
+
+    def load(self) -> None:
+        """Imports what every trial needs, and makes what watches it; while another process is waited for."""
+        for module in ("proxima.sandbox.proxies", "proxima.store.smoke"):
+            import_module(module)
+        _ = self._open().isolation.supervisor
+
+    def expect(self, numpy: str) -> None:
+        """Starts what else the trial of a plugin needs that brings this version of numpy."""
+        self._open().isolation.supervisor.expect(numpy)
 
     def __call__(self, site: str, manifest: Manifest, target: str, environment: bool = False) -> ProbeReport:
         """Tries one plugin; see `probe`."""
         started = time.perf_counter()
-        kernel = self.start().result()
+        trial = self._trial(site, manifest, target, environment)
+        if trial.unlocked and self._host is None:
+            from proxima.sandbox.probe import probe as host_support
+
+            self._resources.close()
+            self._host, self._kernel = host_support(), None
+            trial = self._trial(site, manifest, target, environment)
+        bad = {problem.where for problem in trial.problems if problem.level == "error"}
+        good = () if "" in bad else tuple((c.kind, c.name) for c in manifest.contributions if _where(c) not in bad)
+        return ProbeReport(tuple(trial.problems), time.perf_counter() - started, good, trial.traceback)
+
+    def _trial(self, site: str, manifest: Manifest, target: str, environment: bool) -> _Trial:
+        kernel = self._open()
         registry = kernel.registry
         registry.path, registry.only = [site], [manifest.id]
         trial = _Trial(manifest, kernel.isolation)
@@ -135,27 +159,29 @@ class Prober:
             trial.run(record, self._allow_tier_c)
         except ProximaError as error:
             trial.failed("load", error)
-        problems = trial.problems
-        bad = {problem.where for problem in problems if problem.level == "error"}
-        good = () if "" in bad else tuple((c.kind, c.name) for c in manifest.contributions if _where(c) not in bad)
-        return ProbeReport(tuple(problems), time.perf_counter() - started, good, trial.traceback)
+        return trial
 
     def _open(self) -> Kernel:
+        if self._kernel is not None:
+            return self._kernel
         from proxima.kernel import Kernel
         from proxima.paths import Paths
+        from proxima.permissions import Permissions
+        from proxima.sandbox.probe import BEST
+        from proxima.sandbox.probe import probe as host_support
 
         home = self._resources.enter_context(tempfile.TemporaryDirectory(prefix="proxima-probe-"))
         kernel = self._resources.enter_context(Kernel(paths=Paths.under(home), only=[], flags=self._flags))
         kernel.registry.path = []
-        if self._host is not None:
-            kernel.isolation.host = self._host
+        kernel.permissions = Permissions.open(None, publish=kernel.events.publish)
+        # Nobody asks beforehand what this host has, which takes a process of its own: the lock of the best tier fails
+        # where the host has less.
+        kernel.isolation.host = self._host or (BEST if sys.platform == "linux" else host_support())
+        if self._zygote is not None:
+            kernel.isolation.zygote, self._zygote = self._zygote, None
         kernel.isolation.start()
+        self._kernel = kernel
         return kernel
-
-
-def _load() -> None:
-    for module in ("proxima.sandbox.brokers", "proxima.sandbox.supervisor", "proxima.store.smoke"):
-        import_module(module)
 
 
 def _record(judge: Any, site: Path, manifest: Manifest, target: str, environment: bool) -> PluginRecord:
@@ -179,8 +205,10 @@ class _Trial:
         self._isolation = isolation
         self.problems: list[Problem] = []
         self.traceback = ""
+        self.unlocked = False
 
     def failed(self, code: str, error: ProximaError, where: str = "") -> None:
+        self.unlocked = self.unlocked or isinstance(error, LockError)
         self.problems.append(Problem(code, error.message, where, hint=error.hint or ""))
         self.traceback = self.traceback or (str(error.__cause__) if error.__cause__ else "")
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from proxima.store.preparing import Prepared
 from proxima.store.sources import Source
 from proxima.store.system import missing_parts
 from proxima.store.versions import Version
 
 if TYPE_CHECKING:
     from proxima.permissions import Permission, Permissions
+    from proxima.store.preparing import Prepared
 
 
 @dataclass(frozen=True, slots=True)

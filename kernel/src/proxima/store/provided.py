@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import importlib.metadata
 import os
 import sys
-import zipfile
 from collections.abc import Mapping
 
 from proxima.errors import StorageError
 from proxima.paths import Paths
 from proxima.storage import storage_error
+from proxima.store.layout import names_in
 from proxima.store.pylock import normalised
 
 HOST_DISTRIBUTIONS = ("proxima-kernel", "proxima-plugin-sdk", "pluggy", "msgpack")
@@ -27,15 +26,17 @@ def provided_versions(store: str, *, trusted: bool) -> dict[str, str]:
         trusted: It runs in-process, where every installed distribution is in place before its own.
     """
     if trusted:
+        import importlib.metadata
+
         path = [each for each in sys.path if not each.startswith(f"{store}/")]
         found = ((each.metadata["Name"], each.version) for each in importlib.metadata.distributions(path=path))
         return {normalised(name): version for name, version in reversed(list(found)) if name}
-    versions = {}
-    for name in HOST_DISTRIBUTIONS:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
+    versions: dict[str, str] = {}
+    for base in sys.path:  # by the names of their directories: importlib.metadata takes longer than all of this
+        for entry in names_in(base) if os.path.isdir(base) else ():
+            name, _, version = entry.removesuffix(".dist-info").partition("-")
+            if entry.endswith(".dist-info") and normalised(name) in HOST_DISTRIBUTIONS:
+                versions.setdefault(normalised(name), version)
     return versions
 
 
@@ -60,6 +61,8 @@ def _write(path: str, name: str, written: str, version: str) -> None:
     }
     rows = [f"{each},sha256={_hash(text)},{len(text)}\n" for each, text in files.items()]
     files[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"])
+    import zipfile
+
     temporary = f"{path}.{os.getpid()}"
     try:
         with zipfile.ZipFile(temporary, "w") as archive:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -82,6 +81,8 @@ def read_pylock(path: str) -> list[Pinned]:
     Raises:
         StorageError: It cannot be read, or is something else.
     """
+    import tomllib
+
     try:
         with open(path, "rb") as file:
             return parse_pylock(tomllib.load(file), os.path.dirname(path))

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator, SchemaError
-
 from proxima.contracts.backend import RunContext, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import features_of
-from proxima.errors import PermissionDeniedError, UnsupportedError, UsageError
+from proxima.errors import ManifestError, PermissionDeniedError, UnsupportedError, UsageError
 from proxima.plugins.manifest import Contribution
+from proxima.schema import check_schema
 from proxima.store.problems import Problem
 
 _SHOTS = 128
@@ -97,9 +96,9 @@ def _tool(made: Any, declared: Contribution) -> Iterator[Problem]:
     if not definition.description:
         yield Problem("smoke", "its definition has no description, by which a model chooses")
     try:
-        Draft202012Validator.check_schema(dict(definition.parameters))
-    except SchemaError as error:
-        yield Problem("smoke", f"its parameters are no JSON Schema: {error.message}")
+        check_schema(definition.parameters, "what it says that it takes")
+    except ManifestError as error:
+        yield Problem("smoke", error.message)
 
 
 def _view(made: Any, declared: Contribution) -> Iterator[Problem]:

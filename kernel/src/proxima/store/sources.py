@@ -13,10 +13,9 @@ from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from proxima.errors import UnavailableError, UsageError
+from proxima.store.addresses import check_address, shown, without_secrets
 from proxima.store.errors import StoreError
-from proxima.store.fetch import check_address, shown
 from proxima.store.job import Job
-from proxima.store.resolve.resolver import beside_python, without_secrets
 
 Kind = Literal["index", "wheel", "project", "url"]
 
@@ -80,6 +79,8 @@ def build_wheel(project: str, directory: str, job: Job) -> str:
         StoreError: The build failed; the message has its last words.
         UnavailableError: There is nothing to build with.
     """
+    from proxima.store.resolve.resolver import beside_python
+
     if uv := beside_python("uv"):
         command = [uv, "build", "--wheel", "--quiet", "--python", sys.executable, "--out-dir", directory, project]
     elif find_spec("pip"):

@@ -15,11 +15,11 @@ from proxima.paths import Paths
 from proxima.plugins.scan import FoundPlugin
 from proxima.storage import storage_error, sync_directory, write_atomic
 from proxima.store.collect import keep_last, remove_unused
+from proxima.store.disk import remove, sync
 from proxima.store.job import Job
 from proxima.store.journal import Entry, close_entry, entries_left, is_remembered, open_entry, remember
 from proxima.store.layout import TEMPORARY, Layout, names_in
 from proxima.store.pointer import directory_of, pointer_text, read_pointer
-from proxima.store.trees import remove, sync
 
 if TYPE_CHECKING:
     from proxima.events import Event

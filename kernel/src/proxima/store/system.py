@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes.util
 import shutil
 
 from proxima.plugins.manifest import Manifest
@@ -17,4 +16,6 @@ def missing_parts(manifest: Manifest) -> tuple[str, ...]:
 
 
 def _library(name: str) -> bool:
+    import ctypes.util
+
     return ctypes.util.find_library(name.removeprefix("lib")) is not None

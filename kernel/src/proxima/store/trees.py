@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import hashlib
 import os
@@ -87,6 +86,9 @@ class Compiler:
     def __init__(self, trees: Sequence[Tree]) -> None:
         self._new = [tree for tree in trees if tree.new]
         self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Begins."""
         if not self._new:
             return
         several = ["-j", "0"] if len(self._new) > 1 else []
@@ -116,11 +118,13 @@ class Compiler:
             except OSError as error:
                 raise storage_error("make", tree.place, error) from error
 
-    def stop(self) -> None:
-        """Ends it, because nothing comes of it."""
+    def discard(self) -> None:
+        """Ends it, and removes the new trees where they were not kept."""
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        for tree in self._new:
+            shutil.rmtree(tree.work, ignore_errors=True)
 
 
 def link_site(trees: Sequence[Tree], site: str) -> None:
@@ -160,37 +164,6 @@ def _link_file(source: str, target: str) -> None:
         if error.errno not in _NO_LINKS:
             raise
         shutil.copy2(source, target)
-
-
-def sync(directory: str) -> None:
-    """Has the system write all of a file system to the disk: one call for thousands of files."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-        if syncfs is None:
-            os.sync()
-        elif syncfs(descriptor) != 0:
-            number = ctypes.get_errno()
-            raise storage_error("write", directory, OSError(number, os.strerror(number)))
-    finally:
-        os.close(descriptor)
-
-
-def remove(layout: Layout, path: str) -> None:
-    """Removes a directory of the store: it is gone at once, and its files after that.
-
-    Raises:
-        StorageError: It cannot be removed.
-    """
-    doomed = os.path.join(Paths.ensure(layout.work), f"gone-{os.path.basename(path)}")
-    try:
-        shutil.rmtree(doomed, ignore_errors=True)
-        os.rename(path, doomed)
-        shutil.rmtree(doomed)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise storage_error("remove", path, error) from error
 
 
 def check_hash(pin: Pinned, path: str) -> None:

@@ -144,13 +144,22 @@ class CapabilitiesModel(BaseModel):
     precisions: Annotated[list[Literal["single", "double"]], Field(min_length=1)]
     noise: bool
     dynamic: Annotated[bool, Field(description="conditions, reset and measurement in the middle of a circuit")]
-    operations: Literal["all"] | list[str] = "all"
+    operations: Annotated[
+        Literal["all"] | list[str], Field(description="what it runs whatever the parameters; all: every operation")
+    ] = "all"
+    restricted_operations: Annotated[
+        list[str],
+        Field(description="what else it runs, at some parameters or matrices only; its estimate says whether it can"),
+    ] = Field(default_factory=list)
     max_qubits: Annotated[int, Field(ge=1)] | None = None
     import_seconds: Annotated[float, Field(ge=0, description="what importing the engine costs a fresh process")] = 0.0
     rates: Annotated[
         dict[str, Annotated[float, Field(ge=0)]],
         Field(description="default seconds per unit of the work that the backend's estimates are given in"),
     ] = Field(default_factory=dict)
+    translation_seconds: Annotated[
+        float | None, Field(ge=0, description="of these, what translating one operation costs; shown, not added")
+    ] = None
 
 
 class BackendModel(ContributionModel):

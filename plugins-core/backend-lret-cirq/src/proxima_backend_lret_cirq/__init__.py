@@ -8,12 +8,11 @@ from proxima.hookspecs import hookimpl
 
 if TYPE_CHECKING:
     from proxima.contracts.backend import Backend
-    from proxima.contracts.command import Command
     from proxima.contracts.formats import CircuitFormat
 
 
 class Plugin:
-    """Offers a backend, a circuit format and a command to the kernel."""
+    """Offers a backend and a circuit format to the kernel."""
 
     @hookimpl
     def proxima_backends(self) -> list[Backend]:
@@ -28,13 +27,6 @@ class Plugin:
         from proxima_backend_lret_cirq.formats import CirqJson
 
         return [CirqJson()]
-
-    @hookimpl
-    def proxima_commands(self) -> list[Command]:
-        """``proxima bench lret-scalability``."""
-        from proxima_backend_lret_cirq.command import ScalabilityCommand
-
-        return [ScalabilityCommand()]
 
 
 plugin = Plugin()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from proxima_lret_core.backend import LowRankBackend
+from proxima_lret_core.backend import LretBackend
 
 
-class LretCirqBackend(LowRankBackend):
+class LretCirqBackend(LretBackend):
     """Circuits with and without noise as a few columns L of rho = L L^dagger, with a certified bound."""
 
     name = "lret-cirq"

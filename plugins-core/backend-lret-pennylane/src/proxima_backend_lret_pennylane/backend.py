@@ -11,7 +11,7 @@ from proxima.contracts.features import Features
 from proxima.contracts.operations import CHANNELS, Op
 from proxima.contracts.result import ErrorBound, Expectation, Gradient, RunResult
 from proxima.errors import ProximaError, UnsupportedError, UsageError
-from proxima_lret_core.backend import LowRankBackend
+from proxima_lret_core.backend import LretBackend
 
 if TYPE_CHECKING:
     from proxima_lret_core import LowRankGradient
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 METHOD = "adjoint"
 
 
-class LretPennyLaneBackend(LowRankBackend):
+class LretPennyLaneBackend(LretBackend):
     """Circuits with and without noise as a few columns L of rho = L L^dagger, and gradients for hybrid optimisation."""
 
     name = "lret-pennylane"
@@ -34,17 +34,17 @@ class LretPennyLaneBackend(LowRankBackend):
         except ProximaError as error:
             return Estimate(False, error.message)
         passes = 2 + 2 * len(request.observables)
-        work = {**made.work, "amplitude": passes * made.work["amplitude"]} if made.feasible else made.work
+        work = {**made.work, "product": passes * made.work["product"]} if made.feasible else made.work
         return replace(made, memory_bytes=(2 + len(request.observables)) * made.memory_bytes, work=work)
 
     def plan(self, request: RunRequest) -> Plan:
-        """Checks the request and imports the library; see `LowRankBackend.plan`."""
+        """Checks the request and imports the library; see `LretBackend.plan`."""
         if "gradient" not in request.wants:
             return super().plan(request)
         return replace(super().plan(_bound(request)), request=request)
 
     def run(self, plan: Plan, context: RunContext) -> RunResult:
-        """Runs a plan; see `LowRankBackend.run`. A gradient and expectation values take one run together."""
+        """Runs a plan; see `LretBackend.run`. A gradient and expectation values take one run together."""
         request = plan.request
         if "gradient" not in request.wants:
             return super().run(plan, context)

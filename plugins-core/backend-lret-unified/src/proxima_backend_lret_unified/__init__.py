@@ -16,9 +16,9 @@ class Plugin:
     @hookimpl
     def proxima_backends(self) -> list[Backend]:
         """The one backend of this package."""
-        from proxima_backend_lret_unified.backend import LretBackend
+        from proxima_backend_lret_unified.backend import UnifiedBackend
 
-        return [LretBackend()]
+        return [UnifiedBackend()]
 
 
 plugin = Plugin()

@@ -1,12 +1,14 @@
-"""The backend: `proxima_lret_core`'s, under this plugin's name."""
+"""The backend `lret-unified`."""
 
 from __future__ import annotations
 
-from proxima_lret_core.backend import LowRankBackend
+from proxima_lret_core.backend import LretBackend
+from proxima_lret_core.costs import METHODS
 
 
-class LretBackend(LowRankBackend):
-    """Circuits with and without noise as a few columns L of rho = L L^dagger, with a certified bound."""
+class UnifiedBackend(LretBackend):
+    """Circuits with and without noise, by the method that suits."""
 
-    name = "lret"
+    name = "lret-unified"
     plugin = "backend-lret-unified"
+    methods = METHODS

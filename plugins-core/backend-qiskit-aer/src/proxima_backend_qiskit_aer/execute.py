@@ -155,7 +155,7 @@ def _run_state(aer: Any, job: Job, request: RunRequest, context: RunContext, see
             _take_vector(array, job, outcome)
         for i, observable in enumerate(request.observables) if "expectation" in job.wants else ():
             context.check()
-            square = observables.squared(observable)
+            square = observable.squared()
             mean_square = None if square is None else observables.expectation(array, square)
             outcome.means[i] = (observables.expectation(array, observable), mean_square)
     outcome.convert += time.perf_counter() - sampled

@@ -129,7 +129,7 @@ def add_saves(
     if "expectation" in wants:
         kind = "list" if per_shot else "average"
         for i, observable in enumerate(observed):
-            for key, each in ((f"mean{i}", observable), (f"square{i}", observables.squared(observable))):
+            for key, each in ((f"mean{i}", observable), (f"square{i}", observable.squared())):
                 if each is not None:
                     weights, strings = zip(*each.terms, strict=True)
                     writer.circuit.save_expval(

@@ -1,4 +1,4 @@
-"""Pauli sums: their squares, and their expectation values in an array."""
+"""Pauli sums: their expectation values in an array."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from proxima.contracts.observable import PauliSum
+from proxima.contracts.observable import PauliSum, masks
 from proxima.errors import UsageError
 
-# Squaring a sum of t terms makes up to t^2/2 strings; beyond this the variance is left out.
-MAX_TERMS_SQUARED = 64
 _CHUNK = 1 << 20
 
 
@@ -22,36 +20,6 @@ def check_width(observable: PauliSum, num_qubits: int) -> None:
             f"the observable {observable} spans {observable.num_qubits} qubits, the circuit has {num_qubits}",
             hint="write one letter per qubit, the highest qubit leftmost, I where nothing acts",
         )
-
-
-def masks(letters: str) -> tuple[int, int]:
-    """The qubits where a Pauli string holds X or Y, and those where it holds Z or Y, as bit masks."""
-    x = int("".join("1" if p in "XY" else "0" for p in letters), 2)
-    z = int("".join("1" if p in "ZY" else "0" for p in letters), 2)
-    return x, z
-
-
-def squared(observable: PauliSum) -> PauliSum | None:
-    """The square of a Pauli sum as a Pauli sum, ``None`` where it has too many terms."""
-    if len(observable.terms) > MAX_TERMS_SQUARED:
-        return None
-    n = observable.num_qubits
-    terms = [(c, *masks(p)) for c, p in observable.terms]
-    total: dict[tuple[int, int], float] = {(0, 0): sum(c * c for c, _, _ in terms)}
-    for i, (c1, x1, z1) in enumerate(terms):
-        for c2, x2, z2 in terms[i + 1 :]:
-            if ((x1 & z2).bit_count() + (z1 & x2).bit_count()) % 2:
-                continue  # the two anticommute, so PQ + QP = 0
-            # P = i^|x&z| X^x Z^z for a string with |x&z| letters Y, so the product's phase is a power of i.
-            x, z = x1 ^ x2, z1 ^ z2
-            phase = (x1 & z1).bit_count() + (x2 & z2).bit_count() - (x & z).bit_count() + 2 * (z1 & x2).bit_count()
-            sign = 1 if phase % 4 == 0 else -1
-            total[x, z] = total.get((x, z), 0.0) + 2 * c1 * c2 * sign
-    return PauliSum(tuple((c, _letters(x, z, n)) for (x, z), c in total.items()))
-
-
-def _letters(x: int, z: int, n: int) -> str:
-    return "".join("IXZY"[(x >> q & 1) + 2 * (z >> q & 1)] for q in reversed(range(n)))
 
 
 def expectation(state: npt.NDArray[Any], observable: PauliSum) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import subprocess
 import sys
 import time
@@ -15,7 +16,8 @@ from proxima.contracts.backend import Backend, Probe, RunContext, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import Progress
 from proxima.contracts.features import features_of
-from proxima.errors import ProximaError, RunError
+from proxima.errors import ProximaError, RunError, UnsupportedError
+from proxima_execution.adaptation import Adaptations
 from proxima_execution.calibration import BackendRates
 from proxima_execution.families import calibration_circuits
 from proxima_execution.fitting import fit_rates, misfit
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _LONGEST_RUN = 0.4  # seconds; a circuit that is expected to take longer is left out
 _SECONDS_EACH = 0.03
 _MEMORY = 1 << 30
+_MANY = 200  # operations
 
 _IMPORT = """
 import sys, time
@@ -44,6 +47,8 @@ with proxima.open() as kernel:
 class _Timing:
     work: Mapping[str, float]
     seconds: float
+    translation: float
+    operations: int
 
 
 def calibrate_backend(
@@ -98,7 +103,17 @@ def calibrate_backend(
     rates = fit_rates(work, seconds)
     typical, worst = misfit(work, seconds, rates)
     fitted = {**shipped, **dict(zip(units, rates.tolist(), strict=True))}
-    return BackendRates(dict(probe.versions), fitted, import_seconds, typical, worst, len(timings))
+    # In a large circuit what a plan costs by itself does not count.
+    per_operation = [t.translation / t.operations for t in timings if t.operations >= _MANY]
+    return BackendRates(
+        dict(probe.versions),
+        fitted,
+        import_seconds,
+        typical,
+        worst,
+        len(timings),
+        translation_seconds=statistics.median(per_operation) if per_operation else None,
+    )
 
 
 def measure_import(kernel: Kernel, name: str) -> float:
@@ -122,7 +137,11 @@ def _requests(circuits: Iterable[Circuit], capabilities: Mapping[str, Any]) -> I
     """Each circuit by the backend's own choice of method and by every method, then with other shots and wants."""
     methods: list[str | None] = [None, *(m for m in capabilities.get("methods", ()) if m != "automatic")]
     wants = capabilities.get("wants", ())
-    for number, circuit in enumerate(circuits):
+    for number, made in enumerate(circuits):
+        try:
+            circuit = Adaptations(RunRequest(circuit=made)).for_backend(capabilities).request.circuit
+        except UnsupportedError:
+            continue  # a family that it cannot run at all
         for method in methods:
             options = {} if method is None else {"method": method}
             yield RunRequest(circuit=circuit, options=options)
@@ -153,16 +172,18 @@ def _time(
         expected = estimate.seconds(rates)
         if _LONGEST_RUN < expected < float("inf"):
             return None
-        best = float("inf")
+        best = planned = float("inf")
         first = time.perf_counter()
         # Whatever else the machine does can only add to a time, so the least of many is the truest.
         for _ in range(20):
             start = time.perf_counter()
-            backend.run(backend.plan(request), context)
+            plan = backend.plan(request)
+            between = time.perf_counter()
+            backend.run(plan, context)
             now = time.perf_counter()
-            best = min(best, now - start)
+            best, planned = min(best, now - start), min(planned, between - start)
             if now - first > _SECONDS_EACH or time.monotonic() > deadline:
                 break
     except ProximaError:
         return None  # a method that does not fit this circuit
-    return _Timing(estimate.work, best)
+    return _Timing(estimate.work, best, planned, len(request.circuit))

@@ -26,6 +26,7 @@ class BackendRates:
         import_seconds: What importing the engine costs a fresh process.
         typical, worst: By what factor the fit misses the measured times: geometric mean and maximum.
         circuits: How many timings were fitted.
+        translation_seconds: What translating one operation costs, part of what the rates give; ``None``: not measured.
     """
 
     versions: Mapping[str, str]
@@ -35,6 +36,24 @@ class BackendRates:
     worst: float
     circuits: int
     created: float = field(default_factory=time.time)
+    translation_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What one backend's estimates are multiplied by.
+
+    Attributes:
+        per_unit: Seconds per unit of work.
+        import_seconds: What importing the engine costs a fresh process.
+        translation_seconds: What translating one operation costs, part of what ``per_unit`` gives, where it is known.
+        typical: By what factor the calibration missed the times it was fitted to; ``None`` for the manifest's rates.
+    """
+
+    per_unit: Mapping[str, float]
+    import_seconds: float
+    translation_seconds: float | None = None
+    typical: float | None = None
 
 
 class Calibration:
@@ -52,18 +71,19 @@ class Calibration:
         self._stamp: tuple[int, int] | None = None
         self._backends: dict[str, BackendRates] = {}
 
-    def rates_of(
-        self, backend: str, versions: Mapping[str, str], capabilities: Mapping[str, Any]
-    ) -> tuple[Mapping[str, float], float]:
-        """Seconds per unit of work and seconds to import the engine: measured where that fits, else the manifest's."""
-        shipped = capabilities.get("rates", {})
+    def rates_of(self, backend: str, versions: Mapping[str, str], capabilities: Mapping[str, Any]) -> Rates:
+        """The backend's rates: measured where that fits, else the manifest's."""
+        translation = capabilities.get("translation_seconds")
+        shipped = Rates(capabilities.get("rates", {}), float(capabilities.get("import_seconds", 0.0)), translation)
         measured = self.backends().get(backend)
         if measured is None:
-            return shipped, float(capabilities.get("import_seconds", 0.0))
+            return shipped
         if dict(measured.versions) != dict(versions):
             self._tell(f"the calibration of {backend} was made with another version of its engine and is not used")
-            return shipped, float(capabilities.get("import_seconds", 0.0))
-        return {**shipped, **measured.rates}, measured.import_seconds
+            return shipped
+        if measured.translation_seconds is not None:
+            translation = measured.translation_seconds
+        return Rates({**shipped.per_unit, **measured.rates}, measured.import_seconds, translation, measured.typical)
 
     def backends(self) -> Mapping[str, BackendRates]:
         """What is stored for this machine, by backend."""
@@ -111,7 +131,7 @@ class Calibration:
 
 
 def _checked(rates: BackendRates) -> BackendRates:
-    numbers = (*rates.rates.values(), rates.import_seconds)
+    numbers = (*rates.rates.values(), rates.import_seconds, rates.translation_seconds or 0.0)
     if not all(0 <= n < float("inf") for n in numbers):
         raise ValueError("a rate is not a number from 0")
     return rates

@@ -1,9 +1,9 @@
-"""Small circuits of different kinds and sizes: what `proxima calibrate` times."""
+"""Circuits of different kinds and sizes: what `proxima calibrate` and `proxima bench run` time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -78,6 +78,17 @@ def qaoa(n: int, rounds: int, rng: np.random.Generator) -> CircuitBuilder:
         for qubit in range(n):
             b.rx(beta, qubit)
     return b
+
+
+FAMILIES: dict[str, Callable[[int], CircuitBuilder]] = {
+    "ghz": ghz,
+    "qft": qft,
+    "random": lambda n: random_circuit(n, 20, np.random.default_rng(n)),
+    "clifford": lambda n: clifford(n, 20, np.random.default_rng(n)),
+    "brickwork": lambda n: brickwork(n, 10, np.random.default_rng(n)),
+    "qaoa": lambda n: qaoa(n, 2, np.random.default_rng(n)),
+}
+"""Families by name; the same size always gives the same circuit."""
 
 
 def calibration_circuits() -> Iterator[Circuit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from copy import copy
 from dataclasses import replace
@@ -11,8 +12,10 @@ import numpy as np
 from proxima.contracts.backend import RunRequest
 from proxima.contracts.circuit import Circuit, Register
 from proxima.contracts.execution import RunOptions
+from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import Op
 from proxima.errors import UsageError
+from proxima_execution.recording import prepare_readout
 
 SAMPLED = frozenset({"counts", "samples"})
 
@@ -20,8 +23,9 @@ SAMPLED = frozenset({"counts", "samples"})
 def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[str, ...]]:
     """The request, and notes on what was added to the circuit.
 
-    Open parameters are bound, unless a gradient is wanted; then the noise model is applied, then, where counts or
-    samples are wanted of a circuit that measures nothing, every qubit is measured.
+    Open parameters are bound, unless a gradient is wanted; then, where counts or samples are wanted of a circuit that
+    measures nothing, every qubit is measured, then the noise model is applied. For readout errors in the middle a qubit
+    may be added (`recording`).
 
     Raises:
         UsageError: A parameter has no value, an observable has another number of qubits than the circuit, nothing is
@@ -59,12 +63,15 @@ def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[st
         )
     if not differentiated:
         circuit = bound
-    if options.noise is not None:
-        circuit = options.noise.apply(circuit)
     sampled = not SAMPLED.isdisjoint(options.wants)
     if sampled and not (circuit.columns.ops == Op.MEASURE).any():
         circuit = measure_every_qubit(circuit)
         notes += ("The circuit measures nothing, so every qubit was measured at its end.",)
+    num_qubits = circuit.num_qubits
+    if options.noise is not None:
+        circuit = prepare_readout(options.noise.apply(circuit), options.noise, sampled)
+    added = "I" * (circuit.num_qubits - num_qubits)
+    observables = tuple(PauliSum(tuple((c, added + p) for c, p in o.terms)) for o in options.observables)
     return (
         RunRequest(
             circuit=_without_source(circuit),
@@ -72,12 +79,17 @@ def prepare(circuit: Circuit, options: RunOptions) -> tuple[RunRequest, tuple[st
             seed=secrets.randbits(63) if options.seed is None else options.seed,
             precision=options.precision or ("single" if SAMPLED.issuperset(options.wants) else "double"),
             wants=options.wants,
-            observables=options.observables,
+            observables=observables,
             parameters={name: float(options.parameters[name]) for name in circuit.parameters},
             options=options.options,
         ),
         notes,
     )
+
+
+def derived_seed(text: str) -> int:
+    """A seed that follows from a text, as if drawn at random for each."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def _without_source(circuit: Circuit) -> Circuit:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from proxima.contracts.backend import CancelToken, Plan, Probe, RunContext, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import ComparedRun, Comparison, Progress, RunOptions
-from proxima.contracts.features import features_of
 from proxima.contracts.records import ResultStore, RunRecord, new_run_id
 from proxima.contracts.result import CircuitInfo, RunResult, Selection
 from proxima.errors import (
@@ -28,12 +27,17 @@ from proxima.errors import (
 )
 from proxima.events import ProgressUpdate, RunCompleted, RunStarted, StageChanged
 from proxima.plugins.manifest import Contribution
+from proxima_execution.adaptation import Adaptations
 from proxima_execution.calibration import Calibration
 from proxima_execution.comparison import judge_agreement
+from proxima_execution.explanation import Explanation
 from proxima_execution.host import describe_host, peak_rss_bytes, processor_count
+from proxima_execution.judging import Judge, Offer
 from proxima_execution.loading import load_circuit
-from proxima_execution.preparation import prepare
-from proxima_execution.selection import Judgement, Selector
+from proxima_execution.observations import Observations
+from proxima_execution.preparation import derived_seed, prepare
+from proxima_execution.recording import recorded
+from proxima_execution.selection import Selector
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -51,7 +55,9 @@ class LocalExecution:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self.calibration = Calibration(os.path.join(kernel.paths.state, "calibration.json"), kernel.warn)
-        self._selector = Selector(kernel, self.calibration)
+        self.observations = Observations(os.path.join(kernel.paths.state, "observations.sqlite"), kernel.warn)
+        self._judge = Judge(kernel, self.calibration, self.observations)
+        self._selector = Selector(kernel, self._judge)
         self._host = describe_host()
 
     def load(self, source: str, *, data: bytes | None = None) -> Circuit:
@@ -89,8 +95,8 @@ class LocalExecution:
             request, notes = prepare(circuit, options)
             chosen, selection = self._permitted(run, options.backend, request)
             selected = time.perf_counter() - start
-            plan = self._plan(run, chosen, request)
-            return self._finish(run, chosen, selection, plan, notes, start, selected)
+            plan = self._plan(run, chosen)
+            return self._finish(run, chosen, selection, plan, (*notes, *chosen.adapted.notes), start, selected)
 
     def run_sweep(
         self,
@@ -108,7 +114,7 @@ class LocalExecution:
         """
         results: list[RunResult] = []
         plan: Plan | None = None
-        chosen: Judgement | None = None
+        chosen: Offer | None = None
         selection = Selection("", "")
         base = prepare(circuit, replace(options, parameters=bindings[0]))[0].seed if bindings else 0
         seen: dict[str, int] = {}
@@ -116,9 +122,7 @@ class LocalExecution:
             start = time.perf_counter()
             key = repr(sorted((name, float(value)) for name, value in binding.items()))
             seen[key] = seen.get(key, 0) + 1  # a point that occurs twice is sampled twice
-            digest = hashlib.sha256(f"{base} {key} {seen[key]}".encode()).digest()
-            seed = int.from_bytes(digest[:8], "big") >> 1
-            point = replace(options, parameters=binding, seed=seed)
+            point = replace(options, parameters=binding, seed=derived_seed(f"{base} {key} {seen[key]}"))
             run = _Run(self, circuit, point, cancel, progress)
             with run.announced(options.backend):
                 run.report(number / len(bindings), f"point {number + 1} of {len(bindings)}")
@@ -126,12 +130,16 @@ class LocalExecution:
                 if plan is None or chosen is None:
                     chosen, selection = self._permitted(run, options.backend, request)
                     selected = time.perf_counter() - start
-                    plan = self._plan(run, chosen, request)
+                    plan, adapted = self._plan(run, chosen), chosen.adapted
                 else:
                     selected = time.perf_counter() - start
-                    assert chosen.backend is not None
+                    capabilities = chosen.contribution.data.get("capabilities") or {}
+                    adapted = Adaptations(request, optimize=options.optimize).for_backend(capabilities)
                     with _blamed(chosen.contribution):
-                        plan = chosen.backend.bind(plan, request)
+                        # Which gates cancel depends on the angles, so an optimised plan has none to bind.
+                        new = chosen.backend.plan if options.optimize else partial(chosen.backend.bind, plan)
+                        plan = new(adapted.request)
+                notes = (*notes, *adapted.notes)
                 results.append(self._finish(run, chosen, selection, plan, notes, start, selected))
         return results
 
@@ -155,41 +163,54 @@ class LocalExecution:
         installed = [c.name for c in self._kernel.contributions("backends")]
         asked = [backends] if isinstance(backends, str) else backends  # a str is a sequence of str, too
         names = list(dict.fromkeys(asked or installed))
-        for name in names:
-            if name not in installed:
-                self._kernel.get("backends", name)
+        self.check_names(names)
         base = prepare(circuit, options)[0].seed
         runs: list[ComparedRun] = []
         for number, name in enumerate(names):
             if progress is not None:
                 progress(number / len(names), f"running on {name}")
-            digest = hashlib.sha256(f"{base} {number}".encode()).digest()
-            mine = replace(options, backend=name, seed=int.from_bytes(digest[:8], "big") >> 1)
+            mine = replace(options, backend=name, seed=derived_seed(f"{base} {number}"))
             try:
                 runs.append(ComparedRun(name, self.run(circuit, mine, cancel=cancel)))
             except (UnavailableError, RunError) as error:
                 runs.append(ComparedRun(name, None, str(error)))
         return judge_agreement(runs)
 
+    def check_names(self, names: Sequence[str]) -> None:
+        """Raises `NotFoundError`, with the nearest names, where no installed backend has one of them."""
+        installed = {c.name for c in self._kernel.contributions("backends")}
+        for name in names:
+            if name not in installed:
+                self._kernel.get("backends", name)
+
+    def explain(self, circuit: Circuit, options: RunOptions) -> Explanation:
+        """What every backend says to running a circuit, and which `run` would take in a process like this one.
+
+        Raises:
+            UsageError: The options do not fit the circuit.
+        """
+        request, notes = prepare(circuit, options)
+        asked = Adaptations(request, optimize=options.optimize)
+        offers, refusals = self._selector.candidates(asked, fit=True)
+        return Explanation(request, notes, tuple(offers), tuple(refusals))
+
     def probes(self) -> list[tuple[Contribution, Probe]]:
         """Every contributed backend with its state."""
         found: list[tuple[Contribution, Probe]] = []
         for contribution in self._kernel.contributions("backends"):
             try:
-                probe = self._selector.probe(self._kernel.get("backends", contribution.name))
+                probe = self._judge.probe(self._kernel.get("backends", contribution.name))
             except UnavailableError as error:
                 probe = Probe("error", str(error), error.hint or "")
             found.append((contribution, probe))
         return found
 
-    def _select(self, run: _Run, name: str, request: RunRequest) -> tuple[Judgement, Selection]:
-        run.enter("select")
-        return self._selector.choose(name, request, features_of(request.circuit))
-
-    def _permitted(self, run: _Run, name: str, request: RunRequest) -> tuple[Judgement, Selection]:
+    def _permitted(self, run: _Run, name: str, request: RunRequest) -> tuple[Offer, Selection]:
         """The choice among those that may run circuits; one that is denied it now is not chosen again."""
+        asked = Adaptations(request, optimize=run.options.optimize)
         while True:
-            chosen, selection = self._select(run, name, request)
+            run.enter("select")
+            chosen, selection = self._selector.choose(name, asked)
             plugin = chosen.contribution.plugin
             try:
                 self._kernel.permissions.use(plugin, "execute_circuits", target=run.circuit.name or None, run_id=run.id)
@@ -199,22 +220,22 @@ class LocalExecution:
                 continue
             return chosen, selection
 
-    def _plan(self, run: _Run, chosen: Judgement, request: RunRequest) -> Plan:
+    def _plan(self, run: _Run, chosen: Offer) -> Plan:
         contribution = chosen.contribution
         run.context.check()
         run.enter("translate")
-        assert chosen.backend is not None
-        if chosen.import_seconds >= 1.0:
+        if chosen.price.import_seconds >= 1.0:
             run.report(None, f"importing the engine of {contribution.name}")
+        run.planned = time.perf_counter()
         with _blamed(contribution):
-            plan = chosen.backend.plan(request)
-        self._selector.mark_used(contribution.name)
+            plan = chosen.backend.plan(chosen.adapted.request)
+        self._judge.mark_used(contribution.name)
         return plan
 
     def _finish(
         self,
         run: _Run,
-        chosen: Judgement,
+        chosen: Offer,
         selection: Selection,
         plan: Plan,
         notes: tuple[str, ...],
@@ -223,11 +244,14 @@ class LocalExecution:
     ) -> RunResult:
         run.context.check()
         run.enter("execute")
-        assert chosen.backend is not None
         with _blamed(chosen.contribution):
             result = chosen.backend.run(plan, run.context)
+        if run.planned is not None and run.context.threads == processor_count():  # what calibrations are made with
+            took = time.perf_counter() - run.planned - plan.timings.get("import", 0.0)
+            self.observations.add(chosen.price.kind, chosen.price.estimate.work, took)
         timings = {**plan.timings, **result.timings, "select": selected, "total": time.perf_counter() - start}
         circuit = run.circuit
+        result = recorded(result, plan.request, run.options, circuit.num_qubits)
         result = replace(
             result,
             timings=timings,
@@ -288,6 +312,7 @@ class _Run:
         self.options = options
         self._publish = execution._kernel.events.publish
         self._progress = progress
+        self.planned: float | None = None  # when translating began; not where an earlier plan is used again
         self.context = RunContext(
             threads=options.threads or processor_count(),
             deadline=None if options.deadline is None else time.monotonic() + options.deadline,

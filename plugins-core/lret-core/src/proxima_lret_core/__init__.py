@@ -1,4 +1,4 @@
-"""The native low-rank simulator of noisy circuits: `run` gives a `LowRankState` with a certified bound on its error.
+"""The native simulators of noisy circuits: `run` and `simulate` give a state with a certified bound on its error.
 
 What needs no native code (`costs`, `backend`) can be imported where it cannot be loaded.
 """
@@ -13,37 +13,41 @@ if TYPE_CHECKING:
     from proxima_lret_core._native import usable_threads as usable_threads
     from proxima_lret_core.gradients import LowRankGradient as LowRankGradient
     from proxima_lret_core.gradients import gradient as gradient
-    from proxima_lret_core.noise import read_noise as read_noise
-    from proxima_lret_core.noise import thermal_relaxation as thermal_relaxation
-    from proxima_lret_core.readout import ReadoutError as ReadoutError
-    from proxima_lret_core.simulate import MAX_QUBITS as MAX_QUBITS
-    from proxima_lret_core.simulate import run as run
+    from proxima_lret_core.simulation import MAX_QUBITS as MAX_QUBITS
+    from proxima_lret_core.simulation import METHODS as METHODS
+    from proxima_lret_core.simulation import run as run
+    from proxima_lret_core.simulation import simulate as simulate
+    from proxima_lret_core.state import DensityMatrixState as DensityMatrixState
     from proxima_lret_core.state import LowRankState as LowRankState
+    from proxima_lret_core.trajectories import TrajectoryState as TrajectoryState
 
-# Loaded on first use, since a backend says what a run costs without loading its engine.
+# Loaded on first use, since a backend says what a run costs without loading its engine. No module is called as what is
+# exported: importing it would put the module in its place.
 _EXPORTS = {
-    "MAX_QUBITS": "simulate",
+    "MAX_QUBITS": "simulation",
+    "METHODS": "simulation",
+    "DensityMatrixState": "state",
     "LowRankGradient": "gradients",
     "LowRankState": "state",
-    "ReadoutError": "readout",
+    "TrajectoryState": "trajectories",
     "gradient": "gradients",
     "instruction_set": "_native",
-    "read_noise": "noise",
-    "run": "simulate",
-    "thermal_relaxation": "noise",
+    "run": "simulation",
+    "simulate": "simulation",
     "usable_threads": "_native",
 }
 
 __all__ = [
     "MAX_QUBITS",
+    "METHODS",
+    "DensityMatrixState",
     "LowRankGradient",
     "LowRankState",
-    "ReadoutError",
+    "TrajectoryState",
     "gradient",
     "instruction_set",
-    "read_noise",
     "run",
-    "thermal_relaxation",
+    "simulate",
     "usable_threads",
 ]
 

@@ -1,4 +1,4 @@
-"""`LowRankBackend`: Proxima's backend contract over `run`, to which a plugin gives a name."""
+"""`LretBackend`: Proxima's backend contract over `simulate`, to which a plugin gives a name and methods."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from proxima.errors import BackendUnavailableError, ProximaError
 from proxima_lret_core import costs
 
 if TYPE_CHECKING:
-    from proxima_lret_core import LowRankState
+    from proxima_lret_core import DensityMatrixState, LowRankState, TrajectoryState
+
+    State = LowRankState | DensityMatrixState | TrajectoryState
 
 _ENGINE = "proxima_lret_core._native"
 _DISTRIBUTION = "proxima-lret-core"
@@ -29,15 +31,17 @@ _HINT = "pip install proxima-lret-core; from source that takes a C++ compiler"
 _SHOTS_AT_ONCE = 1 << 20  # drawn between two looks at the context
 
 
-class LowRankBackend(Backend):
-    """Circuits with and without noise as a few columns L of rho = L L^dagger, with a certified bound.
+class LretBackend(Backend):
+    """Circuits with and without noise by low rank, a density matrix or trajectories, with a certified bound.
 
     Attributes:
         plugin: The id of the plugin that offers it.
+        methods: Those that it offers, ``automatic`` first.
     """
 
     name: str
     plugin: ClassVar[str]
+    methods: ClassVar[tuple[str, ...]] = ("automatic", "low_rank")
 
     def probe(self) -> Probe:
         """Whether the native part is installed; does not load it."""
@@ -48,13 +52,12 @@ class LowRankBackend(Backend):
     def estimate(self, request: RunRequest, features: Features) -> Estimate:
         """What the request would cost; the number of columns is a guess where there is noise."""
         try:
-            costs.check(request)
-            work, needed = costs.work(request, features), costs.memory(request)
+            costs.check(request, self.name, self.methods)
+            method, work, needed, columns = costs.estimate(request, features, self.methods)
         except ProximaError as error:
             return Estimate(False, error.message)
-        columns = 2 ** costs.columns_bits(request)[1]
-        reason = f"{costs.METHOD}: about {columns:.3g} columns" if columns > 1 else ""
-        return Estimate(True, reason, costs.METHOD, needed, work)
+        reason = f"{method}: about {columns:.3g} columns" if columns > 1 else method.replace("_", " ")
+        return Estimate(True, reason, method, needed, work)
 
     def plan(self, request: RunRequest) -> Plan:
         """Checks the request and imports the library, which translates as it runs.
@@ -64,7 +67,8 @@ class LowRankBackend(Backend):
             UnsupportedError: The request needs what it cannot do.
             UsageError: The request makes no sense.
         """
-        costs.check(request)
+        costs.check(request, self.name, self.methods)
+        method, tolerance = costs.choice(request, self.methods)
         seconds = {"import": 0.0}
         if _ENGINE not in sys.modules:
             with _timed(seconds, "import"):
@@ -72,8 +76,8 @@ class LowRankBackend(Backend):
         return Plan(
             backend=self.name,
             request=request,
-            method=costs.METHOD,
-            native=costs.tolerance_of(request),
+            method=method,
+            native=tolerance,
             timings=seconds,
         )
 
@@ -87,13 +91,18 @@ class LowRankBackend(Backend):
         """
         request, tolerance, seconds = plan.request, float(plan.native), dict(plan.timings)
         with _timed(seconds, "execute"):
-            state: LowRankState = _load(self.plugin)(
-                request.circuit, tolerance=tolerance, precision=request.precision, context=context
+            state: State = _load(self.plugin)(
+                request.circuit,
+                tolerance=tolerance,
+                precision=request.precision,
+                shots=request.shots if set(request.wants) <= {"counts", "samples"} else None,
+                method=plan.method,
+                context=context,
             )
         answers = _answers(state, request, context, seconds)
         return RunResult(
             backend=self.name,
-            method=plan.method,
+            method=state.method,
             precision=request.precision,
             shots=request.shots,
             seed=request.seed,
@@ -105,14 +114,13 @@ class LowRankBackend(Backend):
         )
 
 
-def _answers(
-    state: LowRankState, request: RunRequest, context: RunContext, seconds: dict[str, float]
-) -> dict[str, Any]:
+def _answers(state: State, request: RunRequest, context: RunContext, seconds: dict[str, float]) -> dict[str, Any]:
     """The fields of the `RunResult` that the request wants."""
     wants, out = set(request.wants), dict[str, Any]()
     dtype = np.complex64 if request.precision == "single" else np.complex128
     if wants & {"counts", "samples"}:
-        with _timed(seconds, "sample"):
+        # Trajectories run the circuit as they are drawn.
+        with _timed(seconds, "execute" if state.method == "trajectories" else "sample"):
             samples = _samples(state, request, context)
             if "samples" in wants:
                 out["samples"] = samples
@@ -132,7 +140,7 @@ def _answers(
     return out
 
 
-def _samples(state: LowRankState, request: RunRequest, context: RunContext) -> npt.NDArray[np.uint8]:
+def _samples(state: State, request: RunRequest, context: RunContext) -> npt.NDArray[np.uint8]:
     shots = request.shots or 0
     parts = []
     for part, begin in enumerate(range(0, shots, _SHOTS_AT_ONCE)):
@@ -151,12 +159,14 @@ def _pure(rho: npt.NDArray[np.complex128]) -> npt.NDArray[np.complex128]:
     return np.asarray(psi / np.linalg.norm(psi))
 
 
-def _notes(state: LowRankState, tolerance: float) -> tuple[str, ...]:
+def _notes(state: State, tolerance: float) -> tuple[str, ...]:
+    from proxima_lret_core import LowRankState
+
     parts = f"{state.spent:.2g} by what was left out, {state.rounding:.2g} by rounding"
-    return (
-        f"Rank {state.rank}, at most {state.most_columns} columns on the way.",
-        f"The trace distance to the exact state is at most {state.bound:.2g} ({parts}); tolerance {tolerance:.2g}.",
-    )
+    bound = f"The trace distance to the exact state is at most {state.bound:.2g} ({parts}); tolerance {tolerance:.2g}."
+    if isinstance(state, LowRankState):
+        return (f"Rank {state.rank}, at most {state.most_columns} columns on the way.", bound, *state.notes)
+    return (bound, *state.notes)
 
 
 @contextmanager
@@ -169,14 +179,14 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
         seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begin
 
 
-def _load(plugin: str) -> Callable[..., LowRankState]:
+def _load(plugin: str) -> Callable[..., State]:
     try:
-        from proxima_lret_core.simulate import run
+        from proxima_lret_core.simulation import simulate
     except ImportError as error:
         raise BackendUnavailableError(
             f"{_DISTRIBUTION} cannot be loaded: {error}", hint=_HINT, plugin=plugin
         ) from error
-    return run
+    return simulate
 
 
 @cache

@@ -1,12 +1,13 @@
 """What a request is held to and what it costs. Nothing here needs the engine.
 
-The number of columns is a guess: those of so many errors that more of them have a probability below the tolerance, at
-most 2^n, where columns begin to repeat each other.
+Each method's work is counted from what the circuit comes to (`counting`), and the cheapest is taken, as the engine does
+with what it knows better. The number of columns is a guess.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,21 +16,27 @@ from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
 from proxima.contracts.operations import CHANNELS, GATES, Op
 from proxima.errors import UnsupportedError, UsageError
+from proxima_lret_core.counting import Counts, columns_bits, counts_of
+from proxima_lret_core.refusals import MAX_KRAUS_QUBITS, MAX_QUBITS, ROUNDOFF
 
-METHOD = "low_rank"
-MAX_QUBITS = 40
+METHODS = ("automatic", "low_rank", "density_matrix", "trajectories")
 MAX_DENSE_QUBITS = 13
-MAX_KRAUS_QUBITS = 4
-_TRUNCATION = 6.0  # passes that a column of a truncation costs for each other column, measured on 6 to 8 qubits
+MAX_DENSITY_QUBITS = 20
 LARGEST_DEFAULT = 5e-3  # of the tolerance, unless rounding alone may come to more
 
-_ROUNDOFF = {"single": 2.0**-24, "double": 2.0**-53}
 _MOST_BITS = 60.0  # log2 of the columns' numbers; no machine holds as many
-_ERRORS = {Op.DEPOLARIZING: 3, Op.DEPOLARIZING2: 15, Op.PAULI_CHANNEL: 3, Op.GENERALIZED_AMPLITUDE_DAMPING: 3}
+_TILE = {"single": 16, "double": 8}
+# Seconds per unit, of which only the ratios matter here: they choose the method.
+_SHARES = {"product": 1.6e-10, "column": 2e-9, "super": 4.2e-11, "cube": 1e-9}
 
 
-def check(request: RunRequest) -> None:
-    """Refuses what the low-rank simulator cannot do.
+def check(request: RunRequest, name: str, methods: Sequence[str] = METHODS) -> None:
+    """Refuses what no method can do, or the method asked for.
+
+    Args:
+        request: What is asked.
+        name: The backend's.
+        methods: Those that it offers, ``automatic`` first.
 
     Raises:
         UnsupportedError: The circuit or a want is beyond it.
@@ -37,20 +44,20 @@ def check(request: RunRequest) -> None:
     """
     circuit, wants = request.circuit, set(request.wants)
     if "gradient" in wants:
-        raise UnsupportedError("lret gives no gradient", hint="ask for expectation values at shifted angles")
+        raise UnsupportedError(f"{name} gives no gradient", hint="ask for expectation values at shifted angles")
     if circuit.parameters:
         raise UsageError(
             f"the circuit has open parameters: {', '.join(circuit.parameters)}", hint="bind them to values first"
         )
     if unknown := sorted(set(request.options) - {"method", "tolerance"}):
-        raise UsageError(
-            f"the low-rank simulator has no option {', '.join(unknown)}", hint="its options are tolerance and method"
-        )
+        raise UsageError(f"{name} has no option {', '.join(unknown)}", hint="its options are tolerance and method")
     asked = request.options.get("method", "automatic")
-    if asked not in ("automatic", METHOD):
-        raise UsageError(f"the low-rank simulator has no method {asked!r}", hint=f"its only method is {METHOD}")
-    tolerance_of(request)
-    _check_circuit(circuit, wants)
+    if asked not in methods:
+        raise UsageError(f"{name} has no method {asked!r}", hint=f"its methods are {', '.join(methods)}")
+    if asked == "trajectories" and (other := sorted(wants - {"counts", "samples"})):
+        raise UsageError(f"trajectories give counts and samples, no {' and '.join(other)}", hint="take another method")
+    _asked_tolerance(request)
+    _check_circuit(circuit, wants, name)
     sampled = sorted({"counts", "samples"} & wants)
     if sampled and not (circuit.columns.ops == Op.MEASURE).any():
         raise UsageError(
@@ -67,12 +74,12 @@ def check(request: RunRequest) -> None:
             )
 
 
-def _check_circuit(circuit: Circuit, wants: set[Want]) -> None:
+def _check_circuit(circuit: Circuit, wants: set[Want], name: str) -> None:
     n, c = circuit.num_qubits, circuit.columns
     if not 1 <= n <= MAX_QUBITS:
-        raise UnsupportedError(f"the low-rank simulator takes 1 to {MAX_QUBITS} qubits, not {n}")
+        raise UnsupportedError(f"{name} takes 1 to {MAX_QUBITS} qubits, not {n}")
     if (np.diff(c.qubit_offsets)[c.ops == Op.KRAUS] > MAX_KRAUS_QUBITS).any():
-        raise UnsupportedError(f"the low-rank simulator takes kraus channels on at most {MAX_KRAUS_QUBITS} qubits")
+        raise UnsupportedError(f"{name} takes kraus channels on at most {MAX_KRAUS_QUBITS} qubits")
     if "statevector" in wants and (circuit.is_dynamic or circuit.has_noise):
         raise UnsupportedError(
             "a circuit with noise, reset, conditions or a measurement in the middle has no statevector",
@@ -80,29 +87,48 @@ def _check_circuit(circuit: Circuit, wants: set[Want]) -> None:
         )
     if (dense := sorted({"statevector", "density_matrix"} & wants)) and n > MAX_DENSE_QUBITS:
         raise UnsupportedError(
-            f"the low-rank simulator gives the {' and '.join(dense)} of at most {MAX_DENSE_QUBITS} qubits, the circuit"
-            f" has {n}",
+            f"{name} gives the {' and '.join(dense)} of at most {MAX_DENSE_QUBITS} qubits, the circuit has {n}",
             hint="ask for probabilities, expectation or counts",
         )
 
 
-def tolerance_of(request: RunRequest) -> float:
-    """The trace distance that a run may come to: the option, or by default twice what rounding may come to.
+def choice(request: RunRequest, methods: Sequence[str] = METHODS) -> tuple[str, float]:
+    """The method and the tolerance that a run is given.
 
-    Truncations round as well; what they may take is part of the default, but does not raise it above 5e-3.
-
-    Raises:
-        UsageError: The option is no number above 0 and up to 1.
+    Without the option ``tolerance``, a run may come to about twice what rounding may: for columns at most 5e-3, unless
+    rounding alone may come to more, and for a density matrix whatever it may be.
     """
+    method, asked = str(request.options.get("method", "automatic")), _asked_tolerance(request)
+    if len(methods) == 2:  # nothing to choose from
+        method = methods[1]
+    if asked is not None:
+        return method, asked
+    columns, density = _default_of_columns(request), min(1.0, 2 * _density_rounding(request))
+    if method == "density_matrix":
+        return method, density
+    if method == "automatic" and _is_open(request, "density_matrix"):
+        if density <= max(columns, LARGEST_DEFAULT):
+            return method, max(columns, density)
+        if expected(request, columns, methods)[0] == "density_matrix":
+            return "density_matrix", density
+    return method, columns
+
+
+def _asked_tolerance(request: RunRequest) -> float | None:
     asked = request.options.get("tolerance")
     if asked is None:
-        u, least = _ROUNDOFF[request.precision], 2 * _rounding(request.circuit)
-        return min(1.0, max(least * u, min(LARGEST_DEFAULT, (least + _truncations(request.circuit)) * u)))
+        return None
     if isinstance(asked, bool) or not isinstance(asked, int | float) or not 0 < asked <= 1:
         raise UsageError(
             f"a tolerance of {asked!r} makes no sense", hint="a trace distance above 0 and up to 1, such as 5e-3"
         )
     return float(asked)
+
+
+def _default_of_columns(request: RunRequest) -> float:
+    """Twice what rounding may come to; truncations are part of it, but do not raise it above 5e-3."""
+    u, least = ROUNDOFF[request.precision], 2 * _rounding(request.circuit)
+    return min(1.0, max(least * u, min(LARGEST_DEFAULT, (least + _truncations(request.circuit)) * u)))
 
 
 def _rounding(circuit: Circuit) -> float:
@@ -122,94 +148,113 @@ def _truncations(circuit: Circuit) -> float:
     return 2048 + 2 * channels * (columns / 2 + 35) * math.sqrt(columns)
 
 
-def rank_bits(circuit: Circuit, tolerance: float) -> tuple[float, float]:
+def _density_rounding(request: RunRequest) -> float:
+    """As a trace distance: a matrix on k qubits rounds by at most 2^(3k + 1) times half the root of 2^n, about."""
+    counts = counts_of(request.circuit)
+    # What stands alone: at each qubit's beginning and end, or anywhere between measurements and conditions.
+    singles = len(request.circuit) if request.circuit.is_dynamic else 2 * request.circuit.num_qubits
+    size = (
+        singles * 13.0 + 4.0 * counts.measured + sum(number * 2.0 ** (3 * k + 1) for k, number in counts.gates.items())
+    )
+    size += sum(2.0 ** (3 * counts.widest + 1) for error, ways in counts.channels if ways > 3)
+    return 0.5 * math.sqrt(2.0**request.circuit.num_qubits) * ROUNDOFF[request.precision] * size
+
+
+def _is_open(request: RunRequest, method: str) -> bool:
+    n, counts = request.circuit.num_qubits, counts_of(request.circuit)
+    if method == "trajectories":
+        return set(request.wants) <= {"counts", "samples"}
+    if method == "density_matrix":
+        held = 2.0 * n + min(counts.measured, request.circuit.num_clbits)
+        return n <= MAX_DENSITY_QUBITS and counts.widest <= MAX_KRAUS_QUBITS and held <= _MOST_BITS
+    return n + _bits(counts, _asked_tolerance(request) or _default_of_columns(request), n)[1] <= _MOST_BITS
+
+
+def _bits(counts: Counts, tolerance: float, n: int) -> tuple[float, float]:
     """log2 of the number of columns, without and with the limit of 2^n for each branch of the classical bits."""
-    c, n = circuit.columns, circuit.num_qubits
-    final = len(circuit.final_measurements)
-    midway = int((c.ops == Op.MEASURE).sum()) - final
-    branches = float(min(midway, circuit.num_clbits))
-    sites, ways, weight = 0, 0, 0.0
-    certain = float((c.ops == Op.RESET).sum())
-    for row in np.flatnonzero(np.isin(c.ops, list(CHANNELS))).tolist():
-        op = Op(int(c.ops[row]))
-        if op == Op.KRAUS:
-            width = int(c.qubit_offsets[row + 1] - c.qubit_offsets[row])
-            certain += min(math.log2(len(circuit.payloads[int(c.payloads[row])])), 2.0 * width)
-            continue
-        params = c.params[c.param_offsets[row] : c.param_offsets[row + 1]]
-        share = float(params.sum() if op == Op.PAULI_CHANNEL else params[-1])
-        sites, ways, weight = sites + 1, ways + _ERRORS.get(op, 1), weight + share
-    # What comes between two-qubit gates is merged, and what comes after the last on a qubit is kept for the answer.
-    merged = min(sites, 2 * int((np.diff(c.qubit_offsets)[np.isin(c.ops, list(GATES))] > 1).sum()))
-    left = max(merged - n, 0)
-    if left:
-        free = certain + _columns_of_errors(left, ways / sites, weight * left / merged, tolerance)
-    else:
-        free = certain
-    return branches + free, branches + min(free, float(n))
+    free = columns_bits(counts.channels, tolerance)
+    return counts.measured + free, counts.measured + min(free, float(n))
 
 
-def _columns_of_errors(sites: int, ways: float, weight: float, tolerance: float) -> float:
-    """log2 of how many sets of errors there are, the likeliest first, until the others are rarer than the tolerance.
-
-    The number of errors is taken to follow Poisson's law.
-    """
-    columns, choices, rare, left = 0.0, 0.0, math.exp(-weight), -math.expm1(-weight)
-    for k in range(1, sites + 1):
-        if left <= tolerance:
-            break
-        choices += math.log2((sites - k + 1) / k * ways)
-        rare *= weight / k
-        share = min(1.0, (left - tolerance) / rare) if rare > 0 else 1.0
-        columns = float(np.logaddexp2(columns, choices + math.log2(share)))
-        left -= rare
-    return columns
-
-
-def columns_bits(request: RunRequest) -> tuple[float, float]:
-    """As `rank_bits`, for a request.
+def expected(
+    request: RunRequest, tolerance: float, methods: Sequence[str] = METHODS
+) -> tuple[str, dict[str, float], float]:
+    """The method that is expected to cost least, or is asked for: with its work and its columns, 0 for none.
 
     Raises:
-        UnsupportedError: No machine holds so many columns.
+        UnsupportedError: No method that is open could hold the state.
     """
-    free, held = rank_bits(request.circuit, tolerance_of(request))
-    if request.circuit.num_qubits + held > _MOST_BITS:
+    asked = str(request.options.get("method", "automatic"))
+    names = tuple(methods[1:]) if asked == "automatic" else (asked,)
+    open_ = [name for name in names if _is_open(request, name)]
+    if not open_:
         raise UnsupportedError(
-            f"about 2^{held:.0f} columns of 2^{request.circuit.num_qubits} amplitudes are too many",
-            hint="give it a larger tolerance, or use a backend that draws trajectories",
+            f"{' and '.join(names)} would need too many columns of 2^{request.circuit.num_qubits} amplitudes, or"
+            " act on too many qubits at once",
+            hint="give it a larger tolerance, or ask for counts, which trajectories give",
         )
-    return free, held
+    each = {name: _work_of(request, name, tolerance) for name in open_}
+    costs = {name: _weighed(work, request.precision) for name, (work, _) in each.items()}
+    best = min(open_, key=lambda name: costs[name])
+    return best, *each[best]
 
 
-def work(request: RunRequest, features: Features) -> dict[str, float]:
-    """The request's cost in the units ``run gate amplitude read draw``."""
-    f, wants, size = features, set(request.wants), 2.0**request.circuit.num_qubits
-    free, held = columns_bits(request)
-    columns, wide = 2.0**held, 2.0 if request.precision == "double" else 1.0
-    gates = f.gates_2q + 4.0 * f.gates_many + min(f.gates_1q, f.num_qubits) / 2
-    # Columns are made on the way, so that gates act on half of them, about; on a tile of eight at least.
-    passed = size * max(columns, 8.0) * gates * (0.5 if columns > 16 else 1.0)
-    if free > held:
-        truncations = min((free - held) / 2 + 1, float(f.num_operations))
-        passed += _TRUNCATION * truncations * size * columns * columns
+def _weighed(work: Mapping[str, float], precision: str) -> float:
+    return sum(_SHARES[unit] * amount for unit, amount in work.items())
+
+
+def _work_of(request: RunRequest, method: str, tolerance: float) -> tuple[dict[str, float], float]:
+    """What running the circuit takes by a method, and how many columns there are at its end."""
+    counts, n = counts_of(request.circuit), request.circuit.num_qubits
+    size, wide = 2.0**n, 2.0 if request.precision == "double" else 1.0
+    branches = 2.0 ** min(counts.measured, request.circuit.num_clbits, _MOST_BITS)
+    if method == "density_matrix":
+        return {"super": wide * branches * size**2 * max(counts.products(4), 4.0)}, 0.0
+    least, cubes = float(_TILE[request.precision]), 0.0
+    if method == "low_rank":
+        free, held = _bits(counts, tolerance, n)
+        columns = 2.0 ** min(held, _MOST_BITS)
+        least *= branches
+        if free > held or free >= n + math.log2(branches):
+            cubes = branches * len(counts.channels) / 2 * (1.6 * size) ** 3
+    else:
+        shots = float(request.shots or 0)
+        columns = shots if counts.measured else 1 + shots * -math.expm1(-counts.error)
+    # Columns come up on the way, most of them late.
+    passed = least + max(0.0, columns - least) / 3
+    work = {
+        "product": wide * size * passed * max(counts.products(2), 1.0),
+        "column": wide * size * columns,
+        "cube": cubes,
+    }
+    return work, columns
+
+
+def estimate(
+    request: RunRequest, features: Features, methods: Sequence[str] = METHODS
+) -> tuple[str, dict[str, float], int, float]:
+    """The method that is expected, its work in all units, its peak bytes on top of the engine, and its columns."""
+    method, work, columns = expected(request, choice(request, methods)[1], methods)
+    n, wants, size = request.circuit.num_qubits, set(request.wants), 2.0**request.circuit.num_qubits
     dense = bool(wants & {"statevector", "density_matrix"})
-    reads = size * (size if dense else 1.0)
+    out = {"run": 1.0, "gate": float(features.num_operations), **work, "read": size * (size if dense else 1.0)}
     terms = sum(len(o.terms) for o in request.observables if "expectation" in wants)
-    passed += columns * (reads + size * terms)
-    out = {"run": 1.0, "gate": float(f.num_operations), "amplitude": wide * passed, "read": reads}
+    if columns:
+        out["product"] = out.get("product", 0.0) + columns * size * ((size if dense else 1.0) + terms)
     if wants & {"counts", "samples"}:
-        out["draw"] = float((request.shots or 0) * max(f.num_measurements, 1))
-    return out
-
-
-def memory(request: RunRequest) -> int:
-    """Peak bytes on top of the engine: the columns while more are made, and the answers."""
-    n, wants = request.circuit.num_qubits, set(request.wants)
-    free, held = columns_bits(request)
-    columns = max(2.0 ** min(free, held + 4), 16.0 if request.precision == "single" else 8.0)
-    total: int = 2 * (8 if request.precision == "single" else 16) * 2**n * math.ceil(columns)
+        out["draw"] = float((request.shots or 0) * max(features.num_measurements, 1))
+    number = 4 if request.precision == "single" else 8
+    counts = counts_of(request.circuit)
+    if method == "density_matrix":
+        held = 2.0 ** min(counts.measured, request.circuit.num_clbits) * size**2 * number
+        held *= 2.0 if counts.measured else 1.0
+    else:
+        # The guess may be off: sixteen times as many columns, as far as a branch has states.
+        most = min(16 * columns, 2.0**counts.measured * size) if method == "low_rank" else 2 * columns
+        held = 2 * 2 * number * size * max(most, _TILE[request.precision])
     if wants & {"counts", "samples", "probabilities"}:
-        total += 4 * 8 * 2**n
-    if wants & {"statevector", "density_matrix"}:
-        total += 4 * 16 * 4**n
-    return total + (request.shots or 0) * (2 * request.circuit.num_clbits + 48)
+        held += 4 * 8 * size
+    if dense:
+        held += 5 * 16 * 4.0**n
+    held += (request.shots or 0) * (2.0 * request.circuit.num_clbits + 64)
+    return method, out, int(held), columns

@@ -20,10 +20,10 @@ from proxima.contracts.operations import CHANNELS, Op
 from proxima.errors import CircuitError, UnsupportedError, UsageError
 from proxima_lret_core._native import Plan, make_factor, make_plan
 from proxima_lret_core.memory import available_bytes
-from proxima_lret_core.simulate import (
+from proxima_lret_core.program import before_final_measurements
+from proxima_lret_core.refusals import (
     ROUNDOFF,
-    before_final_measurements,
-    noisy,
+    refuse_absent,
     refuse_rounding,
     refuse_senseless,
     refuse_unsupported,
@@ -98,9 +98,11 @@ def gradient(
     """
     context = context or RunContext()
     refuse_senseless(tolerance, precision)
-    circuit = noisy(circuit, noise, {})
+    refuse_absent(circuit, noise, {})
+    if noise is not None:
+        circuit = noise.apply(circuit)
     bound = circuit.bind(parameters)
-    refuse_unsupported(bound, {})
+    refuse_unsupported(bound)
     _refuse_what_has_no_gradient(circuit, observables)
     plan = _plan(circuit, bound)
     rounding = ROUNDOFF[precision] * plan.rounding
@@ -113,7 +115,7 @@ def gradient(
         factor = make_factor(circuit.num_qubits, precision == "single", context.threads, limit)
         factor.grant(tolerance - rounding, plan.error)
         factor.record()
-        factor.advance(plan, watch)
+        factor.advance(plan, 0, [], watch)
         sums = [[_term(factor_, letters, tails) for factor_, letters in o.terms] for o in observables]
         values, slopes = factor.gradient(sums, len(circuit.parameters), watch)
     return LowRankGradient(

@@ -1,4 +1,4 @@
-"""`LowRankState`: what a run gives, and what can be read from it without forming the density matrix."""
+"""What a run gives, and what can be read from it: `LowRankState`, and `DensityMatrixState`, which answers alike."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import numpy.typing as npt
 from proxima.contracts.backend import Precision, RunContext
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.observable import PauliSum
+from proxima.contracts.readout import ReadoutError
 from proxima.contracts.result import ErrorBound, Expectation, counts_from_samples
 from proxima.errors import ResourceError, UsageError
-from proxima_lret_core._native import Factor
-from proxima_lret_core.readout import ReadoutError
+from proxima_lret_core._native import Density, Factor, mix
+from proxima_lret_core.outcomes import measured_bits
 from proxima_lret_core.tails import Tail
 from proxima_lret_core.watch import Watch
 
@@ -24,8 +25,8 @@ MAX_DENSE_QUBITS = 13
 
 
 @dataclass(frozen=True, slots=False, kw_only=True, eq=False)
-class LowRankState:
-    """A state before the final measurements, as factors L of rho = sum over the classical bits of L L^dagger.
+class _State:
+    """A state before the final measurements, unnormalised: one part for each value of the classical bits.
 
     Qubit 0 is the least significant index bit. Every answer is that of a state within `bound` of the exact one in trace
     distance; so a probability of any event is off by at most `bound`, and the expectation value of a Pauli string by
@@ -33,17 +34,19 @@ class LowRankState:
 
     Attributes:
         branches: By the value of all classical bits after the measurements in the middle.
-        tails: Pauli noise that is applied to each answer instead of to the factors.
+        tails: Pauli noise that is applied to each answer instead of to the parts.
         rounding: The part of `bound` that floating-point rounding accounts for.
+        notes: What was done and why, in sentences.
     """
 
     circuit: Circuit
-    branches: Mapping[Bits, Factor]
+    branches: Mapping[Bits, Factor | Density]
     tails: Sequence[tuple[Sequence[int], Sequence[float]]]
     rounding: float
     precision: Precision
     readout: Mapping[int, ReadoutError]
     context: RunContext
+    notes: tuple[str, ...] = ()
     _tails: tuple[Tail, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,18 +68,8 @@ class LowRankState:
         return ErrorBound("trace_distance", self.bound)
 
     @property
-    def rank(self) -> int:
-        """Columns of all factors."""
-        return sum(factor.rank for factor in self.branches.values())
-
-    @property
-    def most_columns(self) -> int:
-        """The largest number of columns a factor had on the way."""
-        return max(factor.most_columns for factor in self.branches.values())
-
-    @property
     def num_bytes(self) -> int:
-        """Memory that the factors take."""
+        """Memory that the state takes."""
         return int(sum(factor.num_bytes for factor in self.branches.values()))
 
     @cached_property
@@ -98,7 +91,7 @@ class LowRankState:
         )
         return total / self._trace
 
-    def _of_branch(self, factor: Factor) -> npt.NDArray[np.float64]:
+    def _of_branch(self, factor: Factor | Density) -> npt.NDArray[np.float64]:
         if 8 * 2**self._num_qubits > 2**36:
             raise ResourceError(
                 f"the probabilities of {self._num_qubits} qubits take {8 * 2**self._num_qubits:,} bytes"
@@ -161,11 +154,12 @@ class LowRankState:
                 (factor.reduced(every, watch) for factor in self.branches.values()),
                 np.zeros((2 ** len(every), 2 ** len(every), 2)),
             )
-        rho: npt.NDArray[np.complex128] = np.ascontiguousarray(pairs).view(np.complex128)[..., 0]
-        for tail in involved:
-            rho = tail.mix_density_matrix(rho, [every.index(q) for q in tail.qubits])
+            pairs = np.ascontiguousarray(pairs)
+            if involved:
+                mix(pairs, [([every.index(q) for q in tail.qubits], tail.values) for tail in involved], watch)
+        rho: npt.NDArray[np.complex128] = pairs.view(np.complex128)[..., 0]
         size, rest = 2 ** len(wanted), 2 ** len(extra)
-        traced: npt.NDArray[np.complex128] = np.einsum("kikj->ij", rho.reshape(rest, size, rest, size))
+        traced: npt.NDArray[np.complex128] = np.trace(rho.reshape(rest, size, rest, size), axis1=0, axis2=2)
         return traced / self._trace
 
     def density_matrix(self) -> npt.NDArray[np.complex128]:
@@ -191,16 +185,35 @@ class LowRankState:
         return rng.permutation(out) if len(parts) > 1 else out
 
     def _sample_branch(self, bits: Bits, shots: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-        out = np.tile(np.array(bits, dtype=np.uint8), (shots, 1))
         measured = self.circuit.final_measurements
+        states = np.zeros(shots, dtype=np.int64)
         if measured:
             cumulative = np.cumsum(np.maximum(self._of_branch(self.branches[bits]), 0.0))
             states = np.searchsorted(cumulative, rng.random(shots) * cumulative[-1], side="right")
-            for qubit, clbit in measured:
-                outcome = (states >> qubit & 1).astype(np.uint8)
-                out[:, clbit] = self.readout[qubit].apply(outcome, rng) if qubit in self.readout else outcome
-        return out
+        return measured_bits(np.tile(np.array(bits, dtype=np.uint8), (shots, 1)), states, measured, self.readout, rng)
 
     def counts(self, shots: int, seed: int = 0) -> dict[str, int]:
         """Counts of the classical bits, highest bit first."""
         return counts_from_samples(self.samples(shots, seed))
+
+
+class LowRankState(_State):
+    """A state as factors L of rho = sum over the classical bits of L L^dagger."""
+
+    method = "low_rank"
+
+    @property
+    def rank(self) -> int:
+        """Columns of all factors."""
+        return sum(factor.rank for factor in self.branches.values())
+
+    @property
+    def most_columns(self) -> int:
+        """The largest number of columns a factor had on the way."""
+        return max(factor.most_columns for factor in self.branches.values() if isinstance(factor, Factor))
+
+
+class DensityMatrixState(_State):
+    """A state as density matrices, one for each value of the classical bits, by their Pauli coefficients."""
+
+    method = "density_matrix"

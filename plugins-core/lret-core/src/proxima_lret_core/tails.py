@@ -9,8 +9,6 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from proxima.contracts.matrices import PAULIS
-
 # In the order of IXYZ: whether two Pauli operators commute (1) or not (-1).
 _SIGNS = np.array([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
 
@@ -38,34 +36,29 @@ class Tail:
         shares: npt.NDArray[np.float64] = signs @ np.array(self.values) / len(self.values)
         return shares
 
-    def mix_probabilities(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Probabilities of the basis states after it, shape (2^n,)."""
+    @cached_property
+    def _flips(self) -> npt.NDArray[np.float64]:
+        """The probability that it flips just these of its qubits' bits, shape (2^k,)."""
         flips = np.zeros(2 ** len(self.qubits))  # X and Y flip a bit
         for string, probability in enumerate(self._probabilities):
             flips[sum(((string >> 2 * k & 3) in (1, 2)) << k for k in range(len(self.qubits)))] += probability
+        return flips
+
+    def flip(self, states: npt.NDArray[np.uint64], rng: np.random.Generator) -> npt.NDArray[np.uint64]:
+        """Basis states that were drawn, each after the flips that chance has in store for it."""
+        masks = [sum((pattern >> k & 1) << q for k, q in enumerate(self.qubits)) for pattern in range(len(self._flips))]
+        cumulative = np.cumsum(np.maximum(self._flips, 0.0))
+        drawn = np.searchsorted(cumulative, rng.random(len(states)) * cumulative[-1], side="right")
+        flipped: npt.NDArray[np.uint64] = states ^ np.array(masks, dtype=np.uint64)[drawn]
+        return flipped
+
+    def mix_probabilities(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Probabilities of the basis states after it, shape (2^n,)."""
         n = len(values).bit_length() - 1
         tensor = values.reshape((2,) * n)
         axes = [n - 1 - q for q in self.qubits]
         out = np.zeros_like(tensor)
-        for mask, probability in enumerate(flips):
+        for mask, probability in enumerate(self._flips):
             turned = tuple(axis for k, axis in enumerate(axes) if mask >> k & 1)
             out += probability * (np.flip(tensor, turned) if turned else tensor)
         return out.reshape(-1)
-
-    def mix_density_matrix(
-        self, rho: npt.NDArray[np.complex128], positions: Sequence[int]
-    ) -> npt.NDArray[np.complex128]:
-        """A density matrix after it, shape (2^m, 2^m), its qubits at these bits of the index."""
-        rows = np.arange(len(rho))
-        out = np.zeros_like(rho)
-        for string, probability in enumerate(self._probabilities):
-            flip, phase = 0, np.ones(len(rho), dtype=np.complex128)
-            for k, position in enumerate(positions):
-                letter = PAULIS["IXYZ"[string >> 2 * k & 3]]
-                bit = rows >> position & 1
-                flips = int(letter[0, 0] == 0)
-                flip |= flips << position
-                phase *= letter[bit, bit ^ flips]
-            # row i of P rho is phase_i times row i ^ flip of rho
-            out += probability * phase[:, None] * rho[np.ix_(rows ^ flip, rows ^ flip)] * phase.conj()[None, :]
-        return out

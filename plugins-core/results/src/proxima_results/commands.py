@@ -126,7 +126,7 @@ def _show(record: RunRecord, as_json: bool) -> int:
         ("backend", f"{result.backend} ({result.method}, {result.precision} precision)"),
         ("ran", f"in a worker at tier {result.tier}" if result.tier else ""),
         ("why", result.selection.reason if result.selection else ""),
-        ("noise", str(record.options.noise or "")),
+        ("noise", _cut(str(record.options.noise or ""), 200)),
         ("shots", "" if result.shots is None else result.shots),
         ("seed", result.seed),
         ("took", format_seconds(result.timings.get("total", 0.0))),

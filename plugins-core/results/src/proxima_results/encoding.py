@@ -9,9 +9,8 @@ from typing import Any
 
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import RunOptions
-from proxima.contracts.noise import NoiseModel, NoiseRule
+from proxima.contracts.noise import NoiseModel
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.operations import Op
 from proxima.contracts.records import RunRecord
 from proxima.contracts.result import RunResult
 from proxima.contracts.result_json import ARRAYS, result_from_dict, result_to_dict
@@ -61,12 +60,13 @@ def _options_to_dict(options: RunOptions) -> dict[str, Any]:
         "shots": options.shots,
         "seed": options.seed,
         "precision": options.precision,
-        "noise": None if options.noise is None else [_rule_to_dict(rule) for rule in options.noise.rules],
+        "noise": None if options.noise is None else options.noise.to_json(),
         "wants": options.wants,
         "observables": [o.terms for o in options.observables],
         "deadline": options.deadline,
         "threads": options.threads,
         "store": options.store,
+        "optimize": options.optimize,
         "parameters": dict(options.parameters),
         "options": dict(options.options),
     }
@@ -75,30 +75,12 @@ def _options_to_dict(options: RunOptions) -> dict[str, Any]:
 def _options_from_dict(data: Mapping[str, Any]) -> RunOptions:
     fields = dict(data)
     noise = fields["noise"]
-    fields["noise"] = None if noise is None else NoiseModel(tuple(map(_rule_from_dict, noise)))
+    fields["noise"] = None if noise is None else NoiseModel.parse(str(noise))
     fields["wants"] = tuple(fields["wants"])
     fields["observables"] = tuple(
         PauliSum(tuple((float(c), str(letters)) for c, letters in terms)) for terms in fields["observables"]
     )
     return RunOptions(**fields)
-
-
-def _rule_to_dict(rule: NoiseRule) -> dict[str, Any]:
-    return {
-        "channel": rule.channel.name,
-        "params": rule.params,
-        "gates": None if rule.gates is None else sorted(rule.gates),
-        "qubits": None if rule.qubits is None else sorted(rule.qubits),
-    }
-
-
-def _rule_from_dict(data: Mapping[str, Any]) -> NoiseRule:
-    return NoiseRule(
-        Op[data["channel"]],
-        tuple(map(float, data["params"])),
-        None if data["gates"] is None else frozenset(data["gates"]),
-        None if data["qubits"] is None else frozenset(data["qubits"]),
-    )
 
 
 def circuit_label(circuit: Circuit, source: str) -> str:

@@ -7,6 +7,7 @@ import errno
 import functools
 import os
 import resource
+from typing import Any
 
 from proxima.sandbox.linux.syscalls import call
 from proxima.sandbox.policy import SandboxPolicy
@@ -100,16 +101,23 @@ def drop_capabilities() -> None:
     current = _Data()
     call("capget", _Header(_CAPABILITY_VERSION_3, 0), current)
     if current.e0 >> _CAP_SETPCAP & 1:
+        prctl = prctl_of_libc()
         for capability in range(64):
-            try:
-                call("prctl", _PR_CAPBSET_DROP, capability, 0, 0, 0)
-            except OSError as error:
-                if error.errno != errno.EINVAL:
-                    raise
+            if prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0):
+                if (number := ctypes.get_errno()) != errno.EINVAL:
+                    raise OSError(number, f"prctl: {os.strerror(number)}")
                 break  # past the last one that this kernel knows
         call("prctl", _PR_SET_SECUREBITS, _SECUREBITS, 0, 0, 0)
     call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     call("capset", _Header(_CAPABILITY_VERSION_3, 0), _Data())
+
+
+@functools.cache
+def prctl_of_libc() -> Any:
+    """Libc's `prctl`, for one call after another."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+    return prctl
 
 
 def become(uid: int, gid: int) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from proxima.sandbox.errors import LockError
 from proxima.sandbox.linux import landlock, limits, namespaces, seccomp
 from proxima.sandbox.linux.syscalls import call
-from proxima.sandbox.linux.view import Place, places, system_places
+from proxima.sandbox.linux.view import Place, base_places, beyond_base, places, system_places
 from proxima.sandbox.policy import SandboxPolicy, Tier
 
 MINIMUM_ABI = {"A": 6, "B": 1, "C": 0}
@@ -47,16 +47,45 @@ class LockReport:
     steps: Mapping[str, float] = field(default_factory=dict)
 
 
-def fork(user_namespace: int = -1) -> namespaces.Birth:
+def fork() -> namespaces.Birth:
     """Fork a child that can be locked at tier A; see `namespaces.fork`.
 
     Raises:
         LockError: the step is "namespaces".
     """
     try:
-        return namespaces.fork(user_namespace)
+        return namespaces.fork()
     except OSError as error:
         raise LockError("namespaces", str(error), hint=_hint("namespaces", error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A child at tier A that has done what is the same for almost every policy; see `make_ready`."""
+
+    birth: namespaces.Birth
+    root: namespaces.Root
+    status: int
+
+    @property
+    def descriptors(self) -> tuple[int, int]:
+        """What the rest of the lock uses up."""
+        return self.root.descriptor, self.status
+
+
+def make_ready(keep_fds: Sequence[int], *, parent_pid: int, birth: namespaces.Birth) -> Ready:
+    """Do the first part of `lock` at tier A, before there is a policy; one that `view.beyond_base` takes may follow.
+
+    Raises:
+        LockError: as `lock` does.
+    """
+    steps = _Steps()
+    with steps.step("descriptors"):
+        _close_all_but(keep_fds, (birth.user_namespace,))
+    status = _begin(steps, parent_pid, "A", birth)
+    with steps.step("root directory"):
+        root = namespaces.Root(*base_places(), birth.user_namespace)
+    return Ready(birth, root, status)
 
 
 def lock(
@@ -65,6 +94,7 @@ def lock(
     *,
     parent_pid: int,
     birth: namespaces.Birth | None = None,
+    ready: Ready | None = None,
     abi: int | None = None,
     seen: Callable[[], object] | None = None,
 ) -> LockReport:
@@ -77,6 +107,7 @@ def lock(
         keep_fds: Descriptors that stay open; no directories. 0, 1 and 2 become /dev/null if they are not among them.
         parent_pid: The process whose end ends this one, by its number there.
         birth: What `fork` gave this process; tier A needs it.
+        ready: What `make_ready` gave it, in place of ``birth``.
         abi: The Landlock version to use, at most the kernel's; the kernel's if not given.
         seen: Called at tier A when the namespaces are as they will stay and other processes of this user may still
             look at them; returns when they have.
@@ -87,78 +118,56 @@ def lock(
     Raises:
         LockError: a step failed; the process must end, since it may be half locked.
     """
-    steps: dict[str, float] = {}
+    steps = _Steps(policy.plugin)
     as_root = limits.is_root()
-
-    @contextlib.contextmanager
-    def step(name: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        except LockError:
-            raise
-        except (OSError, ValueError) as error:
-            raise LockError(name, str(error), hint=_hint(name, error), plugin=policy.plugin) from error
-        steps[name] = round((time.perf_counter() - began) * 1000, 3)
-
+    birth = ready.birth if ready is not None else birth
     user_namespace = birth.user_namespace if birth is not None else -1
-    with step("descriptors"):
-        _close_all_but(keep_fds, user_namespace)
-    with step("session"):
-        if os.getsid(0) != os.getpid():
-            os.setsid()
-        status = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
-        limits.die_with_parent(parent_pid, status)
-        os.umask(0o077)
-        os.chdir("/")  # nobody keeps a directory of the old root as the working directory
-    with step("single thread"):
-        _require_one_thread()
-    if policy.tier == "A":
-        with step("namespaces"):
-            if birth is None:
-                raise OSError(errno.ECHILD, "the process was not forked into namespaces of its own")
-            if not as_root:
-                namespaces.keep_ids(*birth.ids)
-    with step("environment"):
-        _set_environment(policy)
-    with step("view"):
+    with steps.step("descriptors"):
+        _close_all_but(keep_fds, (user_namespace, *(ready.descriptors if ready is not None else ())))
+    status = ready.status if ready is not None else _begin(steps, parent_pid, policy.tier, birth)
+    with steps.step("environment"):
+        _set_environment(
+            policy.scratch, str(policy.threads), "/usr/local/bin:/usr/bin:/bin" if policy.subprocess else ""
+        )
+    with steps.step("view"):
         version = landlock.abi() if abi is None else abi
         if version < MINIMUM_ABI[policy.tier]:
             raise OSError(errno.ENOSYS, f"tier {policy.tier} needs Landlock {MINIMUM_ABI[policy.tier]}, not {version}")
-        shown, links = places(policy)
+        shown, _ = places(policy)
         # It may start more elsewhere, and this worker must not run out then.
         tasks = 2 * limits.tasks_on_host() + 1024 if policy.tier != "A" else 0
     if policy.tier == "A":
-        with step("root directory"):
-            namespaces.replace_root(shown, links, policy.scratch, policy.limits.scratch_bytes, user_namespace)
-        with step("identity"):
+        with steps.step("root directory"):
+            root = _root(policy, user_namespace) if ready is None else _extended(ready.root, policy)
+            root.enter(policy.scratch, policy.limits.scratch_bytes)
+        with steps.step("identity"):
             if as_root:
                 namespaces.enter_user_namespace(user_namespace)
     elif as_root and policy.tier == "B":
-        with step("identity"):
+        with steps.step("identity"):
             os.chown(policy.scratch, limits.UNPRIVILEGED, limits.UNPRIVILEGED, follow_symlinks=False)
             os.setgroups([])
             limits.become(limits.UNPRIVILEGED, limits.UNPRIVILEGED)
     if policy.tier == "A" and seen is not None:
-        with step("look from outside"):
+        with steps.step("look from outside"):
             seen()
-    with step("capabilities"):
+    with steps.step("capabilities"):
         limits.drop_capabilities()
         limits.set_dumpable(False)
         limits.die_with_parent(parent_pid, status)  # a new identity had cleared it
         os.close(status)
-    with step("limits"):
+    with steps.step("limits"):
         limits.set_limits(policy, tasks)
-    with step("reach"):
+    with steps.step("reach"):
         _require_reach(shown, as_root and policy.tier != "C")
         os.chdir(policy.scratch)
     if policy.tier == "C":
-        return LockReport(policy.tier, 0, 0, 0, steps)
-    with step("single thread"):
+        return LockReport(policy.tier, 0, 0, 0, steps.took)
+    with steps.step("single thread"):
         _require_one_thread()
-    with step("landlock"):
+    with steps.step("landlock"):
         rules = landlock.restrict({path: place.rights for path, place in shown.items()}, version=version)
-    with step("seccomp"):
+    with steps.step("seccomp"):
         program = seccomp.program(
             platform.machine(),
             os.getpid(),
@@ -167,7 +176,63 @@ def lock(
             keep_files=policy.keeps_files,
         )
         seccomp.install(program)
-    return LockReport(policy.tier, version, rules, len(program) // 8, steps)
+    return LockReport(policy.tier, version, rules, len(program) // 8, steps.took)
+
+
+class _Steps:
+    """Names the step that fails, and times each.
+
+    Args:
+        plugin: Whose lock it is, where that is known.
+    """
+
+    def __init__(self, plugin: str | None = None) -> None:
+        self._plugin = plugin
+        self.took: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        except LockError:
+            raise
+        except (OSError, ValueError) as error:
+            raise LockError(name, str(error), hint=_hint(name, error), plugin=self._plugin) from error
+        self.took[name] = round((time.perf_counter() - began) * 1000, 3)
+
+
+def _begin(steps: _Steps, parent_pid: int, tier: Tier, birth: namespaces.Birth | None) -> int:
+    """A session of its own, and at tier A the ids; gives what `limits.die_with_parent` reads."""
+    with steps.step("session"):
+        if os.getsid(0) != os.getpid():
+            os.setsid()
+        status = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
+        limits.die_with_parent(parent_pid, status)
+        os.umask(0o077)
+        os.chdir("/")  # nobody keeps a directory of the old root as the working directory
+    with steps.step("single thread"):
+        _require_one_thread()
+    if tier == "A":
+        with steps.step("namespaces"):
+            if birth is None:
+                raise OSError(errno.ECHILD, "the process was not forked into namespaces of its own")
+            if not limits.is_root():
+                namespaces.keep_ids(*birth.ids)
+    return status
+
+
+def _root(policy: SandboxPolicy, user_namespace: int) -> namespaces.Root:
+    shown, links = places(policy)
+    return namespaces.Root({path: shown[path] for path in shown if path != policy.scratch}, links, user_namespace)
+
+
+def _extended(root: namespaces.Root, policy: SandboxPolicy) -> namespaces.Root:
+    beyond = beyond_base(policy)
+    if beyond is None:
+        raise ValueError("this policy shows the system otherwise than this process has it")
+    root.add({path: beyond[path] for path in beyond if path != policy.scratch}, places(policy)[1])
+    return root
 
 
 def prepare() -> None:
@@ -178,16 +243,19 @@ def prepare() -> None:
             system_places(choice, network, False)
         seccomp.program(machine, 1, keep_files=choice)
     seccomp.program(machine, 1, subprocess=True)
+    base_places()
+    limits.prctl_of_libc()
+    _set_environment("/", "1", "")  # most of it is every worker's
     landlock.abi()
 
 
-def _close_all_but(keep: Sequence[int], for_now: int) -> None:
-    """Close every other descriptor, but for one that the lock itself uses up, or -1."""
+def _close_all_but(keep: Sequence[int], for_now: Sequence[int]) -> None:
+    """Close every other descriptor, but for those that the lock itself uses up, or -1."""
     for descriptor in keep:
         if stat.S_ISDIR(os.fstat(descriptor).st_mode):
             raise OSError(errno.EISDIR, f"descriptor {descriptor} is a directory, from which files could be opened")
     first = 0
-    for descriptor in sorted({*keep, for_now} - {-1}):
+    for descriptor in sorted({*keep, *for_now} - {-1}):
         if descriptor > first:
             call("close_range", first, descriptor - 1, 0)
         first = descriptor + 1
@@ -200,21 +268,25 @@ def _close_all_but(keep: Sequence[int], for_now: int) -> None:
         os.set_inheritable(standard, True)
 
 
-def _set_environment(policy: SandboxPolicy) -> None:
-    threads = str(policy.threads)
-    os.environ.clear()
-    os.environ.update(
-        HOME=policy.scratch,
-        TMPDIR=policy.scratch,
-        USER="proxima",
-        LOGNAME="proxima",
-        LANG="C.UTF-8",
-        PATH="/usr/local/bin:/usr/bin:/bin" if policy.subprocess else "",
-        PYTHONDONTWRITEBYTECODE="1",
-        OMP_NUM_THREADS=threads,
-        OPENBLAS_NUM_THREADS=threads,
-        MKL_NUM_THREADS=threads,
-    )
+def _set_environment(scratch: str, threads: str, path: str) -> None:
+    wanted = {
+        "USER": "proxima",
+        "LOGNAME": "proxima",
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PATH": path,
+        "HOME": scratch,
+        "TMPDIR": scratch,
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+    }
+    there = dict(os.environ)
+    for name in there.keys() - wanted.keys():
+        del os.environ[name]
+    for name, value in wanted.items():
+        if there.get(name) != value:
+            os.environ[name] = value
     if "tempfile" in sys.modules:
         vars(sys.modules["tempfile"])["tempdir"] = None  # it remembers the directory it found first
 

@@ -5,18 +5,19 @@ Source: `clone(2)`, `namespaces(7)`, `user_namespaces(7)`, `pivot_root(2)`, `mou
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
 import signal
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from proxima.sandbox.linux import limits
 from proxima.sandbox.linux.clone import clone
 from proxima.sandbox.linux.syscalls import call, open_without_links
-from proxima.sandbox.linux.view import Place
+from proxima.sandbox.linux.view import STAND, Place
 from proxima.sandbox.policy import MAX_ENTRIES
 
 NAMESPACES = ("user", "net", "ipc", "mnt", "uts", "cgroup", "pid")
@@ -30,6 +31,7 @@ _AT_EMPTY_PATH, _AT_RECURSIVE = 0x1000, 0x8000
 _RDONLY, _NOSUID, _NODEV, _NOEXEC, _IDMAP = 1, 2, 4, 8, 0x100000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
 _MNT_DETACH = 2
+_SMALL = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
 
 
 class _MountAttr(ctypes.Structure):
@@ -55,21 +57,22 @@ class Birth:
     ids: tuple[int, int]
     user_namespace: int
 
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        if self.user_namespace >= 0:
+            os.close(self.user_namespace)
 
-def fork(user_namespace: int = -1) -> Birth:
+
+def fork() -> Birth:
     """Fork a child into new namespaces of every kind, in which it is process 1; no process waits in between.
 
     A child of root keeps its user namespace for now, since it needs root's rights to build its root directory.
-
-    Args:
-        user_namespace: One that `new_user_namespace` made, if there is one; taken over.
 
     Raises:
         OSError: this host does not let this user have them.
     """
     as_root = limits.is_root()
-    if as_root and user_namespace < 0:
-        user_namespace = new_user_namespace()
+    user_namespace = new_user_namespace() if as_root else -1
     ids = os.getuid(), os.getgid()
     try:
         return Birth(clone(_ALL_BUT_USER | (0 if as_root else _NEWUSER)), ids, user_namespace)
@@ -129,51 +132,86 @@ def enter_user_namespace(descriptor: int) -> None:
     limits.become(0, 0)
 
 
-def replace_root(
-    places: Mapping[str, Place], links: Mapping[str, str], scratch: str, scratch_bytes: int, user_namespace: int
-) -> None:
-    """Make a root directory in which only the given places exist, and let go of the old one.
+class Root:
+    """A root directory in the making, in which only the places given to it exist.
 
-    Everything is mounted nosuid; nodev but for devices; read-only unless writable; noexec unless read-only.
+    Everything is mounted nosuid; nodev but for devices; read-only unless writable; noexec unless read-only. Until it is
+    entered, this process goes on in the old one, but without a `STAND`.
 
     Args:
         places: Path without symbolic links to place, parents first.
         links: Symbolic links to make, to their targets.
-        scratch: The directory that the worker has for itself, one of the places: a file system in memory.
-        scratch_bytes: How much it holds.
         user_namespace: Descriptor of a namespace through which to map the policy's places, or -1.
 
     Raises:
-        OSError: a place of the policy is missing or has a symbolic link in it, or the kernel refused a mount.
+        OSError: a place is missing or has a symbolic link in it, or the kernel refused a mount.
     """
-    umask = os.umask(0o022)  # a worker of root is another user and must get through the directories made here
-    call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
-    call("sethostname", b"proxima", 7)
-    trees = {path: _clone(path, place, user_namespace) for path, place in places.items() if path != scratch}
-    flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
-    call("mount", b"proxima", os.fsencode(scratch), b"tmpfs", flags, b"size=1m,nr_inodes=4096,mode=755")
-    root = os.open(scratch, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    for path, tree in trees.items():
-        name = path[1:]
-        _make_target(root, name, is_directory=stat.S_ISDIR(os.fstat(tree).st_mode))
-        call("move_mount", tree, b"", root, os.fsencode(name), _MOVE_MOUNT_FROM_EMPTY_PATH)
-        os.close(tree)
-    for link, target in links.items():
-        if not _exists(root, link[1:]):
-            _make_directories(root, os.path.dirname(link[1:]))
-            os.symlink(target, link[1:], dir_fd=root)
-    os.fchdir(root)
-    _make_target(root, scratch[1:], is_directory=True)
-    inodes = min(scratch_bytes // 4096 + 16, MAX_ENTRIES)
-    owner = limits.UNPRIVILEGED if user_namespace >= 0 else 0
-    options = f"size={scratch_bytes},nr_inodes={inodes},mode=700" + f",uid={owner},gid={owner}" * (owner > 0)
-    call("mount", b"proxima", os.fsencode(scratch[1:]), b"tmpfs", flags, options.encode())
-    call("mount_setattr", root, b"", _AT_EMPTY_PATH, _MountAttr(_RDONLY), ctypes.sizeof(_MountAttr))
-    os.close(root)
-    call("pivot_root", b".", b".")
-    call("umount2", b".", _MNT_DETACH)
-    os.chdir("/")
-    os.umask(umask)
+
+    def __init__(self, places: Mapping[str, Place], links: Mapping[str, str], user_namespace: int) -> None:
+        self._user_namespace = user_namespace
+        call("mount", None, b"/", None, _MS_REC | _MS_PRIVATE, None)
+        call("sethostname", b"proxima", 7)
+        trees = self._clone(places)
+        call("mount", b"proxima", STAND.encode(), b"tmpfs", _SMALL, b"size=1m,nr_inodes=4096,mode=755")
+        self.descriptor = os.open(STAND, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._attach(trees, links)
+
+    def add(self, places: Mapping[str, Place], links: Mapping[str, str]) -> None:
+        """Show more places, none of which has one beneath it that is shown already.
+
+        Raises:
+            OSError: as at the beginning.
+        """
+        self._attach(self._clone(places), links)
+
+    def enter(self, scratch: str, scratch_bytes: int) -> None:
+        """Make this the root directory, for good, and let go of the old one.
+
+        Args:
+            scratch: The directory that the worker has for itself: a file system in memory.
+            scratch_bytes: How much it holds.
+
+        Raises:
+            OSError: the kernel refused.
+        """
+        root, self.descriptor = self.descriptor, -1
+        with _umask(0o022):
+            _make_target(root, scratch[1:], is_directory=True)
+        os.fchdir(root)
+        inodes = min(scratch_bytes // 4096 + 16, MAX_ENTRIES)
+        owner = limits.UNPRIVILEGED if self._user_namespace >= 0 else 0
+        options = f"size={scratch_bytes},nr_inodes={inodes},mode=700" + f",uid={owner},gid={owner}" * (owner > 0)
+        call("mount", b"proxima", os.fsencode(scratch[1:]), b"tmpfs", _SMALL, options.encode())
+        call("mount_setattr", root, b"", _AT_EMPTY_PATH, _MountAttr(_RDONLY), ctypes.sizeof(_MountAttr))
+        os.close(root)
+        call("pivot_root", b".", b".")
+        call("umount2", b".", _MNT_DETACH)
+        os.chdir("/")
+
+    def _clone(self, places: Mapping[str, Place]) -> dict[str, int]:
+        return {path: _clone(path, place, self._user_namespace) for path, place in places.items()}
+
+    def _attach(self, trees: Mapping[str, int], links: Mapping[str, str]) -> None:
+        root = self.descriptor
+        with _umask(0o022):  # a worker of root is another user and must get through the directories made here
+            for path, tree in trees.items():
+                name = path[1:]
+                _make_target(root, name, is_directory=stat.S_ISDIR(os.fstat(tree).st_mode))
+                call("move_mount", tree, b"", root, os.fsencode(name), _MOVE_MOUNT_FROM_EMPTY_PATH)
+                os.close(tree)
+            for link, target in links.items():
+                if not _exists(root, link[1:]):
+                    _make_directories(root, os.path.dirname(link[1:]))
+                    os.symlink(target, link[1:], dir_fd=root)
+
+
+@contextlib.contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def _clone(path: str, place: Place, user_namespace: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 import signal
 import socket
@@ -79,7 +80,7 @@ def verify_namespaces(pid: int, policy: SandboxPolicy) -> None:
     """
     try:
         for name in NAMESPACES:
-            if _namespace(pid, name) == _namespace(os.getpid(), name):
+            if _namespace(pid, name) == _own_namespace(name):
                 raise _unverified(policy, f"it shares the {name} namespace with the kernel")
     except OSError as error:
         raise _unverified(policy, str(error)) from error
@@ -106,6 +107,11 @@ def verify(pid: int, policy: SandboxPolicy) -> None:
             _expect(policy, "number in its namespace", status["NSpid"].split()[1:], ["1"])
     except (OSError, KeyError, ValueError) as error:
         raise _unverified(policy, str(error)) from error
+
+
+@functools.cache
+def _own_namespace(name: str) -> tuple[int, int]:
+    return _namespace(os.getpid(), name)
 
 
 def _namespace(pid: int, name: str) -> tuple[int, int]:

@@ -31,6 +31,9 @@ _PROGRAMS = ("/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/libexec", "/usr/sha
 # Not /dev/zero: mapping it shares memory that no limit counts.
 _DEVICES = ("/dev/null", "/dev/full", "/dev/random", "/dev/urandom")
 _GPU_DEVICES = ("/dev/nvidia*", "/dev/dri", "/dev/kfd")
+STAND = "/proc"
+"""Where a root directory in the making stands: a directory in which no policy has a place."""
+
 _GPU_FACTS = ("/proc/driver/nvidia", "/sys/class/drm", "/sys/class/kfd", "/sys/bus/pci")
 
 
@@ -72,6 +75,26 @@ def places(policy: SandboxPolicy) -> tuple[dict[str, Place], dict[str, str]]:
         found[path] = Place(landlock.WRITE | (landlock.READ if readable else 0), owned=True)
     found[policy.scratch] = Place(landlock.WRITE | landlock.READ, owned=True)
     return {path: found[path] for path in sorted(found) if not _covered(path, found)}, links
+
+
+@functools.cache
+def base_places() -> tuple[dict[str, Place], dict[str, str]]:
+    """The part of `places` that is the same for almost every plugin, as `places` gives it."""
+    found, links = system_places(False, False, False)
+    return {path: found[path] for path in sorted(found) if not _covered(path, found)}, links
+
+
+def beyond_base(policy: SandboxPolicy) -> dict[str, Place] | None:
+    """What a policy shows beside `base_places`.
+
+    ``None`` where those could not come first: it shows one otherwise, or what is above one, or what `STAND` hides.
+    """
+    shown, base = places(policy)[0], base_places()[0]
+    beyond = {path: place for path, place in shown.items() if base.get(path) != place}
+    if any(shown.get(path) != place for path, place in base.items()):
+        return None
+    hidden = any(is_beneath(path, STAND) or any(is_beneath(each, path) for each in base) for path in beyond)
+    return None if hidden else beyond
 
 
 @functools.cache

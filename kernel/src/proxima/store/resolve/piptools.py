@@ -38,11 +38,11 @@ class PipTools(Resolver):
                 keep="requirements.txt",
             )
         except ConflictError:
-            pip.resolve(request)  # which says who wants what
+            pip.resolve(replace(request, meanwhile=lambda: None))  # which says who wants what
             raise
         lines = [line.strip() for line in out.splitlines() if line.strip() and line[0] not in "#-"]
         wanted = [line for line in lines if normalised(re.split(r"[ =@\[]", line)[0]) not in request.provided]
-        return pip.resolve(replace(request, requirements=wanted))
+        return pip.resolve(replace(request, requirements=wanted, meanwhile=lambda: None))
 
     def explain(self, said: str) -> ProximaError:
         """See `Resolver.explain`."""

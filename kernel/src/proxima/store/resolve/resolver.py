@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from proxima.errors import NotFoundError, ProximaError
+from proxima.store.addresses import without_secrets
 from proxima.store.errors import ConflictError, StoreError
 from proxima.store.job import Job
 from proxima.store.pylock import Pinned
 
-_TICK = 0.02
+_TICK = 0.005
 _MAX_OUTPUT = 1 << 26
 _SHOWN = 2000
 
@@ -46,12 +46,14 @@ class Request:
         requirements: As `packaging` writes them; a local wheel as ``NAME @ file:///...``.
         provided: Wheels that stand for what the plugin finds here, name to path: nothing else satisfies these names,
             and they are no part of the answer.
+        meanwhile: Called once the tool runs, before it is waited for.
     """
 
     requirements: Sequence[str]
     provided: Mapping[str, str]
     index: Index = field(default_factory=Index)
     job: Job = field(default_factory=Job)
+    meanwhile: Callable[[], object] = lambda: None
 
     def constraints(self) -> str:
         """The provided wheels as a constraints file."""
@@ -98,6 +100,15 @@ class Resolver(ABC):
             StoreError: The tool failed, an index above all.
             DeadlineExceededError, CancelledError: As asked.
         """
+
+    def recall(self, request: Request) -> list[Pinned] | None:
+        """What `resolve` would answer if no index had changed since it was last asked, without asking any.
+
+        Returns:
+            ``None`` where the tool cannot tell.
+        """
+        request.meanwhile()
+        return None
 
     def run(self, request: Request, *arguments: str, inputs: Mapping[str, str], keep: str = "") -> tuple[str, str]:
         """Runs the tool in an empty directory with some files in it.
@@ -149,11 +160,6 @@ def failed(tool: str, said: str) -> StoreError:
     return StoreError(f"{tool} could not find the plugin's dependencies: {shown}", hint="Is the index reachable?")
 
 
-def without_secrets(text: str) -> str:
-    """The text without user names and passwords in addresses."""
-    return re.sub(r"(\w+://)[^/@\s]+@", r"\1", text)
-
-
 def beside_python(tool: str) -> str:
     """The path of a program that lies beside this interpreter or on `PATH`; empty where there is none."""
     import shutil
@@ -174,6 +180,7 @@ def _run(command: Sequence[str], directory: str, request: Request) -> tuple[int,
             start_new_session=True,
         )
         try:
+            request.meanwhile()
             while process.poll() is None:
                 request.job.check("dependencies were resolved; an index may be slow")
                 try:

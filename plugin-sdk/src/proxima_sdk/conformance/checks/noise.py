@@ -1,17 +1,20 @@
-"""Checks of noise: each channel's convention, Kraus operators, sampling under noise."""
+"""Checks of noise: each channel's convention, Kraus operators, noise models, sampling under noise."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pytest
 
-from proxima.contracts.circuit import Circuit, Instruction
+from proxima.contracts.circuit import Circuit, Condition, Instruction
+from proxima.contracts.matrices import unitary
+from proxima.contracts.noise import NoiseModel, NoiseRule
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import CHANNELS, GATES, OPERATIONS, Op
 from proxima_sdk import reference
-from proxima_sdk.circuits import from_instructions, random_kraus
+from proxima_sdk.circuits import from_instructions, random_kraus, rewritten
 from proxima_sdk.conformance.base import BackendChecks
 from proxima_sdk.conformance.checks.gates import scrambled
 from proxima_sdk.conformance.diagnosis import ORDER, Cause, report
@@ -118,13 +121,54 @@ class NoiseChecks(BackendChecks):
             transposed = [("the operators are transposed", Instruction(Op.KRAUS, qubits, matrices=adjoint))]
         self._check_channel(Instruction(Op.KRAUS, qubits, matrices=matrices), transposed)
 
+    def test_noise_model(self) -> None:
+        """A model whose channels act on two qubits at once, some for particular qubits, in the gates' qubit order."""
+        self.require_operations(Op.H, Op.CX, Op.DEPOLARIZING2, Op.KRAUS)
+        circuit, model = self._joint()
+        noisy = model.apply(circuit)
+        causes: list[Cause] = [
+            (f"the channels after cx{list(place)} are left out", partial(model.apply, _without(circuit, place)))
+            for place in ((0, 1), (2, 1))
+        ]
+        self.check_state(noisy, "three qubits under a noise model", causes=[*causes, _left_out(noisy)])
+
+    def test_counts_under_joint_noise(self) -> None:
+        """Sampling follows channels that act on two qubits at once."""
+        self.require_operations(Op.H, Op.CX, Op.DEPOLARIZING2, Op.KRAUS)
+        self.require_want("counts")
+        circuit, model = self._joint()
+        builder = circuit.empty_builder()
+        for instruction in model.apply(circuit):
+            builder.append(instruction.op, instruction.qubits, instruction.params, matrices=instruction.matrices)
+        noisy = builder.h(1).measure_all().build()
+        self.check_counts(noisy, "three qubits under a noise model", causes=[_left_out(noisy)], shots=8000)
+
+    def test_noise_under_a_condition(self) -> None:
+        """A channel under a condition acts where it holds, and only there."""
+        self.require_operations(Op.H, Op.X, Op.BIT_FLIP)
+        self.require_dynamic()
+        self.require_want("counts")
+        circuit = Circuit.builder(2, 2).h(0).measure(0, 0).x(1, condition=Condition((0,), 1)).measure(1, 1).build()
+        noisy = NoiseModel((NoiseRule(Op.BIT_FLIP, (0.25,), gates=frozenset({"x"})),)).apply(circuit)
+        always = partial(rewritten, noisy, lambda i: i._replace(condition=None) if i.op is Op.BIT_FLIP else i)
+        causes: list[Cause] = [("the condition of channels is ignored", always), _left_out(noisy)]
+        self.check_counts(noisy, "a bit flip with a conditional x", causes=causes)
+
+    def _joint(self) -> tuple[Circuit, NoiseModel]:
+        kraus = tuple(tuple(map(tuple, k.tolist())) for k in random_kraus(2, 3, np.random.default_rng(2)))
+        cx = frozenset({"cx"})
+        rules = (
+            NoiseRule(Op.DEPOLARIZING2, (0.2,), cx, except_for=frozenset({(2, 1)})),
+            NoiseRule(Op.KRAUS, gates=cx, kraus=kraus, gate_qubits=frozenset({(2, 1)})),
+        )
+        return Circuit.builder(3).h(0).cx(0, 1).h(2).cx(2, 1).cx(0, 1).build(), NoiseModel(rules)
+
     def test_counts_under_noise(self) -> None:
         """Sampling follows the noise: every shot is its own history, and amplitudes do not leak between shots."""
         self.require_noise()
         self.require_want("counts")
         circuit = self._noisy()
-        quiet: Cause = ("noise is left out when sampling", lambda: _without_noise(circuit))
-        self.check_counts(circuit, "two entangled qubits under noise", causes=[quiet], shots=8000)
+        self.check_counts(circuit, "two entangled qubits under noise", causes=[_left_out(circuit)], shots=8000)
 
     def test_expectation_under_noise(self) -> None:
         """Exactly, or within six standard errors."""
@@ -151,6 +195,18 @@ class NoiseChecks(BackendChecks):
         for qubit, op in zip((1, 0, 0), channels, strict=False):
             builder.append(op, (qubit,), (0.25,))
         return builder.h(0).measure_all().build()
+
+
+def _left_out(circuit: Circuit) -> Cause:
+    return "noise is left out", lambda: _without_noise(circuit)
+
+
+def _without(circuit: Circuit, place: tuple[int, ...]) -> Circuit:
+    """The circuit with the cx on these qubits as a matrix, which no rule of the model names."""
+    return rewritten(
+        circuit,
+        lambda i: Instruction(Op.UNITARY, i.qubits, matrices=(unitary(Op.CX),)) if i.qubits == place else i,
+    )
 
 
 def _without_noise(circuit: Circuit) -> Circuit:

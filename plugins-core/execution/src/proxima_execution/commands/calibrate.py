@@ -13,6 +13,7 @@ from proxima.nearest import did_you_mean
 from proxima_execution.calibrating import calibrate_backend, measure_import
 from proxima_execution.calibration import BackendRates
 from proxima_execution.commands.backends import local_execution
+from proxima_execution.commands.options import names_of
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -39,7 +40,7 @@ class CalibrateCommand:
         """Times them and stores the rates; 1 where one of them failed."""
         execution = local_execution(kernel)
         probes = execution.probes()
-        asked = [name.strip() for name in (args.backends or "").split(",") if name.strip()]
+        asked = names_of(args.backends)
         installed = [contribution.name for contribution, _ in probes]
         for name in asked:
             if name not in installed:
@@ -73,14 +74,27 @@ class CalibrateCommand:
                     failed[name] = str(error)
         if measured:
             execution.calibration.save(measured)
+        past = {n: execution.observations.fit_of(n, r.versions, r.rates) for n, r in measured.items()}
         if args.json:
-            print_json({"backends": {n: asdict(r) for n, r in measured.items()}, "failed": failed})
+            backends = {
+                n: asdict(r) | {"past_runs": past[n][0], "past_typical": past[n][1]} for n, r in measured.items()
+            }
+            print_json({"backends": backends, "failed": failed})
         else:
             rows = [
-                (n, r.circuits, format_seconds(r.import_seconds), f"{r.typical:.2f}x", f"{r.worst:.2f}x")
+                (
+                    n,
+                    r.circuits,
+                    format_seconds(r.import_seconds),
+                    f"{r.typical:.2f}x",
+                    f"{r.worst:.2f}x",
+                    past[n][0],
+                    "" if past[n][1] is None else f"{past[n][1]:.2f}x",
+                )
                 for n, r in measured.items()
             ]
-            print(table(("backend", "timings", "import", "typical error", "worst error"), rows))
+            headers = ("backend", "timings", "import", "typical error", "worst error", "past runs", "error on these")
+            print(table(headers, rows))
             if measured:
                 print(f"\nstored in {clean(execution.calibration.path)}")
         for name, why in failed.items():

@@ -12,6 +12,8 @@ from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import Execution
 from proxima.contracts.features import features_of
 from proxima.contracts.formats import CircuitFormat
+from proxima.contracts.noise import NoiseModel
+from proxima_execution.commands.options import add_noise_option
 from proxima_execution.drawing import draw
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ class CircuitCommand:
             parser_.add_argument("file", metavar="FILE", help="a circuit file, or - for standard input")
         convert.add_argument("--to", required=True, metavar="FORMAT", help="e.g. openqasm2 or openqasm3")
         convert.add_argument("-o", "--output", metavar="FILE", help="default: standard output")
+        add_noise_option(info)
         info.add_argument("--json", action="store_true", help="print JSON")
 
     def run(self, args: argparse.Namespace, kernel: Kernel) -> int:
@@ -44,7 +47,7 @@ class CircuitCommand:
         elif args.action == "convert":
             _convert(circuit, args, kernel)
         else:
-            _info(circuit, args.json)
+            _info(circuit if args.noise is None else NoiseModel.parse(args.noise).apply(circuit), args.json)
         return 0
 
 

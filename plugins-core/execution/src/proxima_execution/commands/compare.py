@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from proxima.cli.output import ProgressLine, clean, format_seconds, print_json, table, wrap
 from proxima.contracts.execution import ComparedRun, Comparison, Execution
 from proxima.contracts.result_json import result_to_dict
-from proxima_execution.commands.options import add_run_options, run_options
+from proxima_execution.commands.options import add_run_options, names_of, run_options
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -36,7 +36,7 @@ class CompareCommand:
         """Runs them; 1 where they disagree or fewer than two ran."""
         execution = kernel.services.require(Execution)
         options = run_options(args, store=False)
-        names = [name.strip() for name in (args.backends or "").split(",") if name.strip()]
+        names = names_of(args.backends)
         circuit = execution.load(args.file)
         with ProgressLine() as progress:
             comparison = execution.compare(circuit, names, options, progress=progress)

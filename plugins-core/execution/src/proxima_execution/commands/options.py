@@ -1,4 +1,4 @@
-"""Command-line options that `run` and `compare` share."""
+"""Command-line options that several commands share."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from proxima.contracts.execution import RunOptions
 from proxima.errors import UsageError
 
 
-def add_run_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what says how a circuit is run."""
+def add_run_options(parser: argparse.ArgumentParser, *, want: bool = True) -> None:
+    """Adds what says how a circuit is run, and ``want``: what is wanted of it."""
     parser.add_argument("file", metavar="FILE", help="a circuit file, or - for standard input")
     parser.add_argument("--shots", type=int, metavar="N", help="samples to take (default 1024)")
     parser.add_argument("--seed", type=int, metavar="N", help="makes the samples reproducible")
     parser.add_argument("--precision", choices=("single", "double"), help="the least precision accepted")
-    parser.add_argument(
-        "--noise", metavar="NAME:P", help="e.g. depolarizing:0.01, on each qubit a gate touches, after each gate"
-    )
-    parser.add_argument(
-        "--want",
-        action="append",
-        metavar="WHAT",
-        help='counts (default), samples, probabilities, statevector, density_matrix, expectation:"0.5*ZZI - XIX", '
-        'gradient:"0.5*ZZI - XIX" by the open parameters; '
-        "may be repeated or separated by commas",
-    )
+    add_noise_option(parser)
+    if want:
+        parser.add_argument(
+            "--want",
+            action="append",
+            metavar="WHAT",
+            help='counts (default), samples, probabilities, statevector, density_matrix, expectation:"0.5*ZZI - XIX", '
+            'gradient:"0.5*ZZI - XIX" by the open parameters; '
+            "may be repeated or separated by commas",
+        )
     parser.add_argument("--deadline", type=float, metavar="S", help="give up after so many seconds")
     parser.add_argument("--threads", type=int, metavar="N", help="the most threads to use (default: every core)")
+    parser.add_argument(
+        "--optimize", action="store_true", help="leave out gates that cancel, and fuse neighbours into matrices"
+    )
     parser.add_argument("--method", metavar="NAME", help="the backend's simulation method, e.g. stabilizer")
     parser.add_argument(
         "--param", action="append", default=[], metavar="NAME=VALUE", help="a value for an open parameter"
@@ -39,13 +41,23 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_noise_option(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--noise``."""
+    parser.add_argument(
+        "--noise",
+        metavar="NOISE",
+        help="e.g. depolarizing:0.01,readout:0.02 (on each qubit a gate touches, after each gate), or a file that ends "
+        "in .json: Proxima's own, or Qiskit Aer's",
+    )
+
+
 def run_options(args: argparse.Namespace, **more: Any) -> RunOptions:
     """The options that the arguments give.
 
     Raises:
         UsageError: One is wrong.
     """
-    wants = [part.strip() for text in args.want or ["counts"] for part in text.split(",")]
+    wants = [part.strip() for text in getattr(args, "want", None) or ["counts"] for part in text.split(",")]
     options = dict(_pair("--option", text) for text in args.option)
     if args.method is not None:
         options["method"] = args.method
@@ -57,10 +69,16 @@ def run_options(args: argparse.Namespace, **more: Any) -> RunOptions:
         precision=args.precision,
         deadline=args.deadline,
         threads=args.threads,
+        optimize=args.optimize,
         parameters=_numbers(args.param),
         options=options,
         **more,
     )
+
+
+def names_of(text: str | None) -> list[str]:
+    """The names in a list that is separated by commas."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def _numbers(pairs: Sequence[str]) -> dict[str, float]:

@@ -100,6 +100,17 @@ class Flipped(Exact):
         return replace(result, counts=counts, statevector=state)
 
 
+class Unflipped(Exact):
+    """Knows few operations, and refuses others as an engine would."""
+
+    name = "unflipped"
+
+    def plan(self, request):
+        if not {"h", "x", "cx", "measure", "barrier"} >= request.circuit.count_ops().keys():
+            raise KeyError(f"unflipped was given {request.circuit.count_ops()}")
+        return super().plan(request)
+
+
 class Absent(Exact):
     name = "absent"
 
@@ -147,7 +158,8 @@ class Endless(Exact):
 class Plugin:
     @hookimpl
     def proxima_backends(self):
-        return [Exact(), Unhurried(), Distant(), Flipped(), Absent(), Raising(), Vast(), Failing(), Endless()]
+        good = [Exact(), Unhurried(), Distant(), Unflipped()]
+        return [*good, Flipped(), Absent(), Raising(), Vast(), Failing(), Endless()]
 
 
 plugin = Plugin()

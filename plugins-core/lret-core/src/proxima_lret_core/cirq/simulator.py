@@ -21,7 +21,7 @@ from proxima_lret_core.cirq.initial import prepared
 from proxima_lret_core.cirq.translation import Measuring, Translation, translate
 from proxima_lret_core.cirq.trial_result import LowRankFinalState, LowRankTrialResult
 from proxima_lret_core.cirq.unread import measured_part
-from proxima_lret_core.simulate import run as low_rank
+from proxima_lret_core.simulation import run as low_rank
 
 _PRECISIONS: Mapping[Any, Precision] = {np.complex64: "single", np.complex128: "double"}
 

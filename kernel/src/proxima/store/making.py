@@ -1,0 +1,132 @@
+"""Makes a version and tries it: of what the resolver answers, or ahead of it, of what its cache says it will answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from proxima.errors import ManifestError, UsageError
+from proxima.store.errors import FetchError, ProbeError, StoreError
+from proxima.store.job import Job
+from proxima.store.preparing import Closure, Prepared, Workbench
+from proxima.store.sources import Source
+
+if TYPE_CHECKING:
+    from proxima.store.probe import Prober
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A version that was made and tried.
+
+    Attributes:
+        closure: What it was to be made of.
+        notes: What the trial could not try.
+    """
+
+    closure: Closure
+    made: Prepared
+    notes: tuple[str, ...]
+
+
+class Making:
+    """What one transaction makes; what of it was not put in place is gone when it ends.
+
+    Args:
+        workbench: Where it is made.
+        prober: Tries it; started, and closed here.
+        source: What it is made from.
+        trusted: The user lets it run in-process.
+        job: How long it may take.
+        wanted: Called with a version before it is tried: whether it runs already, or why it may not be put in place.
+    """
+
+    def __init__(
+        self,
+        workbench: Workbench,
+        prober: Prober,
+        source: Source,
+        trusted: bool,
+        job: Job,
+        wanted: Callable[[Prepared], bool],
+    ) -> None:
+        self.trusted, self.job = trusted, job
+        self._workbench, self._prober, self._source, self._wanted = workbench, prober, source, wanted
+        self._last: Tried | None = None
+
+    def __enter__(self) -> Self:
+        self._prober.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._discard()
+        self._prober.__exit__()
+
+    def resolve(self, version: str | None) -> Closure:
+        """What the source stands for; see `Workbench.resolve`."""
+        return self._workbench.resolve(
+            self._source,
+            self.job,
+            version=version,
+            trusted=self.trusted,
+            meanwhile=self._prober.load,
+            ahead=self._ahead,
+        )
+
+    def tried(self, closure: Closure) -> Tried:
+        """The version that is made of these wheels, tried.
+
+        Raises:
+            ProbeError: It is not what its manifest says.
+            WheelError, FetchError, StorageError: As `Workbench.fetch` and `Workbench.lay_out` say.
+        """
+        if self._last is None or self._last.closure != closure:
+            self._discard()
+            self._last = self._make(closure)
+        return self._last
+
+    def _ahead(self, expected: Closure) -> None:
+        # The index may have taken such a version back since: it is run in a lock or not at all.
+        if not self._workbench.has(expected) or not self._prober.always_locks:
+            return
+        try:
+            self.tried(expected)
+        except FetchError:
+            raise  # nothing was fetched: the cache is damaged
+        except (StoreError, UsageError, ManifestError):
+            return  # what is wrong with this version is told if it is the answer
+
+    def _make(self, closure: Closure) -> Tried:
+        found, wheels = self._workbench.fetch(closure, self.job)
+        for pin in found.pins:
+            if pin.name == "numpy":
+                self._prober.expect(pin.version)
+        made = self._workbench.lay_out(found, wheels, self._source, self.trusted, self.job)
+        try:
+            return Tried(closure, made, self._notes(made) if self._wanted(made) else ())
+        except BaseException:
+            made.discard()
+            raise
+
+    def _notes(self, made: Prepared) -> tuple[str, ...]:
+        """Tries it in a worker; gives what could not be tried."""
+        self.job.step("probe")
+        self.job.progress(None, f"trying {made.found.id} {made.found.version}")
+        report = self._prober(made.site, made.manifest, made.found.target, made.found.trusted)
+        if report.ok:
+            return tuple(str(each) for each in report.problems)
+        wrong = [each for each in report.problems if each.level == "error"]
+        error = ProbeError(
+            f"{made.found.id} {made.found.version} failed its trial: " + "; ".join(map(str, wrong)),
+            hint=next((each.hint for each in wrong if each.hint), None),
+            plugin=made.found.id,
+        )
+        if report.traceback:
+            error.add_note(report.traceback)
+        raise error
+
+    def _discard(self) -> None:
+        if self._last is not None:
+            self._last.made.discard()
+            self._last = None

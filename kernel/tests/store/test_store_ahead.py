@@ -1,0 +1,95 @@
+"""While the index is asked, a version is made of what it answered before; what it answers now is what counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from proxima.store.errors import ProbeError
+from proxima.store.job import Job
+from proxima.store.resolve.uv import Uv
+
+pytestmark = pytest.mark.skipif(not Uv.find(), reason="only uv says what it was answered before")
+
+
+@pytest.fixture
+def known(shop: Any) -> Iterator[Any]:
+    """A plugin that was installed and removed, of which the wheels are still in the cache."""
+    shop.library("leaf", "1.0")
+    shop.plugin("tea", "1.0", "leaf")
+    with shop.kernel() as kernel:
+        kernel.store.install("tea")
+        kernel.store.uninstall("tea")
+        yield kernel
+
+
+class Told:
+    """What a job says it does."""
+
+    def __init__(self) -> None:
+        self.tried: list[str] = []
+        self.job = Job(progress=self.hear)
+
+    def hear(self, fraction: float | None, message: str) -> None:
+        if message.startswith("trying "):
+            self.tried.append(message.removeprefix("trying "))
+
+
+def test_it_is_tried_before_the_index_answers(shop: Any, known: Any) -> None:
+    shop.index.gate.clear()
+    steps: list[str] = []
+
+    def step(name: str) -> None:
+        steps.append(name)
+        if name == "probe":
+            shop.index.gate.set()
+
+    assert known.store.install("tea", job=Job(step=step)).version == "1.0"
+    assert shop.index.patient, "the index was let answer when the plugin was tried, not before"
+    assert steps.index("probe") < steps.index("lock")
+    assert steps.count("probe") == steps.count("link") == 1
+    assert shop.said(kernel=known) == "1.0"
+    assert shop.left_behind() == []
+
+
+def test_another_answer_is_made_and_tried_instead(shop: Any, known: Any) -> None:
+    shop.library("leaf", "2.0")
+    shop.plugin("tea", "2.0", "leaf", body="import leaf\ndef act(): return VERSION + ' ' + leaf.V")
+    told = Told()
+    assert known.store.install("tea", job=told.job).version == "2.0"
+    assert told.tried == ["tea 1.0", "tea 2.0"]
+    assert shop.said(kernel=known) == "2.0 2.0"
+    assert shop.left_behind() == []
+    assert [path.name for path in shop.store.glob("versions/tea/*")] == [shop.pointer().name]
+    assert len(list(shop.store.glob("wheels/*"))) == 2
+
+
+def test_what_fails_ahead_counts_only_if_it_is_the_answer(shop: Any) -> None:
+    shop.plugin("tea", "1.0", body="raise RuntimeError('no tea')")
+    with shop.kernel() as kernel:
+        for _ in range(2):
+            with pytest.raises(ProbeError, match="no tea"):
+                kernel.store.install("tea")
+            assert shop.left_behind() == []
+        shop.plugin("tea", "2.0")
+        told = Told()
+        assert kernel.store.install("tea", job=told.job).version == "2.0"
+        assert told.tried == ["tea 1.0", "tea 2.0"]
+    assert shop.left_behind() == []
+
+
+def test_nothing_is_tried_ahead_where_it_might_run_without_a_lock(shop: Any, known: Any) -> None:
+    steps: list[str] = []
+    with shop.kernel(**{"isolation.allow_tier_c": True}) as kernel:
+        kernel.store.install("tea", job=Job(step=steps.append))
+    assert steps.index("lock") < steps.index("fetch")
+
+
+def test_nothing_is_fetched_ahead(shop: Any, known: Any) -> None:
+    (shop.home / "cache").rename(shop.root / "old")
+    steps: list[str] = []
+    assert known.store.install("tea", job=Job(step=steps.append)).version == "1.0"
+    assert steps.index("lock") < steps.index("fetch")
+    assert steps.count("probe") == 1

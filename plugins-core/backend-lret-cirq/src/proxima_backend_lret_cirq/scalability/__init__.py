@@ -1,1 +1,0 @@
-"""How the low-rank simulator scales against Cirq's density matrix simulator."""

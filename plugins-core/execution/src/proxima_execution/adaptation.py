@@ -1,0 +1,87 @@
+"""A request as each backend takes it: optimised where that was asked for, and in the operations it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from proxima.contracts.backend import RunRequest
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.decomposition import decompose, undecomposable
+from proxima.contracts.features import features_of
+from proxima.contracts.operations import BY_NAME, OPERATIONS, Op
+from proxima.errors import UnsupportedError
+from proxima_execution.optimization import cancel, fuse
+
+
+@dataclass(frozen=True, slots=True)
+class Adapted:
+    """One backend's request, and notes on what was done to the circuit for it."""
+
+    request: RunRequest
+    notes: tuple[str, ...] = ()
+
+
+class Adaptations:
+    """A request's adaptations, each made once for all backends that know the same operations.
+
+    Args:
+        request: As it was prepared.
+        optimize: Whether to cancel gates and to fuse them, the latter where a backend takes matrices.
+    """
+
+    def __init__(self, request: RunRequest, *, optimize: bool = False) -> None:
+        self.request = request
+        self._optimize = optimize
+        self._cancelled = cancel(request.circuit) if optimize else request.circuit
+        self._made: dict[frozenset[Op] | None, Adapted] = {}
+
+    def for_backend(self, capabilities: Mapping[str, Any]) -> Adapted:
+        """The request as a backend of these capabilities takes it.
+
+        Raises:
+            UnsupportedError: An operation can neither be run nor be written in those that can, which names it.
+        """
+        known = _known(capabilities)
+        adapted = self._made.get(known)
+        if adapted is None:
+            adapted = self._made[known] = self._adapt(known)
+        return adapted
+
+    def _adapt(self, known: frozenset[Op] | None) -> Adapted:
+        circuit, notes = self._cancelled, []
+        if self._optimize:
+            if known is None or Op.UNITARY in known:
+                circuit = fuse(circuit)
+            notes.append(_optimized(self.request.circuit, circuit))
+        if known is not None:
+            foreign = [op for op in features_of(circuit).ops if op not in known]
+            missing = undecomposable(foreign, known)
+            if missing:
+                raise UnsupportedError(f"it does not know the operation{'s'[: len(missing) > 1]} {', '.join(missing)}")
+            if foreign:
+                circuit = decompose(circuit, known)
+                names = ", ".join(sorted(OPERATIONS[op].name for op in foreign))
+                notes.append(f"Operations that the backend does not know were written in those it knows: {names}.")
+        request = self.request if circuit is self.request.circuit else replace(self.request, circuit=circuit)
+        return Adapted(request, tuple(notes))
+
+
+def _known(capabilities: Mapping[str, Any]) -> frozenset[Op] | None:
+    """The operations that a manifest names; ``None`` for all."""
+    names = capabilities.get("operations", "all")
+    if names == "all":
+        return None
+    restricted = capabilities.get("restricted_operations", ())  # its estimate says at which parameters
+    return frozenset(BY_NAME[name].op for name in (*names, *restricted) if name in BY_NAME)
+
+
+def _optimized(before: Circuit, after: Circuit) -> str:
+    fused = sum(op == Op.UNITARY for op in after.columns.ops.tolist())
+    fused -= sum(op == Op.UNITARY for op in before.columns.ops.tolist())
+    if len(after) == len(before):
+        return f"Optimised: none of the {len(before)} operations could be saved."
+    return f"Optimised: {len(before)} operations became {len(after)}" + (
+        f", {fused} of them fused into matrices." if fused > 0 else "."
+    )

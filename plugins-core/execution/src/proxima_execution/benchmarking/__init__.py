@@ -1,0 +1,1 @@
+"""Timing backends on suites of circuits, and what is made of the times."""
