@@ -88,7 +88,7 @@ def test_a_sweep_is_optimised_point_by_point(execution):
     circuit = Circuit.builder(1).append(Op.RX, (0,), (Parameter("a"),)).append(Op.RX, (0,), (Parameter("b"),)).build()
     points = [{"a": 0.5, "b": -0.5}, {"a": math.pi, "b": 0.0}, {"a": 0.5, "b": math.pi - 0.5}]
     options = RunOptions(optimize=True, backend="exact", wants=("probabilities",))
-    results = execution.run_sweep(circuit, points, options)
+    results = run_sweep(execution, circuit, points, options)
     assert [result.probabilities[1] for result in results] == pytest.approx([0.0, 1.0, 1.0], abs=1e-12)
     assert [result.notes[0].split()[4] for result in results] == ["0.", "1.", "1."]  # "... became 0."
 

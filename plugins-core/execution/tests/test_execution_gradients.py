@@ -113,7 +113,7 @@ def test_a_sweep_of_gradients_binds(execution):
     circuit = Circuit.builder(1).ry(Parameter("t"), 0).build()
     options = RunOptions.parse(backend="exact", want="gradient:Z", store=False)
     angles = [0.1, 0.7, 2.0]
-    found = execution.run_sweep(circuit, [{"t": angle} for angle in angles], options)
+    found = run_sweep(execution, circuit, [{"t": angle} for angle in angles], options)
     assert [r.gradients[0].values[0] for r in found] == pytest.approx([-math.sin(angle) for angle in angles])
 
 

@@ -15,6 +15,7 @@ IDS = frozenset(
         "backend-quest",
         "backend-stim",
         "execution",
+        "executor-dask",
         "format-openqasm",
         "results",
         "use",
