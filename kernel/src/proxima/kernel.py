@@ -263,7 +263,11 @@ class Kernel:
             circuit: As for `run`, or a sequence of such.
             bindings: Values by parameter name; result ``i * len(bindings) + j`` is that of circuit i at values j.
             executor: Where the points are run: ``local``, ``dask``, ``dask://HOST:PORT``.
-            want, noise, cancel, progress, options: As for `run`.
+            want: As for `run`.
+            noise: As for `run`.
+            cancel: Stops it when somebody sets it.
+            progress: Called with how many points are done.
+            options: As for `run`.
 
         Raises:
             UsageError: A file, a point or an option is wrong.
@@ -276,9 +280,7 @@ class Kernel:
         circuits = [self._circuit(one) for one in several]
         parsed = RunOptions.parse(want=want, noise=noise, **options)
         execution = self.services.require(Execution)
-        found = dict(
-            execution.sweep(circuits, bindings, parsed, executor=executor, cancel=cancel, progress=progress)
-        )
+        found = dict(execution.sweep(circuits, bindings, parsed, executor=executor, cancel=cancel, progress=progress))
         return [found[number] for number in range(len(found))]
 
     def compare(

@@ -51,8 +51,8 @@ class RunOptions:
         deadline: Seconds from the start of the run.
         threads: ``None`` means every core.
         store: Whether the result is kept.
-        parts: In how many parts the shots are taken, each with a seed of its own that follows from ``seed``; an executor
-            runs them side by side, and where they run does not change the result.
+        parts: In how many parts the shots are taken, each with a seed of its own that follows from ``seed``. Executors
+            run them side by side; where they run does not change the result.
         optimize: Whether gates that cancel are left out, and neighbours fused into matrices where it takes them.
         observables: For the wants ``expectation`` and ``gradient``: each is given of every one.
         parameters: Values for the circuit's open parameters; a gradient is taken there.
@@ -181,8 +181,7 @@ class Execution(Protocol):
     ) -> RunResult:
         """Selects a backend, runs the circuit and stores the result.
 
-        Args:
-            executor: The address of the `Executor` that runs it, or its parts.
+        The `Executor` at the address ``executor`` runs it, or its parts.
 
         Raises:
             UnavailableError: No installed backend can run it; the message says why for each.
@@ -203,13 +202,10 @@ class Execution(Protocol):
     ) -> Iterator[tuple[int, RunResult]]:
         """Runs every circuit at every set of parameter values, each circuit on one backend; nothing is stored.
 
-        Yields each point's number and result once, as they come, in any order: ``i * len(bindings) + j`` is circuit i at
-        values j, which go before those of the options. A result does not depend on the executor, the order or the other
-        points, but to rounding where the numbers of threads differ.
-
-        Args:
-            skip: Numbers of points to leave out.
-            retries: How often a point is tried again whose worker is lost or whose engine fails.
+        Yields each point's number and result once, as they come, in any order: ``i * len(bindings) + j`` is circuit i
+        at values j, which go before those of the options. The numbers in ``skip`` are left out; a point whose engine
+        fails is tried again ``retries`` times. With a given seed a result depends neither on the executor, nor on the
+        order and the other points; on the number of threads to rounding.
 
         Raises:
             UsageError: The options or a point do not fit the circuits; before anything is run.

@@ -1,7 +1,7 @@
 """The contract of what spreads tasks over processes and machines.
 
-`ExecutorKind` is a service; its name in the manifest is the scheme of the addresses it opens: the service ``dask`` opens
-``dask`` and ``dask://HOST:PORT``.
+`ExecutorKind` is a service; its name in the manifest is the scheme of the addresses it opens: the service ``dask``
+opens ``dask`` and ``dask://HOST:PORT``.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Executor(Protocol):
     ) -> Iterator[tuple[int, Any]]:
         """Yields each item's number and answer exactly once, as they come, in any order.
 
-        A task is tried again, at most ``retries`` times, where its worker is lost or `may_pass`. Closing the iterator
-        stops what is left.
+        A task is tried again, at most ``retries`` times, where `may_pass` says so; where its worker is lost, as often
+        as the executor itself allows. Closing the iterator stops what is left.
 
         Raises:
             CancelledError: The token was set; within a second of it, tasks that run included.

@@ -58,7 +58,7 @@ class RemoteExecution(Execution):
     ) -> RunResult:
         """See `Execution.run`; other executors are out of reach."""
         if executor != "local":
-            raise PermissionDeniedError(f"a plugin in a worker cannot use the executor {executor!r}; no permission allows it")
+            raise PermissionDeniedError(f"a plugin in a worker cannot use the executor {executor!r}")
         answer = self._peer.call(
             "execution.run", (circuit, options), returns=RunResult, cancel=cancel, progress=progress
         )

@@ -36,9 +36,7 @@ def parts_of(options: RunOptions, seed: int) -> list[RunOptions]:
         )
     size, more = divmod(options.shots, options.parts)
     return [
-        replace(
-            options, shots=size + (i < more), seed=derived_seed(f"{seed} part {i}"), parts=1, store=False
-        )
+        replace(options, shots=size + (i < more), seed=derived_seed(f"{seed} part {i}"), parts=1, store=False)
         for i in range(options.parts)
     ]
 

@@ -65,13 +65,12 @@ class _Runner:
         return result
 
 
-def points_of(
-    circuits: Sequence[Circuit], bindings: Sequence[Mapping[str, float]], options: RunOptions
-) -> list[Point]:
+def points_of(circuits: Sequence[Circuit], bindings: Sequence[Mapping[str, float]], options: RunOptions) -> list[Point]:
     """Every circuit at every set of parameter values: point ``i * len(bindings) + j`` is circuit i at values j.
 
-    A point's seed follows from the sweep's, its circuit and its values, so that neither the order, nor the other points,
-    nor where it runs changes its result. A point that occurs twice is sampled twice.
+    A point's seed follows from the sweep's, its circuit and its values, so that neither the order, nor the other
+    points, nor where it runs changes its result. A point that occurs twice is sampled twice.
+
 
     Raises:
         UsageError: A value is no finite number.

@@ -5,29 +5,25 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from proxima import __version__
-from proxima.contracts.backend import CancelToken, Plan, Probe, RunContext, RunRequest
+from proxima.contracts.backend import CancelToken, Plan, Probe, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import ComparedRun, Comparison, Progress, RunOptions
-from proxima.contracts.records import ResultStore, RunRecord, new_run_id
+from proxima.contracts.records import ResultStore, RunRecord
 from proxima.contracts.result import CircuitInfo, RunResult, Selection
 from proxima.errors import (
-    CancelledError,
     PermissionDeniedError,
-    ProximaError,
-    ResourceError,
     RunError,
     StorageError,
     UnavailableError,
     UsageError,
 )
-from proxima.events import ProgressUpdate, RunCompleted, RunStarted, StageChanged
 from proxima.plugins.manifest import Contribution
 from proxima_execution.adaptation import Adaptations
 from proxima_execution.calibration import Calibration
@@ -47,6 +43,7 @@ from proxima_execution.surroundings import OneRun, blamed
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
