@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
@@ -199,7 +199,7 @@ class Execution(Protocol):
         retries: int = 2,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[tuple[int, RunResult]]:
+    ) -> Generator[tuple[int, RunResult], None, None]:
         """Runs every circuit at every set of parameter values, each circuit on one backend; nothing is stored.
 
         Yields each point's number and result once, as they come, in any order: ``i * len(bindings) + j`` is circuit i

@@ -7,7 +7,7 @@ opens ``dask`` and ``dask://HOST:PORT``.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -51,7 +51,7 @@ class Executor(Protocol):
         retries: int = 2,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any], None, None]:
         """Yields each item's number and answer exactly once, as they come, in any order.
 
         A task is tried again, at most ``retries`` times, where `may_pass` says so; where its worker is lost, as often

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
 from typing import TypeVar, cast
 
 from proxima.contracts.backend import CancelToken
@@ -75,7 +75,7 @@ class RemoteExecution(Execution):
         retries: int = 2,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[tuple[int, RunResult]]:
+    ) -> Generator[tuple[int, RunResult], None, None]:
         """Refused: a plugin in a worker runs one circuit at a time.
 
         Raises:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from proxima.contracts.backend import CancelToken
@@ -32,7 +33,7 @@ class LocalExecutor(Executor):
         retries: int = 2,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any], None, None]:
         """See `Executor.map`; in the order of the items."""
         token = cancel or CancelToken()
         do = work.open(self._kernel)
@@ -41,14 +42,17 @@ class LocalExecutor(Executor):
                 raise CancelledError(f"cancelled; {number} of {len(items)} were done")
             if progress is not None:
                 progress(number / len(items), f"{number} of {len(items)} done")
-            for left in range(retries, -1, -1):
-                try:
-                    answer = do(item, token)
-                    break
-                except RunError as error:
-                    if not left or not may_pass(error):
-                        raise
-            yield number, answer
+            yield number, _attempt(partial(do, item, token), retries)
+
+
+def _attempt(task: Callable[[], Any], retries: int) -> Any:
+    while True:
+        try:
+            return task()
+        except RunError as error:
+            if not retries or not may_pass(error):
+                raise
+            retries -= 1
 
 
 def open_executor(kernel: Kernel, address: str) -> AbstractContextManager[Executor]:

@@ -57,9 +57,9 @@ def together(results: Sequence[RunResult], shots: Sequence[int], seed: int) -> R
     samples = None
     if first.samples is not None:
         samples = np.concatenate([r.samples for r in results if r.samples is not None])
-    timings: Counter[str] = Counter()
-    for result in results:
-        timings.update(result.timings)  # type: ignore[arg-type]  # a Counter of seconds
+    timings: dict[str, float] = {}
+    for stage, seconds in (item for result in results for item in result.timings.items()):
+        timings[stage] = timings.get(stage, 0.0) + seconds
     notes = dict.fromkeys(note for result in results for note in result.notes)
     return replace(
         first,
@@ -71,7 +71,7 @@ def together(results: Sequence[RunResult], shots: Sequence[int], seed: int) -> R
             _average([r.expectations[i] for r in results], shots) for i in range(len(first.expectations))
         ),
         error_bound=_bound([r.error_bound for r in results], sum(shots)),
-        timings=dict(timings),
+        timings=timings,
         peak_rss_bytes=max(r.peak_rss_bytes for r in results),
         notes=tuple(notes),
     )

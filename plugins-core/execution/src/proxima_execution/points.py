@@ -71,7 +71,6 @@ def points_of(circuits: Sequence[Circuit], bindings: Sequence[Mapping[str, float
     A point's seed follows from the sweep's, its circuit and its values, so that neither the order, nor the other
     points, nor where it runs changes its result. A point that occurs twice is sampled twice.
 
-
     Raises:
         UsageError: A value is no finite number.
     """

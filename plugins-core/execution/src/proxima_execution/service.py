@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -164,7 +164,7 @@ class LocalExecution:
         retries: int = 2,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[tuple[int, RunResult]]:
+    ) -> Generator[tuple[int, RunResult], None, None]:
         """Runs every circuit at every set of parameter values; see `Execution.sweep`."""
         if options.parts != 1:
             raise UsageError("the points of a sweep are not run in parts", hint="leave out parts")

@@ -118,10 +118,12 @@ def sweep_file(path: str, head: Mapping[str, Any]) -> Iterator[SweepFile]:
         whole = 0
         if os.path.exists(path):
             found, results, whole = read_sweep(path)
-            if whole:
-                check_same(path, found, head)
-            elif os.path.getsize(path):
+            if not whole and os.path.getsize(path):
                 raise UsageError(f"{path} exists and is not a sweep's file", hint="name another --output")
+            if results:
+                check_same(path, found, head)
+            else:
+                whole = 0  # nothing came of it, and the next attempt may be another
         with open(path, "a", encoding="ascii") as file:
             file.truncate(whole)
             if not whole:

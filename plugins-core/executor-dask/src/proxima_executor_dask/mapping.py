@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from proxima.contracts.backend import CancelToken
@@ -43,7 +43,7 @@ class DaskExecutor(Executor):
         retries: int = 2,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
-    ) -> Iterator[tuple[int, Any]]:
+    ) -> Generator[tuple[int, Any], None, None]:
         """See `Executor.map`; in the order in which they are done."""
         from proxima_executor_dask.worker import OpenedWork, do_task, task_key
 
@@ -52,8 +52,8 @@ class DaskExecutor(Executor):
         token = cancel or CancelToken()
         name = f"proxima-{secrets.token_hex(8)}"
         numbers = {task_key(name, i): i for i in range(len(items))}
-        done: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        futures: list[Future] = []
+        done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        futures: list[Future[Any]] = []
         try:
             self._register(OpenedWork(work), name)
             futures = self._client.map(
@@ -69,10 +69,10 @@ class DaskExecutor(Executor):
                 good = [future for future in ready if future.status == "finished"]
                 for future, answer in zip(good, self._gather(good), strict=True):
                     left -= 1
-                    yield numbers[future.key], _sound(answer)
+                    yield numbers[str(future.key)], _sound(answer)
                 for future in ready:
                     if future.status != "finished":
-                        raise self._failure(future, numbers[future.key])
+                        raise self._failure(future, numbers[str(future.key)])
         finally:
             if self._client.status == "running":
                 self._client.cancel(futures, force=True)
@@ -87,7 +87,7 @@ class DaskExecutor(Executor):
                 hint="install Proxima with the same plugins, proxima-executor-dask among them, on every worker",
             ) from error
 
-    def _wait(self, done: queue.SimpleQueue[Future], cancel: CancelToken, had: int, total: int) -> list[Future]:
+    def _wait(self, done: queue.SimpleQueue[Future[Any]], cancel: CancelToken, had: int, total: int) -> list[Future[Any]]:
         """The tasks that have ended, at least one."""
         now = time.monotonic()
         seen, ask = now, now + _ASK_SECONDS
@@ -122,7 +122,7 @@ class DaskExecutor(Executor):
         except Exception as error:
             raise self._lost() from error
 
-    def _gather(self, futures: list[Future]) -> list[Any]:
+    def _gather(self, futures: list[Future[Any]]) -> list[Any]:
         if not futures:
             return []
         try:
@@ -130,7 +130,7 @@ class DaskExecutor(Executor):
         except Exception as error:
             raise self._lost() from error
 
-    def _failure(self, future: Future, number: int) -> ProximaError:
+    def _failure(self, future: Future[Any], number: int) -> ProximaError:
         """What the user is told of a task that did not end well."""
         from distributed.scheduler import KilledWorker
 

@@ -93,6 +93,7 @@ def do_task(name: str, number: int, item: Any) -> Any:
         RunError: It may succeed when it is tried again.
     """
     opened = get_worker().plugins[name]
+    assert isinstance(opened, OpenedWork)
     try:
         return opened.run(task_key(name, number), item)
     except ProximaError as error:
