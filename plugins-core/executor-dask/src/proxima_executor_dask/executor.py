@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -79,11 +80,20 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+async def _greet(address: str) -> None:
+    """Raises `OSError` where nothing answers as Dask does; a client would wait for ever for what is silent."""
+    from distributed.comm import connect
+
+    comm = await asyncio.wait_for(connect(address, timeout=_CONNECT_SECONDS), 2 * _CONNECT_SECONDS)
+    comm.abort()
+
+
 @contextmanager
 def _remote(address: str) -> Iterator[Client]:
     from distributed import Client
 
     try:
+        asyncio.run(_greet(address))
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except OSError as error:
         raise UnavailableError(
