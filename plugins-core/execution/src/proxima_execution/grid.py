@@ -46,6 +46,8 @@ def _values(text: str, values: str) -> list[float]:
             start, stop, count = values.split(":")
             if not 1 <= int(count) <= MAX_POINTS:
                 raise UsageError(f"--param {text}: expected a count from 1 to {MAX_POINTS:,}")
+            if not math.isfinite(float(stop) - float(start)):
+                raise UsageError(f"--param {text}: expected finite numbers")
             found = np.linspace(float(start), float(stop), int(count)).tolist()
     except UsageError:
         raise
