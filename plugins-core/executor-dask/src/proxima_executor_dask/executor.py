@@ -49,9 +49,7 @@ class DaskKind:
             )
         seconds = self._kernel.settings.get("plugins.executor-dask.worker_seconds")
         assert isinstance(seconds, int | float)  # the manifest's config_schema says so
-        from distributed.utils import silence_logging_cmgr
-
-        with silence_logging_cmgr(logging.CRITICAL):  # what matters of it becomes an error of ours
+        with _quiet():
             opened = self._local() if found is None else _remote(f"tcp://{found['host']}:{found['port']}")
             with opened as client:
                 yield DaskExecutor(client, address, seconds)
@@ -68,6 +66,7 @@ class DaskKind:
             processes=True,
             host="127.0.0.1",
             dashboard_address=None,
+            preload=["proxima_executor_dask.interrupts"],
             memory_limit=0,  # backends say what they need, and are refused beforehand where it is not there
             silence_logs=logging.CRITICAL,
         )
@@ -80,9 +79,23 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps Dask's log from the terminal: what matters of it becomes an error of ours."""
+    from distributed.utils import silence_logging_cmgr
+
+    logger = logging.getLogger("distributed")
+    before, logger.propagate = logger.propagate, False
+    try:
+        with silence_logging_cmgr(logging.CRITICAL):
+            yield
+    finally:
+        logger.propagate = before
+
+
 async def _greet(address: str) -> None:
     """Raises `OSError` where nothing answers as Dask does; a client would wait for ever for what is silent."""
-    from distributed.comm import connect
+    from distributed.comm.core import connect
 
     comm = await asyncio.wait_for(connect(address, timeout=_CONNECT_SECONDS), 2 * _CONNECT_SECONDS)
     comm.abort()

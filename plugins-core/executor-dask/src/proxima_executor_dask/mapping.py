@@ -16,6 +16,7 @@ from proxima.errors import CancelledError, ProximaError, RunError, UnavailableEr
 if TYPE_CHECKING:
     from distributed import Client, Future
 
+_MOST = 256  # tasks that the scheduler holds at a time, on a small cluster
 _POLL_SECONDS = 0.2
 _ASK_SECONDS = 2.0  # how often a silent cluster is asked whether it has workers
 
@@ -51,31 +52,36 @@ class DaskExecutor(Executor):
             return
         token = cancel or CancelToken()
         name = f"proxima-{secrets.token_hex(8)}"
-        numbers = {task_key(name, i): i for i in range(len(items))}
         done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
-        futures: list[Future[Any]] = []
+        running: dict[str, tuple[int, Future[Any]]] = {}  # by key
+        begun = had = 0
         try:
             self._register(OpenedWork(work), name)
-            futures = self._client.map(
-                do_task, [name] * len(items), range(len(items)), items, key=list(numbers), retries=retries
-            )
-            for future in futures:
-                future.add_done_callback(done.put)
-            left = len(items)
-            while left:
+            most = max(_MOST, 4 * self._threads())
+            while had < len(items):
                 if progress is not None:
-                    progress(1 - left / len(items), f"{len(items) - left} of {len(items)} done")
-                ready = self._wait(done, token, len(items) - left, len(items))
+                    progress(had / len(items), f"{had} of {len(items)} done")
+                if begun < len(items) and len(running) <= most // 2:
+                    numbers = range(begun, min(begun + most - len(running), len(items)))
+                    begun = numbers.stop
+                    keys = [task_key(name, i) for i in numbers]
+                    asked = ([name] * len(numbers), numbers, items[numbers.start : numbers.stop])
+                    futures = self._client.map(do_task, *asked, key=keys, retries=retries)
+                    running.update(zip(keys, zip(numbers, futures, strict=True), strict=True))
+                    for future in futures:
+                        future.add_done_callback(done.put)
+                ready = self._wait(done, token, had, len(items))
                 good = [future for future in ready if future.status == "finished"]
                 for future, answer in zip(good, self._gather(good), strict=True):
-                    left -= 1
-                    yield numbers[str(future.key)], _sound(answer)
+                    sound = _sound(answer)
+                    had += 1
+                    yield running.pop(str(future.key))[0], sound
                 for future in ready:
                     if future.status != "finished":
-                        raise self._failure(future, numbers[str(future.key)])
+                        raise self._failure(future, running[str(future.key)][0])
         finally:
             if self._client.status == "running":
-                self._client.cancel(futures, force=True)
+                self._client.cancel([future for _, future in running.values()], force=True)
                 self._client.unregister_worker_plugin(name)
 
     def _register(self, opened: Any, name: str) -> None:
@@ -102,7 +108,7 @@ class DaskExecutor(Executor):
                 now = time.monotonic()
                 if now >= ask:
                     ask = now + _ASK_SECONDS
-                    if self._workers():
+                    if self._threads():
                         seen = now
                     elif now - seen > self._worker_seconds:
                         raise RunError(
@@ -116,9 +122,10 @@ class DaskExecutor(Executor):
                 except queue.Empty:
                     return ready
 
-    def _workers(self) -> int:
+    def _threads(self) -> int:
+        """Of all workers."""
         try:
-            return len(self._client.nthreads())
+            return sum(self._client.nthreads().values())
         except Exception as error:
             raise self._lost() from error
 
