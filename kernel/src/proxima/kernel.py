@@ -210,6 +210,7 @@ class Kernel:
         *,
         want: str | Sequence[str] = "counts",
         noise: object = None,
+        executor: str = "local",
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
         **options: Any,
@@ -223,10 +224,11 @@ class Kernel:
                 derivatives by the circuit's open parameters.
             noise: A `NoiseModel`, one of Qiskit Aer, the path of a noise file, or e.g. ``depolarizing:0.01``: the
                 channel on every qubit that a gate touches, after each gate.
+            executor: Where it is run: ``local``, ``dask``, ``dask://HOST:PORT``; worth it with several ``parts``.
             cancel: Stops the run when somebody sets it.
             progress: Called with how far the run is.
             options: Fields of `RunOptions`: ``backend``, ``shots``, ``seed``, ``precision``, ``deadline`` in seconds,
-                ``threads``, ``store``, ``optimize``, ``parameters``, ``options``.
+                ``threads``, ``store``, ``parts``, ``optimize``, ``parameters``, ``options``.
 
         Raises:
             UsageError: The file or an option is wrong.
@@ -240,7 +242,46 @@ class Kernel:
             RunOptions.parse(want=want, noise=noise, **options),
             cancel=cancel,
             progress=progress,
+            executor=executor,
         )
+
+    def sweep(
+        self,
+        circuit: Circuit | str | os.PathLike[str] | Sequence[Circuit | str | os.PathLike[str]],
+        bindings: Sequence[Mapping[str, float]] = ({},),
+        *,
+        want: str | Sequence[str] = "counts",
+        noise: object = None,
+        executor: str = "local",
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+        **options: Any,
+    ) -> list[RunResult]:
+        """Runs a circuit, or each of several, at each set of parameter values; nothing is stored.
+
+        Args:
+            circuit: As for `run`, or a sequence of such.
+            bindings: Values by parameter name; result ``i * len(bindings) + j`` is that of circuit i at values j.
+            executor: Where the points are run: ``local``, ``dask``, ``dask://HOST:PORT``.
+            want: As for `run`.
+            noise: As for `run`.
+            cancel: Stops it when somebody sets it.
+            progress: Called with how many points are done.
+            options: As for `run`.
+
+        Raises:
+            UsageError: A file, a point or an option is wrong.
+            UnavailableError: No installed backend can run it, or there is no such executor.
+        """
+        from proxima.contracts.circuit import Circuit
+        from proxima.contracts.execution import Execution, RunOptions
+
+        several = [circuit] if isinstance(circuit, (Circuit, str, os.PathLike)) else circuit
+        circuits = [self._circuit(one) for one in several]
+        parsed = RunOptions.parse(want=want, noise=noise, **options)
+        execution = self.services.require(Execution)
+        found = dict(execution.sweep(circuits, bindings, parsed, executor=executor, cancel=cancel, progress=progress))
+        return [found[number] for number in range(len(found))]
 
     def compare(
         self,

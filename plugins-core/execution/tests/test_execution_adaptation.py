@@ -88,7 +88,7 @@ def test_a_sweep_is_optimised_point_by_point(execution):
     circuit = Circuit.builder(1).append(Op.RX, (0,), (Parameter("a"),)).append(Op.RX, (0,), (Parameter("b"),)).build()
     points = [{"a": 0.5, "b": -0.5}, {"a": math.pi, "b": 0.0}, {"a": 0.5, "b": math.pi - 0.5}]
     options = RunOptions(optimize=True, backend="exact", wants=("probabilities",))
-    results = execution.run_sweep(circuit, points, options)
+    results = swept(execution, circuit, points, options)
     assert [result.probabilities[1] for result in results] == pytest.approx([0.0, 1.0, 1.0], abs=1e-12)
     assert [result.notes[0].split()[4] for result in results] == ["0.", "1.", "1."]  # "... became 0."
 
@@ -103,3 +103,8 @@ def test_the_command_takes_optimize(home, capsys):
     path.write_text('OPENQASM 2.0;\ninclude "qelib1.inc";\nqreg q[1];\nx q[0];\nh q[0];\nh q[0];\n')
     assert main(["run", str(path), "--optimize", "--backend", "exact"]) == 0
     assert "Optimised: 4 operations became 2." in capsys.readouterr().out
+
+
+def swept(execution, circuit, points, options):
+    found = dict(execution.sweep([circuit], points, options))
+    return [found[number] for number in range(len(points))]

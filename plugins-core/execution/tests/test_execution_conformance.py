@@ -14,6 +14,11 @@ class TestRun(CommandConformance):
     lines = (f"{BELL} --seed 7", f"{BELL} --seed 7 --json")
 
 
+class TestSweep(CommandConformance):
+    command = "sweep"
+    lines = (f"{BELL} --seed 7", f"{BELL} --seed 7 --json")
+
+
 class TestCompare(CommandConformance):
     command = "compare"
     lines = (f"{BELL} --seed 7 --json",)

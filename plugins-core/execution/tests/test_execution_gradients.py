@@ -113,7 +113,7 @@ def test_a_sweep_of_gradients_binds(execution):
     circuit = Circuit.builder(1).ry(Parameter("t"), 0).build()
     options = RunOptions.parse(backend="exact", want="gradient:Z", store=False)
     angles = [0.1, 0.7, 2.0]
-    found = execution.run_sweep(circuit, [{"t": angle} for angle in angles], options)
+    found = swept(execution, circuit, [{"t": angle} for angle in angles], options)
     assert [r.gradients[0].values[0] for r in found] == pytest.approx([-math.sin(angle) for angle in angles])
 
 
@@ -146,3 +146,8 @@ def test_a_channel_with_an_open_probability_has_no_rule(execution, kernel):
     request = RunRequest(circuit=circuit, wants=("gradient",), parameters={"p": 0.1})
     shifted = ParameterShift(kernel.get("backends", "exact"))
     assert not shifted.estimate(request, features_of(circuit)).feasible
+
+
+def swept(execution, circuit, points, options):
+    found = dict(execution.sweep([circuit], points, options))
+    return [found[number] for number in range(len(points))]

@@ -291,15 +291,15 @@ def test_without_a_result_store_a_note_says_so(home, monkeypatch):
 def test_a_sweep_binds_anew_and_no_point_depends_on_the_others(execution):
     points = [{"theta": 0.1}, {"theta": 2.0}, {"theta": 3.0}]
     options = RunOptions(backend="exact", seed=11, store=False)
-    forward = execution.run_sweep(tilted(), points, options)
-    backward = execution.run_sweep(tilted(), points[::-1], options)
+    forward = swept(execution, tilted(), points, options)
+    backward = swept(execution, tilted(), points[::-1], options)
     assert [r.counts for r in forward] == [r.counts for r in backward[::-1]]
     assert [r.versions["rebound"] for r in forward] == ["0", "1", "2"]
     assert len({r.seed for r in forward}) == 3
     ones = [r.counts.get("1", 0) / 1024 for r in forward]
     expected = [math.sin(p["theta"] / 2) ** 2 for p in points]
     assert ones == pytest.approx(expected, abs=0.08)  # 5 sigma of 1024 shots
-    assert execution.run_sweep(tilted(), [], options) == []
+    assert swept(execution, tilted(), [], options) == []
 
 
 def test_a_damaged_calibration_is_ignored_with_a_warning(execution, kernel, caplog):
@@ -315,3 +315,8 @@ def test_a_damaged_calibration_is_ignored_with_a_warning(execution, kernel, capl
 def test_compare_takes_one_name_as_text(execution):
     comparison = execution.compare(bell(), "exact", RunOptions(shots=10))
     assert [run.backend for run in comparison.runs] == ["exact"]
+
+
+def swept(execution, circuit, points, options):
+    found = dict(execution.sweep([circuit], points, options))
+    return [found[number] for number in range(len(points))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ Progress = Callable[[float | None, str], None]
 """Called with a fraction in [0, 1], ``None`` where it is not known, and a short message."""
 
 MAX_SHOTS = 10**9
+MAX_PARTS = 10**5
 
 
 def _whole(value: object, low: int, high: int) -> bool:
@@ -50,6 +51,8 @@ class RunOptions:
         deadline: Seconds from the start of the run.
         threads: ``None`` means every core.
         store: Whether the result is kept.
+        parts: In how many parts the shots are taken, each with a seed of its own that follows from ``seed``. Executors
+            run them side by side; where they run does not change the result.
         optimize: Whether gates that cancel are left out, and neighbours fused into matrices where it takes them.
         observables: For the wants ``expectation`` and ``gradient``: each is given of every one.
         parameters: Values for the circuit's open parameters; a gradient is taken there.
@@ -66,6 +69,7 @@ class RunOptions:
     deadline: float | None = None
     threads: int | None = None
     store: bool = True
+    parts: int = 1
     optimize: bool = False
     parameters: Mapping[str, float] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -98,7 +102,7 @@ class RunOptions:
             raise UsageError(f"there is no run option called {unknown[0]!r}")
         model = None if noise is None else NoiseModel.of(noise)
         given = {name: value for name, value in options.items() if value is not None}
-        for name in {"shots", "seed", "threads"} & given.keys():
+        for name in {"shots", "seed", "threads", "parts"} & given.keys():
             if hasattr(given[name], "__index__") and not isinstance(given[name], bool):
                 given[name] = operator.index(given[name])  # numpy's integers, too
         made = cls(wants=tuple(wants), observables=tuple(observables), noise=model, **given)
@@ -112,6 +116,7 @@ class RunOptions:
             ("seed", self.seed is None or _whole(self.seed, 0, 2**63 - 1), "a whole number from 0 to 2^63 - 1"),
             ("precision", self.precision in (None, "single", "double"), "single or double"),
             ("threads", self.threads is None or _whole(self.threads, 1, 4096), "a whole number from 1"),
+            ("parts", _whole(self.parts, 1, MAX_PARTS), f"a whole number from 1 to {MAX_PARTS}"),
             ("optimize", isinstance(self.optimize, bool), "true or false"),
             ("parameters", _numbers(self.parameters), "a mapping of names to numbers"),
             ("options", isinstance(self.options, Mapping), "a mapping"),
@@ -172,11 +177,39 @@ class Execution(Protocol):
         *,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
+        executor: str = "local",
     ) -> RunResult:
         """Selects a backend, runs the circuit and stores the result.
 
+        The `Executor` at the address ``executor`` runs it, or its parts.
+
         Raises:
             UnavailableError: No installed backend can run it; the message says why for each.
+        """
+
+    @abstractmethod
+    def sweep(
+        self,
+        circuits: Sequence[Circuit],
+        bindings: Sequence[Mapping[str, float]],
+        options: RunOptions,
+        *,
+        executor: str = "local",
+        skip: Collection[int] = (),
+        retries: int = 2,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+    ) -> Generator[tuple[int, RunResult], None, None]:
+        """Runs every circuit at every set of parameter values, each circuit on one backend; nothing is stored.
+
+        Yields each point's number and result once, as they come, in any order: ``i * len(bindings) + j`` is circuit i
+        at values j, which go before those of the options. The numbers in ``skip`` are left out; a point whose engine
+        fails is tried again ``retries`` times. With a given seed a result depends neither on the executor, nor on the
+        order and the other points; on the number of threads to rounding.
+
+        Raises:
+            UsageError: The options or a point do not fit the circuits; before anything is run.
+            RunError: A point failed for good, or the executor was lost; results yielded before are sound.
         """
 
     @abstractmethod

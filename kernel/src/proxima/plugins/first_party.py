@@ -16,6 +16,7 @@ IDS = frozenset(
         "backend-stim",
         "bench-lret",
         "execution",
+        "executor-dask",
         "format-openqasm",
         "results",
         "use",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
 from typing import TypeVar, cast
 
 from proxima.contracts.backend import CancelToken
@@ -54,12 +54,34 @@ class RemoteExecution(Execution):
         *,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
+        executor: str = "local",
     ) -> RunResult:
-        """See `Execution.run`."""
+        """See `Execution.run`; other executors are out of reach."""
+        if executor != "local":
+            raise PermissionDeniedError(f"a plugin in a worker cannot use the executor {executor!r}")
         answer = self._peer.call(
             "execution.run", (circuit, options), returns=RunResult, cancel=cancel, progress=progress
         )
         return cast(RunResult, answer)
+
+    def sweep(
+        self,
+        circuits: Sequence[Circuit],
+        bindings: Sequence[Mapping[str, float]],
+        options: RunOptions,
+        *,
+        executor: str = "local",
+        skip: Collection[int] = (),
+        retries: int = 2,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+    ) -> Generator[tuple[int, RunResult], None, None]:
+        """Refused: a plugin in a worker runs one circuit at a time.
+
+        Raises:
+            PermissionDeniedError: Always.
+        """
+        raise PermissionDeniedError("a plugin in a worker cannot sweep; it may run each point by itself")
 
     def compare(
         self,

@@ -41,10 +41,12 @@ class ExecutionPlugin:
         from proxima_execution.commands.compare import CompareCommand
         from proxima_execution.commands.explain import ExplainCommand
         from proxima_execution.commands.run import RunCommand
+        from proxima_execution.commands.sweep import SweepCommand
         from proxima_execution.commands.verify import VerifyCommand
 
         return [
             RunCommand(),
+            SweepCommand(),
             CompareCommand(),
             VerifyCommand(),
             ExplainCommand(),

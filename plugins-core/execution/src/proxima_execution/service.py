@@ -4,45 +4,54 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Collection, Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from proxima.contracts.backend import CancelToken, Plan, Probe, RunContext, RunRequest
+from proxima import __version__
+from proxima.contracts.backend import CancelToken, Plan, Probe, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import ComparedRun, Comparison, Progress, RunOptions
-from proxima.contracts.records import ResultStore, RunRecord, new_run_id
+from proxima.contracts.records import ResultStore, RunRecord
 from proxima.contracts.result import CircuitInfo, RunResult, Selection
 from proxima.errors import (
-    CancelledError,
     PermissionDeniedError,
-    ProximaError,
-    ResourceError,
     RunError,
     StorageError,
     UnavailableError,
     UsageError,
 )
-from proxima.events import ProgressUpdate, RunCompleted, RunStarted, StageChanged
 from proxima.plugins.manifest import Contribution
 from proxima_execution.adaptation import Adaptations
 from proxima_execution.calibration import Calibration
 from proxima_execution.comparison import judge_agreement
+from proxima_execution.executors import LOCAL, open_executor
 from proxima_execution.host import describe_host, peak_rss_bytes, processor_count
 from proxima_execution.judging import Judge, Offer
 from proxima_execution.loading import load_circuit
 from proxima_execution.observations import Observations
+from proxima_execution.parts import parts_of, together
+from proxima_execution.points import Point, Runs, points_of
 from proxima_execution.preparation import derived_seed, prepare
 from proxima_execution.recording import recorded
 from proxima_execution.selection import Selector
+from proxima_execution.surroundings import OneRun, blamed
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
     from proxima_execution.explanation import Explanation
 
-PLUGIN = "execution"
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a run leaves for the next one of the same circuit."""
+
+    chosen: Offer
+    selection: Selection
+    plan: Plan
 
 
 class LocalExecution:
@@ -78,8 +87,11 @@ class LocalExecution:
         *,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
+        executor: str = LOCAL,
     ) -> RunResult:
         """Selects a backend, runs the circuit and stores the result.
+
+        In parts, or on an executor other than ``local``, the parts are its tasks.
 
         A result that cannot be stored is returned all the same, with an empty ``id`` and a note that says why.
 
@@ -89,59 +101,111 @@ class LocalExecution:
             PermissionDeniedError: The chosen backend's plugin may not run circuits.
             RunError, CancelledError: The run failed or was stopped; nothing was stored.
         """
+        if options.parts == 1 and executor == LOCAL:
+            return self.run_compiled(circuit, options, None, cancel=cancel, progress=progress)[0]
         start = time.perf_counter()
-        run = _Run(self, circuit, options, cancel, progress)
+        run = OneRun(self._kernel, circuit, options, cancel, progress)
         with run.announced(options.backend):
-            request, notes = prepare(circuit, options)
-            chosen, selection = self._permitted(run, options.backend, request)
-            selected = time.perf_counter() - start
-            plan = self._plan(run, chosen)
-            return self._finish(run, chosen, selection, plan, (*notes, *chosen.adapted.notes), start, selected)
+            request = prepare(circuit, options)[0]
+            parts = parts_of(options, request.seed)
+            chosen = self._chosen(request, options)
+            points = [(0, part if chosen is None else replace(part, backend=chosen.chosen)) for part in parts]
+            answers = self._map((circuit,), points, executor, 2, run.context.cancel, run.report)
+            results = [result for _, result in sorted(answers, key=itemgetter(0))]
+            result = together(results, [part.shots for part in parts], request.seed)
+            timings = {**result.timings, "total": time.perf_counter() - start}
+            result = replace(result, timings=timings, selection=chosen or result.selection)
+            if options.store:
+                result = self._store(run, result)
+            self._kernel.tell("proxima_run_finished", result=result)
+            return result
 
-    def run_sweep(
+    def run_compiled(
         self,
         circuit: Circuit,
-        bindings: Sequence[Mapping[str, float]],
         options: RunOptions,
+        earlier: Compiled | None,
         *,
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
-    ) -> list[RunResult]:
-        """Runs a circuit once for each set of parameter values, on one backend, re-using its compiled circuit.
+    ) -> tuple[RunResult, Compiled]:
+        """Runs in this process, on an earlier run's backend where one is given, whose compiled circuit is bound anew.
 
-        Each point's seed follows from the sweep's seed and the point's own values, so that neither the order nor the
-        other points change a result.
+        The earlier run was of the same circuit with options that differ in parameters, seed and shots alone.
         """
-        results: list[RunResult] = []
-        plan: Plan | None = None
-        chosen: Offer | None = None
-        selection = Selection("", "")
-        base = prepare(circuit, replace(options, parameters=bindings[0]))[0].seed if bindings else 0
-        seen: dict[str, int] = {}
-        for number, binding in enumerate(bindings):
-            start = time.perf_counter()
-            key = repr(sorted((name, float(value)) for name, value in binding.items()))
-            seen[key] = seen.get(key, 0) + 1  # a point that occurs twice is sampled twice
-            point = replace(options, parameters=binding, seed=derived_seed(f"{base} {key} {seen[key]}"))
-            run = _Run(self, circuit, point, cancel, progress)
-            with run.announced(options.backend):
-                run.report(number / len(bindings), f"point {number + 1} of {len(bindings)}")
-                request, notes = prepare(circuit, point)
-                if plan is None or chosen is None:
-                    chosen, selection = self._permitted(run, options.backend, request)
-                    selected = time.perf_counter() - start
-                    plan, adapted = self._plan(run, chosen), chosen.adapted
-                else:
-                    selected = time.perf_counter() - start
-                    capabilities = chosen.contribution.data.get("capabilities") or {}
-                    adapted = Adaptations(request, optimize=options.optimize).for_backend(capabilities)
-                    with _blamed(chosen.contribution):
-                        # Which gates cancel depends on the angles, so an optimised plan has none to bind.
-                        new = chosen.backend.plan if options.optimize else partial(chosen.backend.bind, plan)
-                        plan = new(adapted.request)
-                notes = (*notes, *adapted.notes)
-                results.append(self._finish(run, chosen, selection, plan, notes, start, selected))
-        return results
+        start = time.perf_counter()
+        run = OneRun(self._kernel, circuit, options, cancel, progress)
+        with run.announced(options.backend):
+            request, notes = prepare(circuit, options)
+            if earlier is None:
+                chosen, selection = self._permitted(run, options.backend, request)
+                selected = time.perf_counter() - start
+                plan, adapted = self._plan(run, chosen), chosen.adapted
+            else:
+                chosen, selection = earlier.chosen, earlier.selection
+                selected = time.perf_counter() - start
+                capabilities = chosen.contribution.data.get("capabilities") or {}
+                adapted = Adaptations(request, optimize=options.optimize).for_backend(capabilities)
+                with blamed(chosen.contribution):
+                    # Which gates cancel depends on the angles, so an optimised plan has none to bind.
+                    new = chosen.backend.plan if options.optimize else partial(chosen.backend.bind, earlier.plan)
+                    plan = new(adapted.request)
+            result = self._finish(run, chosen, selection, plan, (*notes, *adapted.notes), start, selected)
+        return result, Compiled(chosen, selection, plan)
+
+    def sweep(
+        self,
+        circuits: Sequence[Circuit],
+        bindings: Sequence[Mapping[str, float]],
+        options: RunOptions,
+        *,
+        executor: str = LOCAL,
+        skip: Collection[int] = (),
+        retries: int = 2,
+        cancel: CancelToken | None = None,
+        progress: Progress | None = None,
+    ) -> Generator[tuple[int, RunResult], None, None]:
+        """Runs every circuit at every set of parameter values; see `Execution.sweep`."""
+        if options.parts != 1:
+            raise UsageError("the points of a sweep are not run in parts", hint="leave out parts")
+        points = points_of(circuits, bindings, options)
+        first: dict[int, RunRequest] = {}
+        seen: set[tuple[int, frozenset[str]]] = set()
+        for number, point in points:
+            names = frozenset(point.parameters)
+            if (number, names) not in seen:  # so that what is wrong is told before the first is run
+                seen.add((number, names))
+                first.setdefault(number, prepare(circuits[number], point)[0])
+        selections = {number: self._chosen(request, options) for number, request in first.items()}
+        numbers = [number for number in range(len(points)) if number not in skip]
+        tasks: list[Point] = []
+        for which, point in (points[number] for number in numbers):
+            chosen = selections[which]
+            tasks.append((which, point if chosen is None else replace(point, backend=chosen.chosen)))
+        with closing(self._map(tuple(circuits), tasks, executor, retries, cancel, progress)) as answers:
+            for task, result in answers:
+                yield numbers[task], replace(result, selection=selections[tasks[task][0]] or result.selection)
+
+    def _chosen(self, request: RunRequest, options: RunOptions) -> Selection | None:
+        """The one backend that all tasks take; ``None`` where one is named, which need not be installed here."""
+        if options.backend != "auto":
+            return None
+        return self._selector.choose("auto", Adaptations(request, optimize=options.optimize))[1]
+
+    def _map(
+        self,
+        circuits: tuple[Circuit, ...],
+        points: Sequence[Point],
+        executor: str,
+        retries: int,
+        cancel: CancelToken | None,
+        progress: Progress | None,
+    ) -> Generator[tuple[int, RunResult], None, None]:
+        with open_executor(self._kernel, executor) as opened:
+            if opened.threads is not None:
+                points = [(i, o if o.threads else replace(o, threads=opened.threads)) for i, o in points]
+            work = Runs(circuits, __version__)
+            yield from opened.map(work, points, retries=retries, cancel=cancel, progress=progress)
 
     def compare(
         self,
@@ -209,7 +273,7 @@ class LocalExecution:
             found.append((contribution, probe))
         return found
 
-    def _permitted(self, run: _Run, name: str, request: RunRequest) -> tuple[Offer, Selection]:
+    def _permitted(self, run: OneRun, name: str, request: RunRequest) -> tuple[Offer, Selection]:
         """The choice among those that may run circuits; one that is denied it now is not chosen again."""
         asked = Adaptations(request, optimize=run.options.optimize)
         while True:
@@ -224,21 +288,21 @@ class LocalExecution:
                 continue
             return chosen, selection
 
-    def _plan(self, run: _Run, chosen: Offer) -> Plan:
+    def _plan(self, run: OneRun, chosen: Offer) -> Plan:
         contribution = chosen.contribution
         run.context.check()
         run.enter("translate")
         if chosen.price.import_seconds >= 1.0:
             run.report(None, f"importing the engine of {contribution.name}")
         run.planned = time.perf_counter()
-        with _blamed(contribution):
+        with blamed(contribution):
             plan = chosen.backend.plan(chosen.adapted.request)
         self._judge.mark_used(contribution.name)
         return plan
 
     def _finish(
         self,
-        run: _Run,
+        run: OneRun,
         chosen: Offer,
         selection: Selection,
         plan: Plan,
@@ -248,7 +312,7 @@ class LocalExecution:
     ) -> RunResult:
         run.context.check()
         run.enter("execute")
-        with _blamed(chosen.contribution):
+        with blamed(chosen.contribution):
             result = chosen.backend.run(plan, run.context)
         if run.planned is not None and run.context.threads == processor_count():  # what calibrations are made with
             took = time.perf_counter() - run.planned - plan.timings.get("import", 0.0)
@@ -272,15 +336,17 @@ class LocalExecution:
             selection=selection,
         )
         if run.options.store:
-            result = self._store(run, chosen.contribution, result)
+            result = self._store(run, result)
         self._kernel.tell("proxima_run_finished", result=result)
         return result
 
-    def _store(self, run: _Run, contribution: Contribution, result: RunResult) -> RunResult:
+    def _store(self, run: OneRun, result: RunResult) -> RunResult:
         store = self._kernel.services.get(ResultStore)
         if store is None:
             why = self._kernel.services.why_not(ResultStore)
             return replace(result, notes=(*result.notes, f"The result was not stored: {why}."))
+        found = (c.plugin for c in self._kernel.contributions("backends") if c.name == result.backend)
+        plugin = next(found, "")  # a worker may have a backend that is not installed here
         record = RunRecord(
             id=run.id,
             created=time.time(),
@@ -288,8 +354,8 @@ class LocalExecution:
             circuit=run.circuit,
             options=run.options,
             result=result,
-            plugin=contribution.plugin,
-            plugin_version=self._kernel.registry.get(contribution.plugin).version,
+            plugin=plugin,
+            plugin_version=self._kernel.registry.get(plugin).version if plugin else "",
             host=self._host,
         )
         try:
@@ -298,73 +364,3 @@ class LocalExecution:
             # The numbers may have taken hours: they are not thrown away because a disk is full.
             hint = f" ({error.hint})" if error.hint else ""
             return replace(result, notes=(*result.notes, f"The result was not stored: {error}{hint}."))
-
-
-class _Run:
-    """One run's identity and surroundings."""
-
-    def __init__(
-        self,
-        execution: LocalExecution,
-        circuit: Circuit,
-        options: RunOptions,
-        cancel: CancelToken | None,
-        progress: Progress | None,
-    ) -> None:
-        self.id = new_run_id()
-        self.circuit = circuit
-        self.options = options
-        self._publish = execution._kernel.events.publish
-        self._progress = progress
-        self.planned: float | None = None  # when translating began; not where an earlier plan is used again
-        self.context = RunContext(
-            threads=options.threads or processor_count(),
-            deadline=None if options.deadline is None else time.monotonic() + options.deadline,
-            cancel=cancel or CancelToken(),
-            progress=self.report,
-        )
-
-    def report(self, fraction: float | None, message: str) -> None:
-        """Tells the bus and whoever started the run how far it is."""
-        self._publish(ProgressUpdate(source=PLUGIN, run_id=self.id, fraction=fraction, message=message))
-        if self._progress is not None:
-            self._progress(fraction, message)
-
-    def enter(self, stage: str) -> None:
-        """Tells the bus that the run entered a stage."""
-        self._publish(StageChanged(source=PLUGIN, run_id=self.id, stage=stage))
-
-    @contextmanager
-    def announced(self, backend: str) -> Iterator[None]:
-        """Tells the bus that the run began and how it ended."""
-        self._publish(RunStarted(source=PLUGIN, run_id=self.id, circuit=self.circuit.name, backend=backend))
-        status, detail = "failed", ""
-        try:
-            yield
-            status = "completed"
-        except (KeyboardInterrupt, CancelledError) as error:
-            self.context.cancel.cancel()  # whatever the backend runs beside this thread stops too
-            status, detail = "cancelled", str(error) or "interrupted"
-            raise
-        except BaseException as error:
-            detail = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            self._publish(RunCompleted(source=PLUGIN, run_id=self.id, status=status, detail=detail))
-
-
-@contextmanager
-def _blamed(contribution: Contribution) -> Iterator[None]:
-    """What a backend raises and is no `ProximaError` becomes one that names it."""
-    try:
-        yield
-    except ProximaError:
-        raise
-    except MemoryError as error:
-        raise ResourceError(
-            f"{contribution.name} ran out of memory", hint="ask for fewer qubits or another method"
-        ) from error
-    except Exception as error:
-        raise RunError(
-            f"{contribution.name} failed: {type(error).__name__}: {error}", plugin=contribution.plugin
-        ) from error

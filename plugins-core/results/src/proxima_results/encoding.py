@@ -66,6 +66,7 @@ def _options_to_dict(options: RunOptions) -> dict[str, Any]:
         "deadline": options.deadline,
         "threads": options.threads,
         "store": options.store,
+        "parts": options.parts,
         "optimize": options.optimize,
         "parameters": dict(options.parameters),
         "options": dict(options.options),

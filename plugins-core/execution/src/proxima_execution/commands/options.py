@@ -7,13 +7,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import RunOptions
+from proxima.contracts.result_json import MAX_ELEMENTS
 from proxima.errors import UsageError
 
 
-def add_run_options(parser: argparse.ArgumentParser, *, want: bool = True) -> None:
-    """Adds what says how a circuit is run, and ``want``: what is wanted of it."""
-    parser.add_argument("file", metavar="FILE", help="a circuit file, or - for standard input")
+def add_run_options(parser: argparse.ArgumentParser, *, want: bool = True, sweep: bool = False) -> None:
+    """Adds what says how a circuit is run, ``want``: what is wanted of it, and ``sweep``: several, at many points."""
+    if sweep:
+        parser.add_argument("file", metavar="FILE", nargs="+", help="circuit files; - is standard input")
+    else:
+        parser.add_argument("file", metavar="FILE", help="a circuit file, or - for standard input")
     parser.add_argument("--shots", type=int, metavar="N", help="samples to take (default 1024)")
     parser.add_argument("--seed", type=int, metavar="N", help="makes the samples reproducible")
     parser.add_argument("--precision", choices=("single", "double"), help="the least precision accepted")
@@ -34,10 +39,27 @@ def add_run_options(parser: argparse.ArgumentParser, *, want: bool = True) -> No
     )
     parser.add_argument("--method", metavar="NAME", help="the backend's simulation method, e.g. stabilizer")
     parser.add_argument(
-        "--param", action="append", default=[], metavar="NAME=VALUE", help="a value for an open parameter"
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUES" if sweep else "NAME=VALUE",
+        help="values for an open parameter: START:STOP:COUNT, both ends included, A,B,... or one; may be repeated, "
+        "for every combination"
+        if sweep
+        else "a value for an open parameter",
     )
     parser.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="an option of the backend's own"
+    )
+
+
+def add_executor_option(parser: argparse.ArgumentParser) -> None:
+    """Adds ``--executor``."""
+    parser.add_argument(
+        "--executor",
+        default="local",
+        metavar="WHERE",
+        help="local (default: this process); dask: processes on this machine; dask://HOST:PORT: a Dask cluster",
     )
 
 
@@ -70,10 +92,31 @@ def run_options(args: argparse.Namespace, **more: Any) -> RunOptions:
         deadline=args.deadline,
         threads=args.threads,
         optimize=args.optimize,
-        parameters=_numbers(args.param),
+        parameters={} if isinstance(args.file, list) else _numbers(args.param),
         options=options,
         **more,
     )
+
+
+def refuse_large(circuit: Circuit, options: RunOptions) -> None:
+    """Refuses, before the run rather than after it, what JSON cannot hold.
+
+    Raises:
+        UsageError: An array that is wanted has more than `MAX_ELEMENTS` elements.
+    """
+    n = circuit.num_qubits
+    sizes = {
+        "statevector": 2**n,
+        "probabilities": 2**n,
+        "density_matrix": 4**n,
+        "samples": options.shots * (circuit.num_clbits or n),
+    }
+    for want in options.wants:
+        if sizes.get(want, 0) > MAX_ELEMENTS:
+            raise UsageError(
+                f"the {want.replace('_', ' ')} has {sizes[want]:,} elements; JSON takes at most {MAX_ELEMENTS:,}",
+                hint="run without --json and export the stored array: `proxima results export ID --format npy`",
+            )
 
 
 def names_of(text: str | None) -> list[str]:

@@ -19,12 +19,11 @@ from proxima.cli.output import (
     wrap,
 )
 from proxima.contracts.circuit import Circuit
-from proxima.contracts.execution import Execution, RunOptions
+from proxima.contracts.execution import Execution
 from proxima.contracts.records import ResultStore
 from proxima.contracts.result import RunResult
-from proxima.contracts.result_json import MAX_ELEMENTS, result_to_dict
-from proxima.errors import UsageError
-from proxima_execution.commands.options import add_run_options, run_options
+from proxima.contracts.result_json import result_to_dict
+from proxima_execution.commands.options import add_executor_option, add_run_options, refuse_large, run_options
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -43,18 +42,22 @@ class RunCommand:
         parser.description = "Runs a circuit file on the backend that suits it, shows the result and stores it."
         add_run_options(parser)
         parser.add_argument("--backend", default="auto", metavar="NAME", help="auto (default), or one of the backends")
+        add_executor_option(parser)
+        parser.add_argument(
+            "--parts", type=int, metavar="N", help="take the shots in N parts, side by side where an executor can"
+        )
         parser.add_argument("--no-store", action="store_true", help="do not keep the result")
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def run(self, args: argparse.Namespace, kernel: Kernel) -> int:
         """Runs it; 1 where the result was to be stored and could not be."""
         execution = kernel.services.require(Execution)
-        options = run_options(args, backend=args.backend, store=not args.no_store)
+        options = run_options(args, backend=args.backend, store=not args.no_store, parts=args.parts)
         circuit = execution.load(args.file)
         if args.json:
-            _refuse_large(circuit, options)
+            refuse_large(circuit, options)
         with ProgressLine() as progress:
-            result = execution.run(circuit, options, progress=progress)
+            result = execution.run(circuit, options, progress=progress, executor=args.executor)
         if args.json:
             print_json(result_to_dict(result))
         else:
@@ -63,23 +66,6 @@ class RunCommand:
             print(f"error: {clean(result.notes[-1])}", file=sys.stderr)
             return 1
         return 0
-
-
-def _refuse_large(circuit: Circuit, options: RunOptions) -> None:
-    """Before the run rather than after it."""
-    n = circuit.num_qubits
-    sizes = {
-        "statevector": 2**n,
-        "probabilities": 2**n,
-        "density_matrix": 4**n,
-        "samples": options.shots * (circuit.num_clbits or n),
-    }
-    for want in options.wants:
-        if sizes.get(want, 0) > MAX_ELEMENTS:
-            raise UsageError(
-                f"the {want.replace('_', ' ')} has {sizes[want]:,} elements; JSON takes at most {MAX_ELEMENTS:,}",
-                hint="run without --json and export the stored array: `proxima results export ID --format npy`",
-            )
 
 
 def _show(circuit: Circuit, result: RunResult) -> None:

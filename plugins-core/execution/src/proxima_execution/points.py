@@ -1,0 +1,90 @@
+"""Runs as tasks: what an executor hands to a process and what that process does with it."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from proxima.contracts.backend import CancelToken
+from proxima.contracts.circuit import Circuit
+from proxima.contracts.execution import RunOptions
+from proxima.contracts.result import RunResult
+from proxima.errors import UnavailableError, UsageError
+from proxima_execution.preparation import derived_seed
+
+if TYPE_CHECKING:
+    from proxima.kernel import Kernel
+    from proxima_execution.service import Compiled, LocalExecution
+
+Point = tuple[int, RunOptions]
+"""The number of a circuit, and how to run it: with a seed and a backend's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The work of running points of some circuits (`proxima.contracts.executor.Work`).
+
+    Attributes:
+        version: Of Proxima, where the work was made.
+    """
+
+    circuits: tuple[Circuit, ...]
+    version: str
+
+    def open(self, kernel: Kernel) -> Callable[[Point, CancelToken], RunResult]:
+        """What runs a point with this kernel's backends; a circuit is compiled once and bound for each point.
+
+        Raises:
+            UnavailableError: This process has another version of Proxima.
+        """
+        from proxima import __version__
+        from proxima_execution.commands.backends import local_execution
+
+        if __version__ != self.version:
+            raise UnavailableError(
+                f"a worker has Proxima {__version__}, and the work is from {self.version}",
+                hint="install the same version everywhere",
+            )
+        return _Runner(local_execution(kernel), self.circuits)
+
+
+class _Runner:
+    def __init__(self, execution: LocalExecution, circuits: Sequence[Circuit]) -> None:
+        self._execution = execution
+        self._circuits = circuits
+        self._compiled: dict[int, Compiled] = {}
+
+    def __call__(self, point: Point, cancel: CancelToken) -> RunResult:
+        number, options = point
+        circuit = self._circuits[number]
+        result, compiled = self._execution.run_compiled(circuit, options, self._compiled.get(number), cancel=cancel)
+        self._compiled[number] = compiled
+        return result
+
+
+def points_of(circuits: Sequence[Circuit], bindings: Sequence[Mapping[str, float]], options: RunOptions) -> list[Point]:
+    """Every circuit at every set of parameter values: point ``i * len(bindings) + j`` is circuit i at values j.
+
+    A point's seed follows from the sweep's, its circuit and its values, so that neither the order, nor the other
+    points, nor where it runs changes its result. A point that occurs twice is sampled twice.
+
+    Raises:
+        UsageError: A value is no finite number.
+    """
+    seed = secrets.randbits(63) if options.seed is None else options.seed
+    points: list[Point] = []
+    seen: dict[str, int] = {}
+    for number, circuit in enumerate(circuits):
+        for binding in bindings:
+            values = {name: float(value) for name, value in {**options.parameters, **binding}.items()}
+            for name, value in values.items():
+                if not math.isfinite(value):
+                    raise UsageError(f"the parameter {name} cannot be {value}", hint="give a finite number")
+            key = f"{circuit.content_hash} {sorted(values.items())!r}"
+            seen[key] = seen.get(key, 0) + 1
+            drawn = derived_seed(f"{seed} {key} {seen[key]}")
+            points.append((number, replace(options, parameters=values, seed=drawn, store=False)))
+    return points
