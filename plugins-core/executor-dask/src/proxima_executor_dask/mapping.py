@@ -93,7 +93,9 @@ class DaskExecutor(Executor):
                 hint="install Proxima with the same plugins, proxima-executor-dask among them, on every worker",
             ) from error
 
-    def _wait(self, done: queue.SimpleQueue[Future[Any]], cancel: CancelToken, had: int, total: int) -> list[Future[Any]]:
+    def _wait(
+        self, done: queue.SimpleQueue[Future[Any]], cancel: CancelToken, had: int, total: int
+    ) -> list[Future[Any]]:
         """The tasks that have ended, at least one."""
         now = time.monotonic()
         seen, ask = now, now + _ASK_SECONDS
