@@ -86,10 +86,10 @@ def test_two_workers_against_one() -> None:
             alone, ours, (theirs,) = _measured(single, work, points)
             together, client, workers = _measured(double, work, points)
             # What the times would be where nothing else ran: the busier worker's, or all of it on two processors.
-            free = (ours + theirs) / max(*workers, (client + sum(workers)) / 2)
+            free = max(theirs, (ours + theirs) / 2) / max(*workers, (client + sum(workers)) / 2)
             gains.append(free)
             print(
-                f"\n{alone / together:.2f}x by the clock at load {os.getloadavg()[0]:.1f}, {free:.2f}x by processor time: "
-                f"one worker {theirs:.2f} s, two {workers[0]:.2f} and {workers[1]:.2f} s and the client {client:.2f} s"
+                f"\n{alone / together:.2f}x by the clock at load {os.getloadavg()[0]:.1f}, "
+                f"{free:.2f}x by processor time: one worker {theirs:.2f} s, two {workers[0]:.2f} and {workers[1]:.2f} s and the client {client:.2f} s"
             )
     assert max(gains) >= 1.7

@@ -24,7 +24,7 @@ def test_a_scheduler_that_ends_is_told_and_what_came_is_sound(kernel, cluster, t
 
     def keep(answered) -> None:
         for answer in answered:
-            answers.append(answer)  # noqa: PERF402  # what came is kept when the next does not
+            answers.append(answer)  # what came is kept when the next does not
             if len(answers) == 5:
                 cluster.scheduler.kill()
 
