@@ -20,11 +20,11 @@ PLUGINS = sorted(path.parent for path in ROOT.glob("plugins-core/*/pyproject.tom
 PACKAGES = [ROOT / "kernel", ROOT / "plugin-sdk", *PLUGINS]
 LIBRARIES = {"lret-core", "trajectories"}  # what several plugins share and no plugin itself
 GPU_EXTRAS = {"cu13"}  # about a gigabyte, which dev.py leaves out of the lock
-# Not among the default packages: these take a C++ compiler, a GPU, or PennyLane's weight.
+# Not among the default packages: these take a C++ compiler, a GPU, PennyLane's weight, or more than one machine.
 SEPARATE = {
     *LIBRARIES,
     *("backend-lret-cirq", "backend-lret-pennylane", "backend-lret-unified", "bench-lret"),
-    *("backend-cuquantum", "backend-pennylane"),
+    *("backend-cuquantum", "backend-pennylane", "executor-dask"),
 }
 GITIGNORE = (ROOT / ".gitignore").read_text("utf-8").splitlines()
 IGNORED = [".git", *(line.rstrip("/") for line in GITIGNORE if line and not line.startswith("#"))]

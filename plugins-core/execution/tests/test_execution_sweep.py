@@ -79,7 +79,7 @@ def test_a_sweep_of_several_circuits_numbers_them_in_order(kernel):
 def test_a_wrong_point_is_told_before_the_first_is_run(execution):
     told = []
     for points in ([{"theta": 0.1}, {}], [{"theta": 0.1}, {"theta": 1.0, "phi": 2.0}], [{"theta": math.nan}]):
-        with pytest.raises(UsageError, match="theta|phi"):
+        with pytest.raises(UsageError, match=r"theta|phi"):
             list(execution.sweep([tilted()], points, RunOptions(), progress=lambda *_: told.append(1)))
     assert told == []
 
@@ -132,7 +132,9 @@ def test_parts_have_all_shots_and_the_exact_distribution(execution, kernel):
 def test_estimates_of_parts_are_averaged_by_their_shots():
     def part(value, variance, error):
         expectation, bound = Expectation("Z", value, variance, error), ErrorBound("sampling", 0.4)
-        return RunResult(backend="b", method="m", precision="double", shots=1, seed=0, expectations=(expectation,), error_bound=bound)
+        return RunResult(
+            backend="b", method="m", precision="double", shots=1, seed=0, expectations=(expectation,), error_bound=bound
+        )
 
     # 300 outcomes of +1 and -1 with mean 0.4, and 100 with mean -0.2
     whole = together([part(0.4, 0.84, 0.03), part(-0.2, 0.96, 0.08)], [300, 100], 5)

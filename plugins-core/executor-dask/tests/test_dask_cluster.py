@@ -21,12 +21,16 @@ ROTATION = "OPENQASM 3.0; input float theta; qubit[2] q; ry(theta) q[0]; cx q[0]
 def test_a_scheduler_that_ends_is_told_and_what_came_is_sound(kernel, cluster, tmp_path):
     cluster.add_worker()
     answers = []
-    with DaskKind(kernel).open(f"dask://{cluster.address}") as executor:
-        with pytest.raises(RunError, match=rf"the connection to the Dask scheduler of dask://{cluster.address} was lost"):
-            for answer in executor.map(Slow(tmp_path, 0.1), range(1000)):
-                answers.append(answer)
-                if len(answers) == 5:
-                    cluster.scheduler.kill()
+
+    def keep(answered) -> None:
+        for answer in answered:
+            answers.append(answer)  # what came is kept when the next does not
+            if len(answers) == 5:
+                cluster.scheduler.kill()
+
+    lost = rf"the connection to the Dask scheduler of dask://{cluster.address} was lost"
+    with DaskKind(kernel).open(f"dask://{cluster.address}") as executor, pytest.raises(RunError, match=lost):
+        keep(executor.map(Slow(tmp_path, 0.1), range(1000)))
     assert len(answers) >= 5
     assert all(number == answer for number, answer in answers)
     assert len(dict(answers)) == len(answers)
@@ -81,7 +85,8 @@ def test_an_interrupted_sweep_goes_on_with_the_same_points(environment, cluster,
 
 
 @pytest.mark.parametrize(
-    "address", ["dask:4", "dask://", "dask://host", "dask://host:0", "dask://host:70000", "dask://a b:1", "dask://h:1/x"]
+    "address",
+    ["dask:4", "dask://", "dask://host", "dask://host:0", "dask://host:70000", "dask://a b:1", "dask://h:1/x"],
 )
 def test_an_address_that_is_none_is_refused(kernel, address):
     with pytest.raises(UsageError, match="is no address of a Dask cluster"), DaskKind(kernel).open(address):

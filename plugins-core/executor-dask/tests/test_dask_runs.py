@@ -51,7 +51,7 @@ def test_trajectories_in_parts_are_the_same_on_any_number_of_workers(clusters):
     asked = {"noise": "bit_flip:0.05", "seed": 4, "shots": 4000, "parts": 8, "backend": "stim"}
     here = clusters[0].run(circuit, **asked)
     assert sum(here.counts.values()) == 4000
-    # Qubit 0 flips after h, both after cx. A flip before cx flips both; so the bits differ where one of the last two did.
+    # A flip of qubit 0 before cx flips both; so the bits differ where one of the two flips after it happened.
     odd = here.counts.get("01", 0) + here.counts.get("10", 0)
     assert odd / 4000 == pytest.approx(2 * 0.05 * 0.95, abs=0.024)  # 5 sigma
     for kernel in clusters:

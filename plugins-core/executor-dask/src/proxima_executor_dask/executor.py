@@ -65,7 +65,8 @@ class DaskKind:
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # without one Dask takes port 8787
+            scheduler_kwargs={"dashboard": False},
             preload=["proxima_executor_dask.interrupts"],
             memory_limit=0,  # backends say what they need, and are refused beforehand where it is not there
             silence_logs=logging.CRITICAL,

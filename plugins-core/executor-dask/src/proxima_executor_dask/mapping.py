@@ -6,6 +6,7 @@ import queue
 import secrets
 import time
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from proxima.contracts.backend import CancelToken
@@ -35,6 +36,7 @@ class DaskExecutor(Executor):
         self._address = address
         self._worker_seconds = worker_seconds
         self.threads = 1
+        self._gone = False
 
     def map(
         self,
@@ -80,9 +82,10 @@ class DaskExecutor(Executor):
                     if future.status != "finished":
                         raise self._failure(future, running[str(future.key)][0])
         finally:
-            if self._client.status == "running":
-                self._client.cancel([future for _, future in running.values()], force=True)
-                self._client.unregister_worker_plugin(name)
+            if not self._gone and self._client.status == "running":
+                with suppress(OSError):  # of a scheduler that ends meanwhile, and with it the tasks
+                    self._client.cancel([future for _, future in running.values()], force=True)
+                    self._client.unregister_worker_plugin(name)
 
     def _register(self, opened: Any, name: str) -> None:
         try:
@@ -93,7 +96,9 @@ class DaskExecutor(Executor):
                 hint="install Proxima with the same plugins, proxima-executor-dask among them, on every worker",
             ) from error
 
-    def _wait(self, done: queue.SimpleQueue[Future[Any]], cancel: CancelToken, had: int, total: int) -> list[Future[Any]]:
+    def _wait(
+        self, done: queue.SimpleQueue[Future[Any]], cancel: CancelToken, had: int, total: int
+    ) -> list[Future[Any]]:
         """The tasks that have ended, at least one."""
         now = time.monotonic()
         seen, ask = now, now + _ASK_SECONDS
@@ -156,6 +161,7 @@ class DaskExecutor(Executor):
         return failed
 
     def _lost(self) -> RunError:
+        self._gone = True
         return RunError(
             f"the connection to the Dask scheduler of {self._address} was lost",
             hint="start it and run this again; a sweep with --output goes on where it ended",
