@@ -303,7 +303,8 @@ class UnconditionalNoise(ReferenceBackend):
         def free(i):
             return i._replace(condition=None) if i.op in CHANNELS else i
 
-        return replace(super().plan(request), native=rewritten(request.circuit, free))
+        made = super().plan(request)
+        return replace(made, native=rewritten(made.native, free))
 
 
 class Greedy(ReferenceBackend):

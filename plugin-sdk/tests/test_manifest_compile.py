@@ -189,7 +189,9 @@ def test_numbers_are_those_of_yaml_1_2(tmp_path, text):
 @settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab:-[]{}&*!'\"\n |>?%@#,0.~"), max_size=40) | st.binary(max_size=40))
 def test_any_text_is_a_manifest_or_refused(tmp_path_factory, text):
-    path = tmp_path_factory.getbasetemp() / "plugin.yaml"
+    folder = tmp_path_factory.getbasetemp() / "any manifest"  # not above other tests' projects
+    folder.mkdir(exist_ok=True)
+    path = folder / "plugin.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(ManifestError):
         load_yaml(path)

@@ -29,7 +29,7 @@ from proxima.kernel import Kernel
 from proxima.paths import Paths
 from proxima_sdk import reference
 
-BACKENDS = ("qiskit-aer", "cirq", "qsim", "lret")
+BACKENDS = ("qiskit-aer", "cirq", "qsim", "lret-unified")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_an_error_is_the_same_superoperator(qubits: int, seed: int) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("seed", range(3))
 def test_every_backend_gives_aer_s_state(seed: int, backend: str, kernel: Kernel) -> None:
-    if backend == "lret":
+    if backend == "lret-unified":
         pytest.importorskip("proxima_lret_core", reason="lret-core is not built: there was no C++ compiler")
     rng = np.random.default_rng(100 + seed)
     model = random_model(3, rng)
@@ -174,7 +174,7 @@ def test_readout_errors_are_aer_s() -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_counts_with_readout_errors_and_feedback_follow_aer_s(backend: str, kernel: Kernel) -> None:
     """One measurement in the middle, what depends on its recorded value, and final measurements."""
-    if backend == "lret":
+    if backend == "lret-unified":
         pytest.importorskip("proxima_lret_core", reason="lret-core is not built: there was no C++ compiler")
     model = aer.NoiseModel()
     model.add_all_qubit_readout_error([[0.9, 0.1], [0.25, 0.75]])

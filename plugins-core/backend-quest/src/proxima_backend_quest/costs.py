@@ -76,6 +76,8 @@ def choose(request: RunRequest) -> Way:
         UnsupportedError: The state is too large, or pure where a density matrix is needed.
         UsageError: The request makes no sense.
     """
+    if "gradient" in request.wants:
+        raise UnsupportedError("quest gives no gradient", hint="ask for expectation values at shifted angles")
     _check(request)
     circuit, wants = request.circuit, set(request.wants)
     asked = request.options.get("method", "automatic")

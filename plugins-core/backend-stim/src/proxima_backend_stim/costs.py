@@ -66,6 +66,8 @@ def task_of(request: RunRequest) -> Task:
 
 
 def _check(request: RunRequest) -> None:
+    if "gradient" in request.wants:
+        raise UnsupportedError("stim gives no gradient", hint="a Clifford circuit has no angle to turn")
     circuit, sampled = request.circuit, sorted(SAMPLED & set(request.wants))
     if circuit.parameters:
         raise UsageError(
