@@ -15,7 +15,7 @@ from pennylane import numpy as pnp
 from pennylane.exceptions import DeviceError, QuantumFunctionError, WireError
 
 from proxima.errors import CircuitError, ResourceError, UnsupportedError, UsageError
-from proxima_backend_lret_pennylane.device import LowRankMixed
+from proxima_lret_core.pennylane.device import LowRankMixed
 
 
 @pytest.mark.parametrize(

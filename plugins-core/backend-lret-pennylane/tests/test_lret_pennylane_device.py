@@ -15,8 +15,8 @@ import itertools
 import pennylane as qml
 from pennylane.operation import Operator
 
-from proxima_backend_lret_pennylane.device import LowRankMixed
-from proxima_backend_lret_pennylane.tapes import WITHOUT_EFFECT
+from proxima_lret_core.pennylane.device import LowRankMixed
+from proxima_lret_core.pennylane.tapes import WITHOUT_EFFECT
 
 LABELS = ["b", 7, "a", 0]
 CLOSE = 1e-6  # the device's default tolerance; differences of probabilities are no larger
@@ -233,7 +233,7 @@ def test_measurements_that_agree_on_the_bases_share_their_run() -> None:
     device = LowRankMixed(3, seed=1)
     terms = [qml.X(0), qml.X(0) @ qml.Z(1), qml.Z(1) @ qml.Z(2), qml.Y(0), qml.Z(2)]
     tape = qml.tape.QuantumScript([qml.H(0)], [*map(qml.expval, terms), qml.probs(wires=[1, 2])], shots=100)
-    from proxima_backend_lret_pennylane import answers
+    from proxima_lret_core.pennylane import answers
 
     groups = answers._in_groups(tape.measurements)
     assert [members for _, members in groups] == [[0, 1, 2, 4, 5], [3]]

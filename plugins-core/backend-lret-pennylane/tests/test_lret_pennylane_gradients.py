@@ -12,7 +12,7 @@ pytest.importorskip("proxima_lret_core", reason="lret-core is not built: there w
 import pennylane as qml
 from pennylane import numpy as pnp
 
-from proxima_backend_lret_pennylane.device import LowRankMixed
+from proxima_lret_core.pennylane.device import LowRankMixed
 
 X = pnp.array([0.3, -0.8, 1.2, 0.5, 2.1], requires_grad=True)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cirq
 import numpy as np
 
 from proxima.contracts.backend import RunContext
-from proxima.contracts.circuit import Circuit
-from proxima_lret_core import TrajectoryState, simulate
-from proxima_lret_core.cirq import LowRankSimulator, State
+from proxima_backend_lret_unified.engine import state
+from proxima_lret_core import simulate
+from proxima_lret_core.cirq import LowRankSimulator
 
 __all__ = ["UnifiedSimulator"]
 
@@ -34,14 +32,8 @@ class UnifiedSimulator(LowRankSimulator):
             noise=noise,
             seed=seed,
             tolerance=tolerance,
-            engine=_state,
+            engine=state,
             sampling=simulate,
             memory=memory,
             context=context,
         )
-
-
-def _state(circuit: Circuit, **options: Any) -> State:
-    state = simulate(circuit, **options)
-    assert not isinstance(state, TrajectoryState), "trajectories are taken for samples alone"
-    return state

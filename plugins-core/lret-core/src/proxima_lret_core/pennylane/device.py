@@ -1,11 +1,11 @@
-"""`LowRankMixed`: the PennyLane device ``proxima.lret.mixed``."""
+"""`LowRankMixed`: the PennyLane device ``proxima.lret.mixed``, whose engine and name another class may change."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pennylane as qml
@@ -20,9 +20,9 @@ from pennylane.wires import Wires
 import proxima_lret_core as lret
 from proxima.contracts.backend import Precision, RunContext
 from proxima.errors import UnsupportedError, UsageError
-from proxima_backend_lret_pennylane import answers
-from proxima_backend_lret_pennylane.preprocess import pipeline
-from proxima_backend_lret_pennylane.tapes import circuit_of, pauli_sum, sum_of
+from proxima_lret_core.pennylane import answers
+from proxima_lret_core.pennylane.preprocess import pipeline
+from proxima_lret_core.pennylane.tapes import circuit_of, pauli_sum, sum_of
 
 TOLERANCE: Mapping[str, float] = {"double": 1e-6, "single": 5e-3}
 _METHODS = ("adjoint", "best", "device")
@@ -43,10 +43,16 @@ class LowRankMixed(Device):  # type: ignore[misc]
         threads: The most threads a run takes.
         memory: Bytes that a run may take; by default three quarters of what the machine has free.
 
+    Attributes:
+        device_name: The name that `qml.device` knows it by.
+        engine: What runs circuits, with the signature of `proxima_lret_core.run`; gradients are always by low rank.
+
     Raises:
         UsageError: An argument is out of range.
     """
 
+    device_name: ClassVar[str] = "proxima.lret.mixed"
+    engine: ClassVar[Callable[..., answers.State]] = staticmethod(lret.run)
     config_filepath = str(Path(__file__).with_name("capabilities.toml"))
 
     def __init__(
@@ -62,7 +68,7 @@ class LowRankMixed(Device):  # type: ignore[misc]
     ) -> None:
         super().__init__(wires=wires, shots=shots)
         if self.wires is not None and len(self.wires) > lret.MAX_QUBITS:
-            raise UsageError(f"proxima.lret.mixed takes at most {lret.MAX_QUBITS} wires, not {len(self.wires)}")
+            raise UsageError(f"{self.name} takes at most {lret.MAX_QUBITS} wires, not {len(self.wires)}")
         if precision not in TOLERANCE:
             raise UsageError(f"there is no precision {precision!r}", hint="single or double")
         self.tolerance = _tolerance(TOLERANCE[precision] if tolerance is None else tolerance)
@@ -76,8 +82,8 @@ class LowRankMixed(Device):  # type: ignore[misc]
 
     @property
     def name(self) -> str:
-        """The name that `qml.device` knows it by."""
-        return "proxima.lret.mixed"
+        """As ``device_name``."""
+        return self.device_name
 
     @property
     def last_bound(self) -> float | None:
@@ -132,9 +138,9 @@ class LowRankMixed(Device):  # type: ignore[misc]
         return results
 
     def _execute(self, tape: QuantumScript, bounds: list[float]) -> Any:
-        def run(turns: Sequence[Operator]) -> lret.LowRankState:
-            state = lret.run(
-                circuit_of([*tape.operations, *turns], _wires_of(tape)),
+        def run(turns: Sequence[Operator]) -> answers.State:
+            state = self.engine(
+                circuit_of([*tape.operations, *turns], self._wires_of(tape)),
                 tolerance=self.tolerance,
                 precision=self.precision,
                 memory=self._memory,
@@ -164,7 +170,7 @@ class LowRankMixed(Device):  # type: ignore[misc]
         return tuple(values for values, _, _ in made), tuple(slopes for _, slopes, _ in made)
 
     def _gradient(self, tape: QuantumScript) -> tuple[Any, Any, float]:
-        wires, names, values = _wires_of(tape), dict[tuple[int, int], str](), dict[str, float]()
+        wires, names, values = self._wires_of(tape), dict[tuple[int, int], str](), dict[str, float]()
         columns: list[int | None] = []  # of each trainable parameter; those of an observable have none
         for number in tape.trainable_params:
             where = tape.par_info[number]
@@ -205,13 +211,12 @@ class LowRankMixed(Device):  # type: ignore[misc]
         if self.tracker.active and bounds:
             self.tracker.update(bounds=max(bounds))
 
-
-def _wires_of(tape: QuantumScript) -> Wires:
-    if len(tape.wires) > lret.MAX_QUBITS:
-        raise UnsupportedError(
-            f"proxima.lret.mixed takes at most {lret.MAX_QUBITS} wires, the circuit has {len(tape.wires)}"
-        )
-    return tape.wires
+    def _wires_of(self, tape: QuantumScript) -> Wires:
+        if len(tape.wires) > lret.MAX_QUBITS:
+            raise UnsupportedError(
+                f"{self.name} takes at most {lret.MAX_QUBITS} wires, the circuit has {len(tape.wires)}"
+            )
+        return tape.wires
 
 
 def _tolerance(asked: object) -> float:

@@ -29,7 +29,7 @@ from pennylane.transforms import broadcast_expand, defer_measurements, split_to_
 from pennylane.transforms.core import CompilePipeline
 from pennylane.wires import Wires
 
-from proxima_backend_lret_pennylane.tapes import DIFFERENTIABLE, accepts
+from proxima_lret_core.pennylane.tapes import DIFFERENTIABLE, accepts
 
 
 def pipeline(

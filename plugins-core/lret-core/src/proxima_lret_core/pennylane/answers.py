@@ -1,4 +1,4 @@
-"""What PennyLane's measurements ask of a low-rank state.
+"""What PennyLane's measurements ask of a state.
 
 Pauli sums and probabilities are read from the factor. Everything else comes from the density matrix of the wires that
 are measured, by PennyLane's own functions.
@@ -24,10 +24,11 @@ from pennylane.operation import Operator
 from pennylane.tape import QuantumScript
 from pennylane.wires import Wires
 
-from proxima_backend_lret_pennylane.tapes import pauli_sum, sum_of
-from proxima_lret_core import LowRankState
+from proxima_lret_core import DensityMatrixState, LowRankState
+from proxima_lret_core.pennylane.tapes import pauli_sum, sum_of
 
-Run = Callable[[Sequence[Operator]], LowRankState]
+State = LowRankState | DensityMatrixState
+Run = Callable[[Sequence[Operator]], State]
 """The state after the tape's operations and these."""
 
 
@@ -38,7 +39,7 @@ def analytic(tape: QuantumScript, run: Run) -> Any:
     return results[0] if len(results) == 1 else results
 
 
-def _exact(measurement: MeasurementProcess, state: LowRankState, wires: Wires) -> Any:
+def _exact(measurement: MeasurementProcess, state: State, wires: Wires) -> Any:
     observable = measurement.obs
     if observable is not None and isinstance(measurement, ExpectationMP | VarianceMP):
         paulis = pauli_sum(observable, wires)
@@ -64,7 +65,7 @@ def marginal(probabilities: npt.NDArray[np.float64], needed: Wires, wires: Wires
     return np.asarray(summed.transpose(order).reshape(-1))
 
 
-def density_tensor(state: LowRankState, needed: Wires, wires: Wires) -> npt.NDArray[np.complex128]:
+def density_tensor(state: State, needed: Wires, wires: Wires) -> npt.NDArray[np.complex128]:
     """The density matrix of some wires, shape (2,) * 2k, the first listed most significant."""
     qubits = [len(wires) - 1 - wires.index(wire) for wire in needed]
     return state.reduced_density_matrix(qubits[::-1]).reshape((2,) * (2 * len(qubits)))
