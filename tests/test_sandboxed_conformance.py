@@ -88,10 +88,6 @@ if find_spec("proxima_lret_core"):  # native, so it is there where there was a C
         backend = partial(sandboxed, "lret-cirq")
         capabilities = capabilities("lret-cirq")
 
-    @pytest.mark.skipif(
-        find_spec("_editable_skbc_proxima_lret_core") is not None,
-        reason="an editable lret-core is found by an import hook of its own, which a worker does not run",
-    )
     class TestSandboxedLretPennyLane(BackendConformance):
         backend = partial(sandboxed, "lret-pennylane")
         capabilities = capabilities("lret-pennylane")
