@@ -54,6 +54,9 @@ def test_a_small_comparison_in_every_form(tmp_path: Path) -> None:
         # Both states are rounded to single precision: 256 elements by at most 2^-24 each.
         assert 0 < row["distance"] <= row["bound"] + 2e-5
         assert row["bound"] <= 5e-3
+        # Fuchs and van de Graaf: 1 - sqrt(F) <= D, and D <= sqrt(1 - F).
+        assert 1 - row["fidelity"] ** 0.5 <= row["distance"] + 1e-6
+        assert row["distance"] <= (1 - min(row["fidelity"], 1.0)) ** 0.5 + 1e-3
     assert _rows(tmp_path / "s.csv")[1]["qubits"] == "4"
     assert (tmp_path / "s.svg").read_text("utf-8").startswith("<?xml")
 

@@ -38,7 +38,7 @@ class Row:
         cirq_seconds, lret_seconds: The least of the repetitions, of a whole `simulate`.
         cirq_bytes, lret_bytes: What the process's peak memory rose by.
         rank: Columns at the end.
-        distance: The trace distance of the two states.
+        distance, fidelity: The trace distance of the two states, and their fidelity, which is 1 for equal ones.
         bound: What the low-rank simulator says that it is at most.
         notes: Why something is missing.
     """
@@ -50,6 +50,7 @@ class Row:
     lret_bytes: int | None = None
     rank: int | None = None
     distance: float | None = None
+    fidelity: float | None = None
     bound: float | None = None
     notes: tuple[str, ...] = field(default=())
 

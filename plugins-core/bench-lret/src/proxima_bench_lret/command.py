@@ -133,8 +133,13 @@ def _show(rows: Sequence[Row], written: Sequence[str]) -> None:
         print(wrap(f"note: {remark}"))
     if compared := [row for row in rows if row.speedup]:
         best = max(compared, key=lambda row: row.speedup or 0.0)
-        case = best.case
-        where = f"{case.qubits} qubits, depth {case.depth}, noise {case.noise:g}"
-        print(f"\nlargest speed-up: {report.times(best.speedup or 0.0)} at {where}")
+        print(f"\nlargest speed-up: {report.times(best.speedup or 0.0)} at {_where(best)}")
+    if pairs := [(row.fidelity, row) for row in rows if row.fidelity is not None]:
+        least, row = min(pairs, key=lambda pair: pair[0])
+        print(f"least fidelity: {least:.6f} at {_where(row)}")
     for path in written:
         print(f"written: {clean(path)}")
+
+
+def _where(row: Row) -> str:
+    return f"{row.case.qubits} qubits, depth {row.case.depth}, noise {row.case.noise:g}"

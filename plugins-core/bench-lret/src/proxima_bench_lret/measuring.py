@@ -62,7 +62,8 @@ class Measuring:
         if isinstance(found, str):
             return replace(row, notes=(*row.notes, f"{_NAMES[engine]}: {found}"))
         self._slow[engine, case.depth, case.noise] = (case.qubits, found.seconds)
-        row = replace(row, distance=found.distance if row.distance is None else row.distance)
+        if found.distance is not None:
+            row = replace(row, distance=found.distance, fidelity=found.fidelity)
         if engine == "cirq":
             return replace(row, cirq_seconds=found.seconds, cirq_bytes=found.peak_bytes)
         return replace(row, lret_seconds=found.seconds, lret_bytes=found.peak_bytes, rank=found.rank, bound=found.bound)

@@ -12,7 +12,7 @@ from proxima_bench_lret.cases import LEAST_BYTES, Row
 
 _FIELDS = (
     "qubits", "depth", "noise", "cirq_seconds", "lret_seconds", "speedup", "cirq_bytes", "lret_bytes", "rank",
-    "distance", "bound", "notes",
+    "distance", "bound", "fidelity", "notes",
 )  # fmt: skip
 
 

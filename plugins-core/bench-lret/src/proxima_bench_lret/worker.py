@@ -30,13 +30,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One engine on one case; ``distance`` is to the other engine's state of the same case, where it is there."""
+    """One engine on one case; distance and fidelity are to the other engine's state of it, where that is there."""
 
     seconds: float
     peak_bytes: int | None
     rank: int | None = None
     bound: float | None = None
     distance: float | None = None
+    fidelity: float | None = None
 
 
 def serve(connection: Connection, settings: Settings) -> None:
@@ -82,10 +83,11 @@ def _measure(case: Case, engine: EngineName, settings: Settings, states: dict[En
     result, seconds, rise = _timed(lambda: simulator.simulate(circuit, qubit_order=qubits), settings.repeats)
     if case.qubits <= MAX_COMPARED_QUBITS:
         states[engine] = result.final_density_matrix
-    distance = _distance(states["cirq"], states["lret"]) if len(states) == 2 else None
+    pair = (states["cirq"].astype(np.complex128), states["lret"].astype(np.complex128)) if len(states) == 2 else None
+    distance, fidelity = (_distance(*pair), _fidelity(*pair)) if pair else (None, None)
     if engine == "cirq":
-        return Measurement(seconds, rise, distance=distance)
-    return Measurement(seconds, rise, result.final_state.state.rank, result.error_bound, distance)
+        return Measurement(seconds, rise, distance=distance, fidelity=fidelity)
+    return Measurement(seconds, rise, result.final_state.state.rank, result.error_bound, distance, fidelity)
 
 
 def _timed(work: Callable[[], Any], repeats: int) -> tuple[Any, float, int | None]:
@@ -125,4 +127,11 @@ def _status(name: str) -> int:
 
 
 def _distance(a: Any, b: Any) -> float:
-    return float(0.5 * np.abs(np.linalg.eigvalsh(a.astype(np.complex128) - b)).sum())
+    return float(0.5 * np.abs(np.linalg.eigvalsh(a - b)).sum())
+
+
+def _fidelity(a: Any, b: Any) -> float:
+    """The square of tr sqrt(sqrt(a) b sqrt(a)), which is 1 for equal states."""
+    weights, vectors = np.linalg.eigh(a)
+    root = (vectors * np.sqrt(np.maximum(weights, 0.0))) @ vectors.conj().T
+    return float(np.sqrt(np.maximum(np.linalg.eigvalsh(root @ b @ root), 0.0)).sum() ** 2)
