@@ -24,6 +24,8 @@ MAX_DENSE_QUBITS = 13
 MAX_DENSITY_QUBITS = 20
 LARGEST_DEFAULT = 5e-3  # of the tolerance, unless rounding alone may come to more
 
+# By operation code: what rounds as a gate, and what as a channel.
+_IS_GATE, _IS_CHANNEL = (np.isin(np.arange(256), list(ops)) for ops in (GATES | {Op.UNITARY}, CHANNELS | {Op.RESET}))
 _MOST_BITS = 60.0  # log2 of the columns' numbers; no machine holds as many
 _TILE = {"single": 16, "double": 8}
 # Seconds per unit, of which only the ratios matter here: they choose the method.
@@ -136,15 +138,14 @@ def _rounding(circuit: Circuit) -> float:
     c = circuit.columns
     d = np.exp2(np.diff(c.qubit_offsets) + 1.0)
     each = (d + 1) * np.sqrt(d)
-    gates = np.isin(c.ops, list(GATES | {Op.UNITARY}))
-    channels = np.isin(c.ops, list(CHANNELS | {Op.RESET}))
+    gates, channels = _IS_GATE[c.ops], _IS_CHANNEL[c.ops]
     return float(each[gates].sum() + (each[channels] + 2 + 10).sum())
 
 
 def _truncations(circuit: Circuit) -> float:
     """What truncations to 2^n columns, one for each channel, may round by, in units of roundoff (lowrank.md)."""
     columns = 2.0**circuit.num_qubits
-    channels = int(np.isin(circuit.columns.ops, list(CHANNELS | {Op.RESET})).sum())
+    channels = int(_IS_CHANNEL[circuit.columns.ops].sum())
     return 2048 + 2 * channels * (columns / 2 + 35) * math.sqrt(columns)
 
 
