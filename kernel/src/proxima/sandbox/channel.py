@@ -30,7 +30,8 @@ _VALUE = 80  # bytes that a value takes in memory, about
 _CHARACTER = 4  # bytes that each character of a text takes where a single one is beyond 16 bits
 _UNCOUNTED = 16 << 10  # a frame this small is taken to hold a value in each byte
 _INT_SIZE = 4
-_AWAKE = 50e-6 if len(os.sched_getaffinity(0)) > 1 else 0.0
+_PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_AWAKE = 50e-6 if _PROCESSORS > 1 else 0.0
 """Seconds; with a single processor the other side could not answer meanwhile."""
 
 # As plain numbers: to combine members of an enumeration takes longer than the system call.
