@@ -224,6 +224,7 @@ import json, os, socket, sys
 sys.path[:0] = json.loads(sys.argv.pop(1))
 from proxima.sandbox.channel import Channel
 from proxima.sandbox.policy import SandboxPolicy
+from proxima.sandbox.own import own_part
 from proxima.sandbox.rpc import Peer
 from proxima.sandbox.shm import MappedBuffers
 from proxima.sandbox.worker_services import WorkerServices, install
@@ -232,7 +233,7 @@ policy = SandboxPolicy.from_json(sys.argv.pop(1))
 peer = Peer(Channel(socket.socket(fileno=int(sys.argv.pop(1)))), plugin=policy.plugin, buffers=MappedBuffers())
 peer.start()
 services = WorkerServices(peer)
-install(peer, policy)
+install(peer, own_part(policy).files)
 EVENTS = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname")
 
 def refuse(event, arguments):
