@@ -7,9 +7,7 @@
 // columns that a channel made are struck off. See docs/developer-guide/lowrank.md.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 #include <numeric>
 
 #include "factor.h"
@@ -49,7 +47,7 @@ template <typename T>
 std::vector<typename Factor<T>::Tile> Factor<T>::copies(const std::vector<Tile>& tiles) const {
     std::vector<Tile> out;
     for (const Tile& tile : tiles) {
-        out.push_back(this->new_tile());
+        out.push_back(this->new_scratch(rows_));
         std::memcpy(out.back().get(), tile.get(), rows_ * ROW_BYTES);
     }
     return out;
@@ -92,8 +90,7 @@ struct Factor<T>::Adjoint {
 
     // Lambda = (O - f) L / tr: the derivative of tr(O rho) / tr(rho) is that of tr((O - f) rho) over the trace.
     void begin(const PauliTerms& sum, Poll& poll) {
-        Tiles& lambda = lambdas.emplace_back();
-        for (size_t t = 0; t < l.tiles_.size(); ++t) lambda.push_back(l.new_tile());
+        Tiles& lambda = lambdas.emplace_back(l.new_tiles(l.tiles_.size()));
         std::vector<double> parts(l.tiles_.size());
         parallel_for(l.threads_, lambda.size(), poll, [&](size_t t) {
             for (size_t k = 0; k < sum.x.size(); ++k) {
@@ -160,8 +157,7 @@ struct Factor<T>::Adjoint {
         } else if (qubits.size() == 2) {
             l.kernels_.gate2(tile.get(), l.rows_, qubits[0], qubits[1], matrix.data());
         } else {
-            Tile scratch(static_cast<T*>(std::aligned_alloc(64, ROW_BYTES << qubits.size())));
-            if (!scratch) throw std::bad_alloc();
+            const Tile scratch = l.new_scratch(size_t(1) << qubits.size());
             l.kernels_.gatek(tile.get(), l.rows_, int(qubits.size()), qubits.data(), matrix.data(), scratch.get());
         }
     }
@@ -188,7 +184,7 @@ struct Factor<T>::Adjoint {
         const size_t shared = made.parents / L, tiles = (made.parents + L - 1) / L;
         Tile columns;  // the tile that holds both parents and what they became
         if (tiles > shared) {
-            columns = l.new_tile();
+            columns = l.new_scratch(l.rows_);
             std::memcpy(columns.get(), lambda[shared].get(), l.rows_ * ROW_BYTES);
             for (size_t part = 0; part < 2 * l.rows_; ++part)
                 std::fill(lambda[shared].get() + part * L + made.parents % L, lambda[shared].get() + (part + 1) * L, T(0));
@@ -215,14 +211,12 @@ struct Factor<T>::Adjoint {
 
     void undo(Truncation<Tile>& done, Poll& poll) {
         for (Tiles& lambda : lambdas) {
-            Tiles wider;
-            for (size_t t = 0; t < done.before.size(); ++t) wider.push_back(l.new_tile());
+            Tiles wider = l.new_tiles(done.before.size());
             std::vector<const T*> from;
             for (const Tile& tile : lambda) from.push_back(tile.get());
             parallel_for(l.threads_, wider.size(), poll, [&](size_t t) {
                 const size_t count = lambda.size() * L;
-                Tile block(static_cast<T*>(std::aligned_alloc(64, count * ROW_BYTES)));
-                if (!block) throw std::bad_alloc();
+                const Tile block = l.new_scratch(count);
                 std::fill(block.get(), block.get() + count * 2 * L, T(0));
                 for (size_t i = 0; i < done.re.size(); ++i)
                     for (size_t j = t * L; j < std::min(done.rank, (t + 1) * L); ++j) {

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <cstring>
 #include <iterator>
-#include <new>
 
 namespace proxima {
 
-constexpr size_t BLOCK = 64;  // groups of rows
+constexpr size_t BLOCK = 64;                    // groups of rows
+constexpr size_t LARGEST_SLAB = 2 * HUGE_PAGE;  // bytes; of several tiles
 
 Scaling scaling_of(const Channel& channel) {
     if (!channel.keeps_first || channel.probabilities.empty() || !(channel.probabilities[0] > 0)) return {false, 1};
@@ -21,21 +21,39 @@ Columns<T>::Columns(int num_qubits, int threads)
 
 template <typename T>
 typename Columns<T>::Tile Columns<T>::new_scratch(size_t rows) {
-    Tile tile(static_cast<T*>(std::aligned_alloc(64, rows * ROW_BYTES)));
-    if (!tile) throw std::bad_alloc();
-    return tile;
+    return Tile(static_cast<T*>(allocate(rows * ROW_BYTES)));
 }
 
+// Small tiles share slabs, each of twice as many as the one before.
 template <typename T>
-typename Columns<T>::Tile Columns<T>::new_tile() const {
-    Tile tile = new_scratch(rows());
-    std::memset(tile.get(), 0, rows() * ROW_BYTES);
-    return tile;
+std::vector<typename Columns<T>::Tile> Columns<T>::new_tiles(size_t count) {
+    const size_t tile_bytes = rows() * ROW_BYTES;
+#ifdef __SANITIZE_ADDRESS__
+    constexpr size_t most = 1;  // so that a step beyond a tile is seen
+#else
+    const size_t most = std::max<size_t>(1, LARGEST_SLAB / tile_bytes);
+#endif
+    std::vector<Tile> out;
+    std::vector<std::pair<char*, size_t>> unset;  // what is to be set to 0, in huge pages
+    while (out.size() < count) {
+        if (slab_used_ == slab_tiles_) {
+            slab_tiles_ = std::clamp<size_t>(2 * slab_tiles_, 1, most);
+            slab_used_ = 0;
+            const size_t bytes = slab_tiles_ * tile_bytes;
+            slab_.reset(allocate(bytes), std::free);
+            for (size_t at = 0; at < bytes; at += HUGE_PAGE)
+                unset.emplace_back(static_cast<char*>(slab_.get()) + at, std::min(HUGE_PAGE, bytes - at));
+        }
+        out.push_back(Tile(static_cast<T*>(slab_.get()) + slab_used_++ * rows() * 2 * LANES<T>, Free{slab_}));
+    }
+    Poll quiet([] { return true; });
+    parallel_for(threads_, unset.size(), quiet, [&](size_t i) { std::memset(unset[i].first, 0, unset[i].second); });
+    return out;
 }
 
 template <typename T>
 void Columns<T>::start() {
-    tiles_.push_back(new_tile());
+    tiles_ = new_tiles(1);
     tiles_[0][0] = 1;
     weights_ = {1};
 }
@@ -43,7 +61,7 @@ void Columns<T>::start() {
 template <typename T>
 void Columns<T>::take(const Columns& other, const std::vector<size_t>& which, Poll& poll) {
     const size_t before = count();
-    make_room(before + which.size(), poll);
+    make_room(before + which.size());
     for (size_t j = 0; j < which.size(); ++j) {
         poll();
         copy(before + j, other, which[j], other.scale_ / scale_);
@@ -73,8 +91,7 @@ void Columns<T>::apply(const std::vector<Gate>& gates, Poll& poll) {
             } else if (on.size() == 2) {
                 kernels_.gate2(tile, rows(), on[0], on[1], matrix);
             } else {
-                Tile scratch(static_cast<T*>(std::aligned_alloc(64, ROW_BYTES << on.size())));
-                if (!scratch) throw std::bad_alloc();
+                const Tile scratch = new_scratch(size_t(1) << on.size());
                 kernels_.gatek(tile, rows(), int(on.size()), on.data(), matrix, scratch.get());
             }
             poll();
@@ -119,7 +136,7 @@ void Columns<T>::apply(const Channel& channel, const std::vector<double>& weight
     const int operators = int(channel.kraus.size()), k = int(channel.qubits.size());
     const auto [scales, factor] = scaling_of(channel);
     const size_t parents = count(), first_tile = parents / LANES<T>, end = parents + pieces.size();
-    make_room(end, poll);
+    make_room(end);
     std::vector<std::vector<T>> matrices;
     for (const Matrix& kraus : channel.kraus) matrices.push_back(flat<T>(kraus, factor));
     std::vector<std::vector<T>> own(normalised ? pieces.size() : 0);
@@ -156,13 +173,12 @@ void Columns<T>::apply_first(const Channel& channel, size_t columns, const std::
     const size_t shared = columns / LANES<T>, begin = columns % LANES<T>;
     Tile before;
     if (begin && count() > columns) {
-        before = new_tile();
+        before = new_scratch(rows());
         std::memcpy(before.get(), tiles_[shared].get(), rows() * ROW_BYTES);
     }
     const int k = int(channel.qubits.size());
     parallel_for(threads_, (columns + LANES<T> - 1) / LANES<T>, poll, [&](size_t t) {
-        Tile scratch(static_cast<T*>(std::aligned_alloc(64, size_t(ROW_BYTES) << k)));
-        if (!scratch) throw std::bad_alloc();
+        const Tile scratch = new_scratch(size_t(1) << k);
         kernels_.gatek(tiles_[t].get(), rows(), k, channel.qubits.data(), matrix.data(), scratch.get());
     });
     if (before)
@@ -172,12 +188,10 @@ void Columns<T>::apply_first(const Channel& channel, size_t columns, const std::
 }
 
 template <typename T>
-void Columns<T>::make_room(size_t columns, Poll& poll) {
+void Columns<T>::make_room(size_t columns) {
     const size_t before = tiles_.size(), wanted = (columns + LANES<T> - 1) / LANES<T>;
     if (wanted <= before) return;
-    std::vector<Tile> added(wanted - before);
-    const int threads = added.size() * LANES<T> * rows() < WORTH_THREADS ? 1 : threads_;
-    parallel_for(threads, added.size(), poll, [&](size_t t) { added[t] = new_tile(); });
+    std::vector<Tile> added = new_tiles(wanted - before);
     std::move(added.begin(), added.end(), std::back_inserter(tiles_));
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels.h"
+#include "memory.h"
 #include "plan.h"
 #include "threads.h"
 
@@ -52,15 +53,19 @@ public:
                bool normalised, Poll& poll);
 
 protected:
+    // Memory of its own, or a part of a slab, which lives as long as any part of it.
     struct Free {
-        void operator()(T* memory) const { std::free(memory); }
+        std::shared_ptr<void> slab;
+        void operator()(T* memory) const {
+            if (!slab) std::free(memory);
+        }
     };
     using Tile = std::unique_ptr<T[], Free>;
 
     size_t rows() const { return size_t(1) << num_qubits_; }
-    Tile new_tile() const;
+    std::vector<Tile> new_tiles(size_t count);
     static Tile new_scratch(size_t rows);
-    void make_room(size_t columns, Poll& poll);
+    void make_room(size_t columns);
     // Column `to` becomes a column of `from`'s, times a factor.
     void copy(size_t to, const Columns& other, size_t from, double factor);
     void apply_first(const Channel& channel, size_t columns, const std::vector<T>& matrix, Poll& poll);
@@ -73,6 +78,10 @@ protected:
     std::vector<double> weights_;
     // The columns are this factor times what the tiles hold: channels that shrink all columns alike touch none.
     double scale_ = 1;
+
+private:
+    std::shared_ptr<void> slab_;  // of zeros, as far as no tile has been made of it
+    size_t slab_tiles_ = 0, slab_used_ = 0;
 };
 
 template <typename T>

@@ -6,7 +6,6 @@
 // eigendecomposition and finds duplicate columns at once. See docs/developer-guide/lowrank.md.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
 #include <numeric>
 
@@ -105,28 +104,37 @@ double absolute_norm(const Rows& rows) {
 }  // namespace
 
 // Whether columns overlap so much that a truncation is sure to find several to each dimension: judged by the Gram matrix
-// of a few pairs of tiles. Of r columns at random in D dimensions the squared cosines sum to r / D for each.
+// of a few pairs of tiles, more where there are more columns. Of r columns at random in D dimensions the squared cosines
+// sum to r / D for each.
 template <typename T>
-bool Factor<T>::overlaps(const std::vector<double>& norms) const {
-    constexpr int L = LANES<T>, SAMPLES = 12;
+bool Factor<T>::overlaps(Poll& poll) const {
+    constexpr size_t L = LANES<T>;
     constexpr double ENOUGH = 32;
     const size_t tiles = tiles_.size(), r = rank();
-    std::vector<double> re(size_t(L) * L), im(size_t(L) * L);
-    double sum = 0;
-    size_t count = 0, state = 1;
-    for (int sample = 0; sample < SAMPLES; ++sample) {
+    std::vector<std::pair<size_t, size_t>> pairs(std::clamp<size_t>(r / 64, 2, 12));
+    uint64_t state = 1;
+    for (auto& [a, b] : pairs) {
         state = state * 6364136223846793005u + 1442695040888963407u;
-        const size_t a = (state >> 33) % tiles, b = (state >> 13) % tiles;
+        a = (state >> 33) % tiles;
+        b = (state >> 13) % tiles;
+    }
+    std::vector<double> sums(pairs.size()), counts(pairs.size());
+    parallel_for(threads_, pairs.size(), poll, [&](size_t at) {
+        const auto [a, b] = pairs[at];
+        std::vector<double> re(L * L), im(L * L);
         kernels_.gram(tiles_[a].get(), tiles_[b].get(), rows_, re.data(), im.data());
         for (size_t i = a * L; i < std::min(r, (a + 1) * L); ++i)
             for (size_t j = b * L; j < std::min(r, (b + 1) * L); ++j) {
                 const size_t e = (i - a * L) * L + (j - b * L);
-                if (i == j || norms[i] <= 0 || norms[j] <= 0) continue;
-                sum += (re[e] * re[e] + im[e] * im[e]) / (norms[i] * norms[j]);
-                ++count;
+                const double norms = weights_[i] * weights_[j];
+                if (i == j || norms <= 0) continue;
+                sums[at] += (re[e] * re[e] + im[e] * im[e]) / norms;
+                counts[at] += 1;
             }
-    }
-    return count == 0 || sum / double(count) * double(r) > ENOUGH;
+    });
+    const double count = std::accumulate(counts.begin(), counts.end(), 0.0);
+    const double sum = std::pow(scale_, 4) * std::accumulate(sums.begin(), sums.end(), 0.0);
+    return count == 0 || sum / count * double(r) > ENOUGH;
 }
 
 template <typename T>
@@ -137,8 +145,8 @@ void Factor<T>::compress(bool forced, Poll& poll) {
     next_compress_ = std::max(FIRST_COMPRESS, r + r * 3 / 5);
     if (this->tile_bytes() * double((tape_ ? 2 : 1) * tiles + 2) + 48.0 * double(r) * double(r) > memory_) return;
 
+    if (r < rows_ && !forced && !overlaps(poll)) return;
     const std::vector<double> norms = this->stored_norms(poll);
-    if (r < rows_ && !forced && !overlaps(norms)) return;
     const double trace = std::accumulate(norms.begin(), norms.end(), 0.0);
     Rows gram(r);
     for (size_t j = 0; j < r; ++j) gram.add();
@@ -178,8 +186,7 @@ void Factor<T>::compress(bool forced, Poll& poll) {
     const size_t wanted = (kept.size() + L - 1) / L;
     std::vector<Tile> weights;  // for each new tile, the blocks of W that its columns take of each old tile
     for (size_t t = 0; t < wanted; ++t) {
-        Tile block(static_cast<T*>(std::aligned_alloc(64, tiles * L * ROW_BYTES)));
-        if (!block) throw std::bad_alloc();
+        Tile block = this->new_scratch(tiles * L);
         std::fill(block.get(), block.get() + tiles * L * 2 * L, T(0));
         for (size_t i = t * L; i < std::min(kept.size(), (t + 1) * L); ++i)
             for (size_t j = 0; j < r; ++j) {
@@ -201,8 +208,7 @@ void Factor<T>::compress(bool forced, Poll& poll) {
     const size_t block_rows = std::min<size_t>(rows_, 64);
     parallel_for(threads_, rows_ / block_rows, poll, [&](size_t block) {
         const size_t size = block_rows * 2 * L;
-        Tile result(static_cast<T*>(std::aligned_alloc(64, wanted * size * sizeof(T))));
-        if (!result) throw std::bad_alloc();
+        const Tile result = this->new_scratch(wanted * block_rows);
         std::vector<const T*> from;
         for (const Tile& tile : tiles_) from.push_back(tile.get() + block * size);
         for (size_t t = 0; t < wanted; ++t)

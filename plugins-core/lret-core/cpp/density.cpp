@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
-#include <new>
 
 namespace proxima {
 namespace {
@@ -106,8 +105,7 @@ void Density<T>::Free::operator()(T* memory) const {
 template <typename T>
 typename Density<T>::Values Density<T>::new_values(size_t count) {
     const size_t bytes = std::max(count * sizeof(T), size_t(64));
-    Values out(static_cast<T*>(std::aligned_alloc(64, bytes)));
-    if (!out) throw std::bad_alloc();
+    Values out(static_cast<T*>(allocate(bytes)));
     std::memset(out.get(), 0, bytes);
     return out;
 }

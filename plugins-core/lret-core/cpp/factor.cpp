@@ -42,19 +42,28 @@ std::vector<Piece> Factor<T>::choose(const std::vector<double>& weights, int ope
     std::vector<size_t> order;
     for (size_t i = 0; i < weights.size(); ++i)
         if (i % operators) order.push_back(i);
-    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-        return weights[a] != weights[b] ? weights[a] < weights[b] : a < b;
-    });
-    const double allowed = budget.allowed_to_prune();
+    const double allowed = std::max(budget.allowed_to_prune(), 0.0);
     double dropped = 0;
-    size_t first = 0;
-    while (first < order.size() && dropped + weights[order[first]] <= std::max(allowed, 0.0))
-        dropped += weights[order[first++]];
+    // All before `first` are dropped and all from `end` on are kept: whether its lighter half can be dropped as well
+    // says which half of those between is left to decide on.
+    auto first = order.begin(), end = order.end();
+    while (first != end) {
+        const auto middle = first + (end - first) / 2;
+        std::nth_element(first, middle, end, [&](size_t a, size_t b) {
+            return weights[a] != weights[b] ? weights[a] < weights[b] : a < b;
+        });
+        const double half = std::accumulate(first, middle + 1, 0.0, [&](double sum, size_t i) { return sum + weights[i]; });
+        if (dropped + half <= allowed) {
+            dropped += half;
+            first = middle + 1;
+        } else {
+            end = middle;
+        }
+    }
     budget.spent += dropped;
-    order.erase(order.begin(), order.begin() + long(first));
-    std::sort(order.begin(), order.end());
+    std::sort(first, order.end());
     std::vector<Piece> out;
-    for (size_t i : order) out.push_back({i / operators, int(i % operators), weights[i]});
+    for (; first != order.end(); ++first) out.push_back({*first / operators, int(*first % operators), weights[*first]});
     return out;
 }
 
@@ -108,12 +117,11 @@ Factor<T>::Factor(const Factor& other, int qubit, int outcome, double share)
     most_columns_ = other.most_columns_;
     scale_ = other.scale_ * std::sqrt(share);
     if (2 * other.bytes() > memory_) throw OutOfMemory(2 * other.bytes(), 0);
-    for (const Tile& tile : other.tiles_) {
-        tiles_.push_back(this->new_tile());
+    tiles_ = this->new_tiles(other.tiles_.size());
+    for (size_t t = 0; t < tiles_.size(); ++t)
         for (size_t row = 0; row < rows_; ++row)
             if (int(row >> qubit & 1) == outcome)
-                std::memcpy(tiles_.back().get() + row * 2 * LANES<T>, tile.get() + row * 2 * LANES<T>, ROW_BYTES);
-    }
+                std::memcpy(tiles_[t].get() + row * 2 * LANES<T>, other.tiles_[t].get() + row * 2 * LANES<T>, ROW_BYTES);
     Poll quiet([] { return true; });
     weights_ = this->stored_norms(quiet);
     weights_.resize(other.rank());

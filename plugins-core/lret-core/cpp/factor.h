@@ -73,7 +73,7 @@ private:
     std::vector<Piece> choose(const std::vector<double>& weights, int operators);
     bool fits(size_t columns) const;
     [[noreturn]] void refuse(std::vector<Piece> pieces) const;
-    bool overlaps(const std::vector<double>& norms) const;
+    bool overlaps(Poll& poll) const;
     std::vector<Tile> copies(const std::vector<Tile>& tiles) const;
     void record(const Channel& channel, const std::vector<Piece>& pieces);
 

@@ -22,8 +22,8 @@ struct Loop {
     size_t count;
     Poll& poll;
     const std::function<void(size_t)>& body;
-    int wanted;      // threads that may still join
-    int joined = 0;  // threads that have and are not done
+    int wanted;                  // threads that may still join
+    std::atomic<int> joined{0};  // threads that have and are not done
     std::atomic<size_t> next{0};
     std::atomic<bool> stop{false};
     std::mutex guard{};
@@ -43,25 +43,48 @@ struct Loop {
     }
 };
 
-// Threads that sleep until there is a loop to join. They live as long as the process: two runs at once share them, and
-// no thread ever waits by spinning, which would cost whoever else wants the processor.
+constexpr double MOMENT = 50e-6;  // seconds; to wake a thread that sleeps takes about as long
+
+// Whether `ready` comes true within a moment. The processor is given to whoever else wants it.
+template <typename Ready>
+bool soon(const Ready& ready) {
+    for (const double end = now() + MOMENT; !ready(); std::this_thread::yield())
+        if (now() > end) return false;
+    return true;
+}
+
+// Threads that wait for a loop to join, for a moment awake, since a run has one loop after another, and then asleep. They
+// live as long as the process: two runs at once share them.
 class Pool {
 public:
     void run(Loop& loop) {
+        int wake;
         {
             const std::lock_guard<std::mutex> held(guard_);
             while (workers_ < loop.wanted && hire()) {
             }
             loops_.push_back(&loop);
+            open_ = int(loops_.size());
+            wake = std::min(loop.wanted, asleep_);
         }
-        for (int i = 0; i < loop.wanted; ++i) work_.notify_one();
+        for (int i = 0; i < wake; ++i) work_.notify_one();
         loop.work();
         std::unique_lock<std::mutex> held(guard_);
-        loops_.erase(std::remove(loops_.begin(), loops_.end(), &loop), loops_.end());
+        close(loop);
+        if (loop.joined > 0) {
+            held.unlock();
+            soon([&] { return loop.joined == 0; });
+            held.lock();
+        }
         done_.wait(held, [&] { return loop.joined == 0; });
     }
 
 private:
+    void close(const Loop& loop) {
+        loops_.erase(std::remove(loops_.begin(), loops_.end(), &loop), loops_.end());
+        open_ = int(loops_.size());
+    }
+
     bool hire() {
         try {
             std::thread([this] { serve(); }).detach();
@@ -75,10 +98,17 @@ private:
     [[noreturn]] void serve() {
         std::unique_lock<std::mutex> held(guard_);
         for (;;) {
-            work_.wait(held, [&] { return !loops_.empty(); });
+            if (loops_.empty()) {
+                held.unlock();
+                soon([&] { return open_ > 0; });
+                held.lock();
+                ++asleep_;
+                work_.wait(held, [&] { return !loops_.empty(); });
+                --asleep_;
+            }
             Loop& loop = *loops_.front();
             ++loop.joined;
-            if (--loop.wanted == 0) loops_.pop_front();
+            if (--loop.wanted == 0) close(loop);
             held.unlock();
             loop.work();
             held.lock();
@@ -89,7 +119,8 @@ private:
     std::mutex guard_;
     std::condition_variable work_, done_;
     std::deque<Loop*> loops_;
-    int workers_ = 0;
+    std::atomic<int> open_{0};  // how many loops there are to join
+    int workers_ = 0, asleep_ = 0;
 };
 
 Pool* pool = new Pool;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import math
 import multiprocessing
 import threading
 import time
@@ -16,6 +17,8 @@ from proxima.contracts.backend import CancelToken, RunContext
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.noise import NoiseModel
 from proxima.errors import CancelledError, DeadlineExceededError
+from proxima_lret_core import _native
+from proxima_lret_core.program import Program
 
 NOISY = NoiseModel.parse("depolarizing:0.002").apply(brick(8))
 LONG = NoiseModel.parse("depolarizing:0.02").apply(brick(11, layers=12))  # minutes
@@ -97,6 +100,25 @@ def test_an_error_of_the_caller_s_own_comes_through() -> None:
 
     with pytest.raises(KeyError, match="mine"):
         lret.run(LONG, context=RunContext(progress=progress, threads=2))
+
+
+def test_a_run_that_may_stop_does_so_before_columns_that_do_not_fit() -> None:
+    def go_on(columns: int, spent: float) -> bool:
+        return True
+
+    program = Program(NoiseModel.parse("depolarizing:0.2").apply(brick(6)))
+    (plan,) = program.plans
+    memory = 6.0 * 128 * 2**6  # of six tiles, each of 16 columns
+    limited, free = (_native.make_factor(6, True, 1, most) for most in (memory, 1e9))
+    for factor in (limited, free):
+        factor.grant(1e-3, program.error)
+    at = limited.advance(plan, 0, [math.inf] * plan.num_units, go_on)
+    assert 0 < at < plan.num_units
+    assert limited.num_bytes <= memory
+    limited.limit(1e9)
+    assert limited.advance(plan, at, [], go_on) == free.advance(plan, 0, [], go_on) == plan.num_units
+    assert limited.done == pytest.approx(free.done, rel=1e-12)
+    np.testing.assert_allclose(limited.probabilities(go_on), free.probabilities(go_on), atol=2e-3)
 
 
 def test_threads_give_the_same_state() -> None:

@@ -100,10 +100,11 @@ def test_shots_that_share_a_history_are_one_column() -> None:
 
 
 def test_many_damping_steps_do_not_underflow() -> None:
-    builder = Circuit.builder(1, 1)
+    """A second qubit keeps them from being one channel."""
+    builder = Circuit.builder(2, 2)
     for _ in range(3000):
-        builder.ry(1.5, 0).amplitude_damping(0.05, 0).phase_damping(0.3, 0)
-    circuit = builder.measure(0, 0).build()
+        builder.ry(1.5, 0).amplitude_damping(0.05, 0).phase_damping(0.3, 0).cx(0, 1)
+    circuit = builder.measure_all().build()
     assert_follows(trajectories(circuit, 2000, tolerance=0.5), circuit, 2000, 1)
 
 

@@ -12,6 +12,7 @@ from proxima_bench_lret.cases import LEAST_BYTES, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FORMATS = (".png", ".svg", ".pdf")
 # Wong, Nature Methods 8, 441 (2011): told apart with every kind of colour vision.
@@ -54,31 +55,55 @@ def picture(rows: Sequence[Row], ending: str, *, tolerance: float) -> bytes:
             # The time of a density matrix does not depend on how strong the noise is.
             series = [r for r in rows if (r.case.depth, r.case.noise) == (depth, noises[0])]
             look |= {"color": _GREY}
-            _draw(time, series, lambda r: r.cirq_seconds, label=f"Cirq, depth {depth}", **look)
+            _draw(time, series, lambda r: r.cirq_seconds, **look)
             _draw(memory, series, lambda r: _mebibytes(r.cirq_bytes), **look)
             for number, noise in enumerate(noises):
                 series = [r for r in rows if (r.case.depth, r.case.noise) == (depth, noise)]
                 look |= {"color": _COLOURS[number % len(_COLOURS)]}
-                _draw(time, series, lambda r: r.lret_seconds, label=f"LRET, depth {depth}, p = {noise:g}", **look)
+                _draw(time, series, lambda r: r.lret_seconds, **look)
                 _draw(memory, series, lambda r: _mebibytes(r.lret_bytes), **look)
                 _draw(error, series, lambda r: r.bound, **look)
                 _draw(error, series, lambda r: r.distance, **{**look, "linestyle": "", "markerfacecolor": "none"})
-        error.axhline(tolerance, color=_GREY, linewidth=1, label="tolerance")
-        error.plot([], [], color=_GREY, marker="o", label="bound, certified")
-        error.plot([], [], color=_GREY, marker="o", markerfacecolor="none", linestyle="", label="true distance")
+        error.axhline(tolerance, color=_GREY, linewidth=1)
         _dress(time, "Time of one simulation", "seconds", log=True)
         _dress(memory, "Rise of the peak memory, from 1 MiB on", "MiB", log=True)
+        if not memory.lines:
+            memory.text(0.5, 0.5, "none rose by 1 MiB", transform=memory.transAxes, ha="center", color=_GREY)
+            memory.set_yticks([])
+            memory.minorticks_off()
         _dress(error, "Error of the low-rank state", "trace distance")
         error.set_ylim(0, 1.15 * tolerance)
-        error.legend(fontsize=9, loc="lower right")
-        handles = time.get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower center", ncols=len(depths), fontsize=9, frameon=False)
+        _explain(figure, depths, noises)
         figure.suptitle(
             "Low-rank simulator and Cirq's density matrices: brick circuits, depolarizing noise p after each gate"
         )
         out = io.BytesIO()
         figure.savefig(out, format=ending.removeprefix("."), dpi=150)
     return out.getvalue()
+
+
+def _explain(figure: Figure, depths: Sequence[int], noises: Sequence[float]) -> None:
+    """What colours, lines and marks mean, below the axes."""
+    from matplotlib.lines import Line2D
+
+    colours = [Line2D([], [], color=_GREY, label="Cirq")]
+    colours += [
+        Line2D([], [], color=_COLOURS[number % len(_COLOURS)], label=f"LRET, p = {noise:g}")
+        for number, noise in enumerate(noises)
+    ]
+    lines = []
+    for number, depth in enumerate(depths):
+        look: dict[str, Any] = {"linestyle": _STYLES[number % len(_STYLES)], "marker": _MARKERS[number % len(_MARKERS)]}
+        lines.append(Line2D([], [], color=_GREY, markersize=5, label=f"depth {depth}", **look))
+    errors = [
+        Line2D([], [], color=_GREY, linewidth=1, label="tolerance"),
+        Line2D([], [], color=_GREY, marker="o", markersize=5, label="bound, certified"),
+        Line2D([], [], color=_GREY, marker="o", markerfacecolor="none", linestyle="", label="true distance"),
+    ]
+    plain: dict[str, Any] = {"fontsize": 9, "frameon": False, "handlelength": 3}
+    figure.legend(handles=colours, loc="outside lower left", ncols=2 if len(colours) > 3 else 3, **plain)
+    figure.legend(handles=lines, loc="outside lower center", ncols=3, **plain)
+    figure.legend(handles=errors, loc="outside lower right", ncols=3, **plain)
 
 
 def _mebibytes(size: int | None) -> float | None:
