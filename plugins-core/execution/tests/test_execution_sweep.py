@@ -85,17 +85,18 @@ def test_a_wrong_point_is_told_before_the_first_is_run(execution):
 
 
 class Flaky:
-    """Fails ``times`` times."""
+    """Fails ``times`` times after item a."""
 
     def __init__(self, times: int) -> None:
         self.left = times
 
     def open(self, kernel):
-        def do(item, cancel):
-            if self.left:
-                self.left -= 1
-                raise RunError("the engine failed")
-            return item
+        def do(items, cancel):
+            for item in items:
+                if self.left and item != "a":
+                    self.left -= 1
+                    raise RunError("the engine failed")
+                yield item
 
         return do
 

@@ -14,7 +14,7 @@ import urllib.request
 import pytest
 from dask_works import Slow, Squares
 from distributed import Security
-from distributed.comm import connect
+from distributed.comm import CommClosedError, connect
 
 import proxima_executor_dask.executor
 from proxima.cli import main
@@ -72,7 +72,7 @@ def test_the_cluster_of_this_machine_takes_no_strangers(local, scheme, arguments
     assert len(addresses) == 5
     for address in addresses:
         assert address.startswith("tls://127.0.0.1:")
-        with pytest.raises(OSError):
+        with pytest.raises(CommClosedError):
             asyncio.run(greet(address.replace("tls", scheme), **arguments()))
         asyncio.run(greet(address, **client.security.get_connection_args("client")))  # so it is not the greeting
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -34,8 +34,8 @@ class Runs:
     circuits: tuple[Circuit, ...]
     version: str
 
-    def open(self, kernel: Kernel) -> Callable[[Point, CancelToken], RunResult]:
-        """What runs a point with this kernel's backends; a circuit is compiled once and bound for each point.
+    def open(self, kernel: Kernel) -> Callable[[Sequence[Point], CancelToken], Iterator[RunResult]]:
+        """What runs points with this kernel's backends; a circuit is compiled once and bound for each point.
 
         Raises:
             UnavailableError: This process has another version of Proxima.
@@ -57,12 +57,11 @@ class _Runner:
         self._circuits = circuits
         self._compiled: dict[int, Compiled] = {}
 
-    def __call__(self, point: Point, cancel: CancelToken) -> RunResult:
-        number, options = point
-        circuit = self._circuits[number]
-        result, compiled = self._execution.run_compiled(circuit, options, self._compiled.get(number), cancel=cancel)
-        self._compiled[number] = compiled
-        return result
+    def __call__(self, points: Sequence[Point], cancel: CancelToken) -> Iterator[RunResult]:
+        for number, options in points:
+            circuit, earlier = self._circuits[number], self._compiled.get(number)
+            result, self._compiled[number] = self._execution.run_compiled(circuit, options, earlier, cancel=cancel)
+            yield result
 
 
 def points_of(circuits: Sequence[Circuit], bindings: Sequence[Mapping[str, float]], options: RunOptions) -> list[Point]:

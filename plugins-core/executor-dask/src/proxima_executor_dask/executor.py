@@ -21,8 +21,14 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"dask://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 _CONNECT_SECONDS = 10.0
-_NO_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
-"""Dask listens for HTTP whatever one asks, without TLS: what it tells there of tasks and workers is left out."""
+_SETTINGS = {
+    # Dask listens for HTTP whatever one asks, without TLS: what it tells there of tasks and workers is left out.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # What is measured for a dashboard takes 1 % of each processor.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "10s",
+}
 
 
 class DaskKind:
@@ -64,7 +70,7 @@ class DaskKind:
 
         workers = self._kernel.settings.get("plugins.executor-dask.workers")
         assert isinstance(workers, int)
-        with dask.config.set(_NO_PAGES):
+        with dask.config.set(_SETTINGS):
             cluster = LocalCluster(
                 n_workers=workers or _processors(),
                 threads_per_worker=1,
