@@ -25,7 +25,7 @@ _SETTINGS = {
     # Dask listens for HTTP whatever one asks, without TLS: what it tells there of tasks and workers is left out.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
-    # What is measured for a dashboard takes 1 % of each processor.
+    # What is measured for a dashboard takes about 2 % of a processor in each process.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "10s",
 }

@@ -6,7 +6,7 @@ import math
 import queue
 import secrets
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -83,7 +83,7 @@ class DaskExecutor(Executor):
                         future.add_done_callback(done.put)
                 ready = self._wait(done, token, had, len(items))
                 good = [future for future in ready if future.status == "finished"]
-                for future, ended in zip(good, self._gather(good), strict=True):
+                for future, ended in zip(good, self._gather(good, running), strict=True):
                     assert isinstance(ended, Done)
                     task, _ = running.pop(str(future.key))
                     for number, answer in zip(task, ended.answers, strict=ended.error is None):
@@ -148,27 +148,33 @@ class DaskExecutor(Executor):
         except Exception as error:
             raise self._lost() from error
 
-    def _gather(self, futures: list[Future[Any]]) -> list[Any]:
+    def _gather(self, futures: list[Future[Any]], running: Mapping[str, tuple[range, Future[Any]]]) -> list[Any]:
+        from distributed.scheduler import KilledWorker
+
         if not futures:
             return []
         try:
             return list(self._client.gather(futures))
+        except KilledWorker as error:  # what had its answer died before it was fetched, and those that ran it again
+            raise self._told(error, running[str(error.task)][0]) from error
         except Exception as error:
             raise self._lost() from error
 
     def _failure(self, future: Future[Any], task: range) -> ProximaError:
         """What the user is told of a task that did not end well."""
-        from distributed.scheduler import KilledWorker
-
         if future.status != "error":
             return self._lost()
-        error = future.exception()
+        return self._told(future.exception(), task)
+
+    def _told(self, error: BaseException, task: range) -> ProximaError:
+        from distributed.scheduler import KilledWorker
+
         if isinstance(error, ProximaError):
             return error
         if isinstance(error, KilledWorker):
             which = f"item {task.start}" if len(task) == 1 else f"items {task.start} to {task[-1]}"
             return RunError(
-                f"{which}: given up, for every worker that ran it died",
+                f"{which}: given up, for every worker that was at it died",
                 hint="it may need more memory than they have; a worker's log says more",
             )
         failed = RunError(f"items from {task.start} on failed: {type(error).__name__}: {error}")
