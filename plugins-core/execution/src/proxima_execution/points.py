@@ -6,6 +6,8 @@ import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from proxima.contracts.backend import CancelToken
@@ -58,10 +60,26 @@ class _Runner:
         self._compiled: dict[int, Compiled] = {}
 
     def __call__(self, points: Sequence[Point], cancel: CancelToken) -> Iterator[RunResult]:
-        for number, options in points:
-            circuit, earlier = self._circuits[number], self._compiled.get(number)
-            result, self._compiled[number] = self._execution.run_compiled(circuit, options, earlier, cancel=cancel)
-            yield result
+        for number, group in groupby(points, itemgetter(0)):
+            circuit, options, done = self._circuits[number], [each for _, each in group], 0
+            while done < len(options):
+                earlier = self._compiled.get(number)
+                together = options[done : done + _at_once(options[done], earlier)]
+                done += len(together)
+                if earlier is not None and len(together) > 1:
+                    yield from self._execution.run_batch(circuit, together, earlier, cancel=cancel)
+                else:
+                    (alone,) = together
+                    result, made = self._execution.run_compiled(circuit, alone, earlier, cancel=cancel)
+                    self._compiled[number] = made
+                    yield result
+
+
+def _at_once(options: RunOptions, earlier: Compiled | None) -> int:
+    """How many points with such options are run together: a deadline is each one's own, as optimised gates are."""
+    if earlier is None or options.deadline is not None or options.optimize:
+        return 1
+    return earlier.plan.batch
 
 
 def points_of(circuits: Sequence[Circuit], bindings: Sequence[Mapping[str, float]], options: RunOptions) -> list[Point]:
