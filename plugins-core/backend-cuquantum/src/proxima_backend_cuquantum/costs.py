@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from proxima.contracts.backend import RunRequest
 from proxima.contracts.features import Features
+from proxima.contracts.methods import method_asked
 from proxima.contracts.operations import Op
 from proxima.contracts.parameter_shift import shifts_of
 from proxima.errors import UnsupportedError
 from proxima_backend_cuquantum.gates import FUSED_QUBITS
-from proxima_trajectories.requests import method_asked, partings_of
+from proxima_trajectories.walk import partings_of
 from proxima_trajectories.walk import waiting_states
 
 METHODS = ("automatic", "statevector", "trajectories")
