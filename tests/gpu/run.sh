@@ -23,7 +23,7 @@ python=$folder/venv/bin/python
     "$root/kernel" "$root/plugin-sdk[tools]" "$root/plugins-core/trajectories" \
     "$root/plugins-core/execution" "$root/plugins-core/backend-qsim" "$root/plugins-core/backend-pennylane" \
     "$root/plugins-core/backend-cuquantum[cu13]" pytest-timeout
-"$python" -m pip list 2>/dev/null | grep -iE "cuquantum|custatevec|cublas|cupy" | tee -a "$report"
+"$python" -m pip list 2>/dev/null | grep -iE "cuquantum|custatevec|cutensornet|cublas|cusolver|cupy" | tee -a "$report"
 
 export PROXIMA_HOME="$folder/home"
 "$folder/venv/bin/proxima" backends | tee -a "$report"
