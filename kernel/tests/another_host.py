@@ -6,6 +6,7 @@ import locked_child
 
 from proxima.sandbox.linux import seccomp
 from proxima.sandbox.linux.bpf import ALLOW, Check, assemble, error
+from proxima.sandbox.linux.script import Script
 from proxima.sandbox.linux.syscalls import AUDIT_ARCH, call, numbers
 
 NAMESPACES = "clone into namespaces"
@@ -28,10 +29,12 @@ def see(denied: dict[str, int], *, uid: int = 0, files: dict[str, str] | None = 
         for name, text in files.items():
             with open(name, "w") as file:
                 file.write(text)
-    call("prctl", 38, 1, 0, 0, 0)
     table = numbers("x86_64")
     checks = {table["clone"]: [[Check(0, (0,), 0x7E020000)]]} if NAMESPACES in denied else {}
     answers = {table[name]: error(number) for name, number in denied.items() if name != NAMESPACES}
     verdicts = dict.fromkeys(table.values(), ALLOW) | answers
     verdicts = {number: verdict for number, verdict in verdicts.items() if number not in checks}
-    seccomp.install(assemble(AUDIT_ARCH["x86_64"], verdicts, checks, otherwise=error(1), beyond=(9999, ALLOW)))
+    script = Script(None, ())
+    script.call("prctl", 38, 1, 0, 0, 0)
+    seccomp.install(script, assemble(AUDIT_ARCH["x86_64"], verdicts, checks, otherwise=error(1), beyond=(9999, ALLOW)))
+    script.run()

@@ -223,16 +223,16 @@ BROKERED = """
 import json, os, socket, sys
 sys.path[:0] = json.loads(sys.argv.pop(1))
 from proxima.sandbox.channel import Channel
-from proxima.sandbox.policy import SandboxPolicy
+from proxima.sandbox.own import Own
 from proxima.sandbox.rpc import Peer
 from proxima.sandbox.shm import MappedBuffers
 from proxima.sandbox.worker_services import WorkerServices, install
 
-policy = SandboxPolicy.from_json(sys.argv.pop(1))
-peer = Peer(Channel(socket.socket(fileno=int(sys.argv.pop(1)))), plugin=policy.plugin, buffers=MappedBuffers())
+own = Own(*json.loads(sys.argv.pop(1)))
+peer = Peer(Channel(socket.socket(fileno=int(sys.argv.pop(1)))), plugin=own.plugin, buffers=MappedBuffers())
 peer.start()
 services = WorkerServices(peer)
-install(peer, policy)
+install(peer, own.files)
 EVENTS = ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.gethostbyname")
 
 def refuse(event, arguments):
@@ -274,6 +274,7 @@ class Brokered:
         import socket
 
         from proxima.sandbox.channel import Channel
+        from proxima.sandbox.own import own_part
         from proxima.sandbox.policy import Limits, SandboxPolicy
         from proxima.sandbox.rpc import Peer
         from proxima.sandbox.shm import BufferPool
@@ -286,7 +287,13 @@ class Brokered:
         before = BROKERED.replace("HIDDEN/", f"{self.hidden}/")
         (self.root / "plugin.py").write_text(before + textwrap.dedent(code))
         paths = json.dumps([str(Path(proxima.__file__).parent.parent)])
-        words = [str(self.root / "plugin.py"), paths, policy.to_json(), str(theirs.fileno()), *map(str, arguments)]
+        words = [
+            str(self.root / "plugin.py"),
+            paths,
+            json.dumps(own_part(policy)),
+            str(theirs.fileno()),
+            *map(str, arguments),
+        ]
         peer = Peer(Channel(ours), plugin="tea", buffers=BufferPool())
         self.brokers.serve(peer, policy)
         peer.start()

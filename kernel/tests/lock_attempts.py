@@ -5,6 +5,7 @@ The numbers in the names are the rows of the escape corpus.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import mmap
@@ -260,7 +261,11 @@ def r24_environment(host: Any) -> str:
 
 
 def r25_inherited_descriptor(host: Any) -> bytes:
-    return os.pread(host.open_secret, 16, 0)
+    for descriptor in range(256):  # by whatever number
+        with contextlib.suppress(OSError):
+            if (found := os.pread(descriptor, 16, 0)) == b"secret":
+                return found
+    raise OSError(errno.EBADF, "no descriptor gives it")
 
 
 def r26_map_12_gib(host: Any) -> None:

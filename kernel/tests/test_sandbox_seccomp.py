@@ -189,10 +189,12 @@ def test_program_decides_as_its_tables_say(verdicts: dict[int, int], values: dic
 EVERY_CALL = """
 import ctypes, json, os, platform, sys
 from proxima.sandbox.linux import seccomp
-from proxima.sandbox.linux.syscalls import call
+from proxima.sandbox.linux.script import Script
 libc = ctypes.CDLL(None, use_errno=True)
-call("prctl", 38, 1, 0, 0, 0)
-seccomp.install(seccomp.program(platform.machine(), os.getpid()))
+script = Script(None, ())
+script.call("prctl", 38, 1, 0, 0, 0)
+seccomp.install(script, seccomp.program(platform.machine(), os.getpid()))
+script.run()
 answers = {}
 for number in json.loads(sys.argv[1]):
     answers[number] = ctypes.get_errno() if libc.syscall(ctypes.c_long(number), *[ctypes.c_long(-1)] * 6) < 0 else 0

@@ -16,6 +16,7 @@ from proxima.permissions import Permission
 from proxima.sandbox.errors import LockError, SandboxError
 from proxima.sandbox.host import confirm
 from proxima.sandbox.isolation import limits_of, place_of
+from proxima.sandbox.linux.script import Script
 from proxima.sandbox.policy import Limits, SandboxPolicy
 from proxima.sandbox.scratch import MAX_ENTRIES, ScratchSpace, remove_tree, used_bytes
 
@@ -128,25 +129,33 @@ def test_no_policy_no_worker_and_no_lower_tier(sandbox: Any, monkeypatch: pytest
     assert sandbox.locked() == []
 
 
-POLICY = SandboxPolicy(plugin="one", tier="B", scratch="/tmp/x/y")
-GOOD = {"nonce": "n", "tier": "B", "abi": 7, "results": {"fork": "EPERM"}, "seconds": 0.01}
+def half_of_a_lock() -> Script:
+    script = Script("one", ())
+    for name in ("first", "second"):
+        with script.step(name):
+            script.call("getpid", wanted=(7,), about="x")
+    return script
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("said", "why"),
     [
         ("ready", "nothing that makes sense"),
-        (GOOD | {"nonce": "m"}, "locked at tier"),
-        (GOOD | {"tier": "C"}, "locked at tier 'C'"),
-        (GOOD | {"results": {}}, "tested nothing"),
-        ({"failed": "seccomp", "reason": "no", "hint": None}, "seccomp: no"),
-        ({"failed": 3, "reason": b"\xff" * 10_000, "hint": 7}, "3: "),
+        (["m", 2, 7, 0.01], "nothing that makes sense"),
+        (["n", 2, 7, 1], "nothing that makes sense"),
+        (["n", 2, 7, 0.01, "more"], "nothing that makes sense"),
+        (["n", 3, 7, 0.01], "it made 3 of 2 system calls"),
+        (["n", -1, 7, 0.01], "it made -1 of 2 system calls"),
+        (["n", 1, -1, 0.01], "second: getpid: Operation not permitted: x"),
+        (["n", 0, 8, 0.01], "first: getpid answered 8: x"),
+        (["n", 0, -1 << 62, 0.01], "first: getpid answered -4611686018427387904: x"),
     ],
 )
-def test_a_handshake_that_is_not_right_is_refused(answer: object, said: str) -> None:
-    with pytest.raises(LockError, match=said):
-        confirm(answer, "n", POLICY)
-    assert confirm(GOOD, "n", POLICY) == 0.01
+def test_a_handshake_that_is_not_right_is_refused(said: object, why: str) -> None:
+    with pytest.raises(LockError, match=why) as caught:
+        confirm(said, "n", half_of_a_lock())
+    assert caught.value.plugin == "one"
+    assert confirm(["n", 2, 7, 0.01], "n", half_of_a_lock()) == 0.01
 
 
 def test_used_bytes_counts_empty_files_and_gives_up_on_what_it_cannot_measure(tmp_path: Path) -> None:

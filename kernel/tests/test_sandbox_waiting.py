@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -13,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from proxima.sandbox.errors import LockError
+from proxima.sandbox.linux.lock import worker_holder, write_lock
 from proxima.sandbox.linux.view import base_places, beyond_base, places
 from proxima.sandbox.policy import SandboxPolicy, runtime_paths
 from proxima.sandbox.probe import probe
@@ -108,28 +109,8 @@ def test_a_policy_that_changes_the_base_has_nothing_beyond_it(more: dict[str, An
     assert beyond_base(policy(**more)) is None
 
 
-LOCKED_WITHOUT_BASE = """
-import os, sys
-from proxima.sandbox.linux.lock import fork, lock, make_ready
-from proxima.sandbox.errors import LockError
-from proxima.sandbox.policy import SandboxPolicy, runtime_paths
-parent = os.getpid()
-birth = fork()
-if birth.pid == 0:
-    try:
-        ready = make_ready((1, 2), parent_pid=parent, birth=birth)
-        os.makedirs(sys.argv[1], exist_ok=True)
-        policy = SandboxPolicy(plugin="x", tier="A", scratch=sys.argv[1], read=runtime_paths(), subprocess=True)
-        lock(policy, (1, 2), parent_pid=parent, ready=ready)
-    except LockError as error:
-        os.write(1, f"{error.step}: {error.reason}".encode())
-    finally:
-        os._exit(0)
-os.waitpid(birth.pid, 0)
-"""
-
-
-def test_it_refuses_a_policy_that_it_was_not_made_for(nursery: Any, tmp_path: Path) -> None:
-    words = [sys.executable, "-c", LOCKED_WITHOUT_BASE, str(tmp_path / "scratch")]
-    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout
-    assert told == "root directory: this policy shows the system otherwise than this process has it"
+def test_a_lock_that_goes_on_from_the_base_refuses_a_policy_that_it_was_not_made_for() -> None:
+    holder = worker_holder("A", 1, os.getpid(), waited=True)
+    with pytest.raises(LockError, match="root directory: this policy shows the system otherwise"):
+        write_lock(policy(subprocess=True), holder)
+    write_lock(policy(), holder)

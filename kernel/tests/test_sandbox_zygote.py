@@ -8,17 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import proxima.sandbox.zygote
-from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import SandboxError
 from proxima.sandbox.imports import HostFinder, environment_paths, host_homes
 from proxima.sandbox.spawn import Zygote
+from proxima.sandbox.zygote import PLAIN, READY, REAP, REQUEST, UNLOCKED
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
 
@@ -37,31 +36,34 @@ def test_it_has_one_thread_an_empty_environment_and_no_plugin(sandbox: Any) -> N
     assert len(list((proc / "fd").iterdir())) == 5 + waiting
 
 
-def start(kernel_pid: int) -> tuple[subprocess.Popen[bytes], Channel]:
-    ours, theirs = socket.socketpair()
+def start(kernel_pid: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(20)
     words = [sys.executable, "-I", "-S", "-B", proxima.sandbox.zygote.__file__, str(theirs.fileno()), str(kernel_pid)]
     process = subprocess.Popen(
         [*words, json.dumps(host_homes())], pass_fds=(theirs.fileno(),), env={"OPENBLAS_NUM_THREADS": "1"}
     )
     theirs.close()
-    return process, Channel(ours)
+    return process, ours
 
 
 def test_it_ends_when_the_control_socket_closes() -> None:
     process, control = start(os.getpid())
-    assert control.receive(deadline=time.monotonic() + 20)[0] == {"ready": process.pid}
+    assert control.recv(100) == READY
     control.close()
     assert process.wait(5) == 0
 
 
 def test_it_refuses_to_fork_without_what_a_worker_needs_and_goes_on() -> None:
     process, control = start(os.getpid())
-    deadline = time.monotonic() + 20
-    control.receive(deadline=deadline)
-    control.send({"policy": "{}"})
-    assert "was sent 0 descriptors" in control.receive(deadline=deadline)[0]["error"]  # type: ignore[index]
-    control.send({"reap": os.getpid()})
-    assert "error" in control.receive(deadline=deadline)[0]  # type: ignore[operator]
+    assert control.recv(100) == READY
+    for kind, pid, why in (
+        (UNLOCKED, 0, "sent 0 descriptors"),
+        (PLAIN, 0, "sent 0 descriptors"),
+        (REAP, os.getpid(), "No child processes"),
+    ):
+        control.send(REQUEST.pack(kind, pid))
+        assert why in json.loads(control.recv(1000))["error"]
     control.close()
     assert process.wait(5) == 0
 

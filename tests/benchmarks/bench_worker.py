@@ -48,7 +48,7 @@ class Nursery:
         policy = SandboxPolicy(plugin="bench", tier=self.tier, scratch=str(scratch), read=runtime_paths())
         forked = self.zygote.spawn(policy, str(self.canary), "nonce")
         channel = Channel(forked.channel)
-        self.lock_seconds.append(handshake(channel, forked.process.pid, "nonce", policy))
+        self.lock_seconds.append(handshake(channel, forked, "nonce", policy))
         return forked, channel
 
     def end(self, forked: Forked, channel: Channel) -> None:

@@ -6,6 +6,7 @@ import mmap
 import os
 import resource
 import threading
+from pathlib import Path
 from typing import Any
 
 from outside import Stopped, through, tried
@@ -102,9 +103,15 @@ def _score(pid: int) -> int:
 
 def policies_of_other_plugins(arena: Any) -> str:
     """What the process that workers are forked from read for the plugins that came before, in inherited memory."""
+
+    def places(number: int, count: int) -> tuple[str, ...]:
+        found = [Path(arena.host.workspace) / f"known-only-to-{number}-{n}.example.org" for n in range(count)]
+        for place in found:
+            place.mkdir()
+        return tuple(f"file_read:{place}" for place in found)
+
     for number in range(2):
-        hosts = tuple(f"network:known-only-to-{number}-{n}.example.org" for n in range(20))
-        arena.plugin(f"earlier{number}", "def act(arguments): return 'x'", permissions=hosts)
+        arena.plugin(f"earlier{number}", "def act(arguments): return 'x'", permissions=places(number, 20))
         arena.call(f"earlier{number}")
     body = """
 def act(arguments):
@@ -123,7 +130,7 @@ def act(arguments):
                 if b'example.org' in part[:40]: found.add(part[:1].decode('latin-1'))
     return ''.join(sorted(found))
 """
-    arena.plugin("later", body, permissions=("network:known-only-to-9.example.org",))
+    arena.plugin("later", body, permissions=places(9, 1))
     found = arena.call("later")
     for name in ("earlier0", "earlier1", "later"):
         arena.end(name)

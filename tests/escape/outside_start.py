@@ -41,7 +41,7 @@ sys.path[:0] = json.loads(sys.argv[2])
 from proxima.sandbox.errors import LockError
 from proxima.sandbox.linux import landlock
 from proxima.sandbox.linux.lock import lock
-from proxima.sandbox.linux.syscalls import call
+from proxima.sandbox.linux.script import Script
 from proxima.sandbox.policy import SandboxPolicy, runtime_paths
 key, how, scratch = sys.argv[1], sys.argv[3], sys.argv[4]
 go, got = threading.Event(), []
@@ -53,8 +53,11 @@ thread = threading.Thread(target=steal, daemon=True)
 thread.start()
 try:
     if how == "landlock alone":
-        call("prctl", 38, 1, 0, 0, 0)
-        landlock.restrict({}, version=landlock.abi())
+        script = Script(None, (0, 1, 2))
+        script.close_all_but((0, 1, 2))
+        script.call("prctl", 38, 1, 0, 0, 0)
+        landlock.restrict(script, {}, version=landlock.abi())
+        script.run()
     else:
         parent = os.getppid()
         lock(SandboxPolicy(plugin="x", tier=how, scratch=scratch, read=runtime_paths()), [1, 2], parent_pid=parent)

@@ -13,7 +13,7 @@ class LockError(SandboxError):
     """A step of the lock failed, so the plugin was not loaded.
 
     Args:
-        step: The step, as in `LockReport.steps`.
+        step: The step, as `proxima.sandbox.linux.lock` names it.
         reason: What the operating system answered, or what was found.
     """
 

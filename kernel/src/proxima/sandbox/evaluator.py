@@ -117,7 +117,7 @@ class Evaluator:
             os.close(fd)  # it has nothing to say but its answers
         self._worker = _Worker(forked, channel, memory_bytes)
         try:
-            handshake(channel, forked.process.pid, nonce, policy)
+            handshake(channel, forked, nonce, policy)
         except (ProximaError, OSError):
             self._end()
             raise

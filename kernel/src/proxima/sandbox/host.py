@@ -19,13 +19,14 @@ from proxima.sandbox.errors import CrashedError, LimitError, LockError, Protocol
 from proxima.sandbox.exits import explain, how_to_raise
 from proxima.sandbox.holding import Holding
 from proxima.sandbox.interfaces import HOOKS, INTERFACES
-from proxima.sandbox.linux.selftest import verify, verify_namespaces
+from proxima.sandbox.linux.script import Script
+from proxima.sandbox.linux.selftest import verify, verify_namespaces, verify_one_thread
 from proxima.sandbox.outgoing import CANCEL_GRACE
 from proxima.sandbox.policy import SandboxPolicy, Tier
 from proxima.sandbox.remote_errors import again
 from proxima.sandbox.rpc import Peer
 from proxima.sandbox.scratch import remove_tree, trash_of
-from proxima.sandbox.spawn import Process, Zygote
+from proxima.sandbox.spawn import Forked, Process, Zygote
 
 DEADLINE_GRACE = 1.0
 """Seconds that a plugin has to give up by itself after the deadline that it was told."""
@@ -267,7 +268,7 @@ def _offer(data: Any) -> Offer:
     return offer
 
 
-def handshake(channel: Channel, pid: int, nonce: str, policy: SandboxPolicy) -> float:
+def handshake(channel: Channel, forked: Forked, nonce: str, policy: SandboxPolicy) -> float:
     """Waits until a worker is locked, looking for ourselves whether that is true; gives how long it took, in seconds.
 
     Raises:
@@ -275,32 +276,24 @@ def handshake(channel: Channel, pid: int, nonce: str, policy: SandboxPolicy) -> 
         SandboxError, DeadlineExceededError: It ended, or went silent.
     """
     deadline = time.monotonic() + LOCK_SECONDS
-    answer, _ = channel.receive(deadline=deadline)
-    if policy.tier == "A" and answer == {"look": True}:
-        verify_namespaces(pid, policy)
-        channel.send({"seen": True}, deadline=deadline)
-        answer, _ = channel.receive(deadline=deadline)
-    took = confirm(answer, nonce, policy)
-    verify(pid, policy)
+    took = confirm(channel.receive(deadline=deadline)[0], nonce, forked.lock.before)
+    verify_one_thread(forked.process.pid, policy)
+    if policy.tier == "A":
+        verify_namespaces(forked.process.pid, policy)
+    channel.send(None, deadline=deadline)
+    took += confirm(channel.receive(deadline=deadline)[0], nonce, forked.lock.after)
+    verify(forked.process.pid, policy)
     return took
 
 
-def confirm(answer: object, nonce: str, policy: SandboxPolicy) -> float:
-    """Checks what a worker says after it locked itself; gives how long that took, in seconds.
+def confirm(said: object, nonce: str, script: Script) -> float:
+    """Checks what a worker says after half of its lock; gives how long that took, in seconds.
 
     Raises:
         LockError: A step failed, or it says something else than it must.
     """
-    plugin = policy.plugin
-    if not isinstance(answer, dict):
-        raise LockError("handshake", "the worker said nothing that makes sense", plugin=plugin)
-    if "failed" in answer:
-        hint = answer.get("hint")
-        reason, step = str(answer.get("reason"))[:1000], str(answer["failed"])[:100]
-        raise LockError(step, reason, hint=None if hint is None else str(hint)[:1000], plugin=plugin)
-    if answer.get("nonce") != nonce or answer.get("tier") != policy.tier:
-        raise LockError("handshake", f"it is locked at tier {answer.get('tier')!r:.20}", plugin=plugin)
-    if policy.tier != "C" and not answer.get("results"):
-        raise LockError("self-test", "it tested nothing", plugin=plugin)
-    seconds = answer.get("seconds")
-    return seconds if isinstance(seconds, float) else 0.0
+    if type(said) is not list or [type(each) for each in said] != [str, int, int, float] or said[0] != nonce:
+        raise LockError("handshake", "the worker said nothing that makes sense", plugin=script.plugin)
+    _, made, answer, seconds = said
+    script.check(made, answer)
+    return float(seconds)

@@ -1,16 +1,15 @@
 """What one plugin's process may touch: permissions turned into paths, hosts and limits, as pure data.
 
-The kernel compiles a policy and the worker reads it back before it locks itself, so reading checks all of it again.
+The kernel compiles a policy, and from that the lock of a worker (`proxima.sandbox.linux.lock`), which never sees it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Literal, get_args
 
 from proxima.errors import UsageError
 
@@ -138,29 +137,6 @@ class SandboxPolicy:
         One that may write to the user's own directories is not held to a quota there, and may.
         """
         return self.tier == "B" and not self.write
-
-    def to_json(self) -> str:
-        """One line of JSON; `from_json` is its inverse."""
-        return json.dumps(asdict(self), separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> SandboxPolicy:
-        """Read what `to_json` wrote, checking every field.
-
-        Raises:
-            UsageError: it is not JSON, a field is missing, unknown or wrong.
-        """
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"sandbox policy: not JSON: {error}") from None
-        values = _exactly(data, cls)
-        for name in ("read", "write", "import_paths", "network"):
-            if type(values[name]) is not list:
-                raise UsageError(f"sandbox policy: {name} is not a list")
-            values[name] = tuple(values[name])
-        values["limits"] = Limits(**_exactly(values["limits"], Limits))
-        return cls(**values)
 
 
 def compile_policy(
@@ -339,11 +315,3 @@ def _check_path(path: str, *, written: bool) -> None:
         why = "is never granted for writing"
     if why:
         raise UsageError(f"sandbox policy: {path!r} {why}")
-
-
-def _exactly(data: object, kind: type[Any]) -> dict[str, Any]:
-    names = {each.name for each in fields(kind)}
-    if type(data) is not dict or set(data) != names:
-        got = sorted(map(str, data)) if type(data) is dict else type(data).__name__
-        raise UsageError(f"sandbox policy: expected the fields {', '.join(sorted(names))}; got {got}")
-    return dict(data)

@@ -75,6 +75,11 @@ class Readers:
         self._started = True
         self._thread(patient=False).start()
 
+    def run(self) -> None:
+        """Begins to read, and is one of the threads until the end."""
+        self._started = True
+        self._live(patient=False)
+
     def end(self) -> None:
         """Has one of the threads finish. The channel must be shut down, or whoever reads would go on."""
         with self._lock:

@@ -176,19 +176,16 @@ def _lock() -> Callable[[], object]:
     import platform
 
     from proxima.sandbox.linux import landlock, seccomp
-    from proxima.sandbox.linux.syscalls import call
+    from proxima.sandbox.linux.script import Script
 
-    version = landlock.abi()
-    instructions = seccomp.program(platform.machine(), os.getpid())
     set_no_new_privs = 38
-
-    def lock() -> None:
-        call("prctl", set_no_new_privs, 1, 0, 0, 0)
-        if version:  # a limit of no descriptors keeps files from being opened, but not from being removed
-            landlock.restrict({}, version=version)
-        seccomp.install(instructions)
-
-    return lock
+    script = Script(None, (0, 1, 2))
+    script.close_all_but((0, 1, 2))
+    script.call("prctl", set_no_new_privs, 1, 0, 0, 0)
+    if version := landlock.abi():  # a limit of no descriptors keeps files from being opened, but not from being removed
+        landlock.restrict(script, {}, version=version)
+    seccomp.install(script, seccomp.program(platform.machine(), os.getpid()))
+    return script.run
 
 
 if __name__ == "__main__":

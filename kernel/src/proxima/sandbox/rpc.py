@@ -125,8 +125,8 @@ class Peer:
         self._readers.start()
 
     def run(self) -> None:
-        """Reads and serves until the conversation ends."""
-        self.start()
+        """Reads and serves, also in this thread, until the conversation ends."""
+        self._readers.run()
         self._over.wait()
 
     def wait(self, timeout: float | None = None) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import functools
 import importlib
 import itertools
+import os
+import random
 import shutil
 import sys
 import tempfile
@@ -20,10 +23,10 @@ from proxima.contracts.result import RunResult
 from proxima.contracts.theme import Theme
 from proxima.errors import NotFoundError, ResourceError, SettingsError
 from proxima.hookspecs import PROJECT
-from proxima.sandbox import worker_services
+from proxima.sandbox import forks, worker_removal, worker_services
 from proxima.sandbox.inspection import inspect_contributions
 from proxima.sandbox.interfaces import HOOKS, INTERFACES
-from proxima.sandbox.policy import SandboxPolicy
+from proxima.sandbox.own import Own
 from proxima.sandbox.rpc import Call, Peer
 from proxima.sandbox.worker_services import WorkerServices
 
@@ -73,12 +76,12 @@ class Served:
     """What this worker answers.
 
     Args:
-        policy: Its own.
+        own: What it knows of its policy.
         peer: The conversation with the kernel.
     """
 
-    def __init__(self, policy: SandboxPolicy, peer: Peer) -> None:
-        self._policy = policy
+    def __init__(self, own: Own, peer: Peer) -> None:
+        self._own = own
         self._peer = peer
         self._plugin: Any = None
         self._objects: dict[tuple[str, str], Any] = {}
@@ -102,14 +105,19 @@ class Served:
         with self._loading:
             if self._plugin is not None:
                 raise NotFoundError("a worker loads one plugin, once")
-            worker_services.install(self._peer, self._policy)
-            sys.path.extend(path for path in self._policy.import_paths if path not in sys.path)
+            if self._own.forks:
+                forks.register()
+            reseed()
+            worker_services.install(self._peer, self._own.files)
+            if self._own.keeps_files:
+                worker_removal.install(self._own.scratch)
+            sys.path.extend(path for path in self._own.import_paths if path not in sys.path)
             importlib.invalidate_caches()
             module, _, attribute = target.partition(":")
             plugin = importlib.import_module(module)
             for name in filter(None, attribute.split(".")):
                 plugin = getattr(plugin, name)
-            kernel = WorkerKernel(WorkerSettings(self._policy.plugin, settings), WorkerServices(self._peer))
+            kernel = WorkerKernel(WorkerSettings(self._own.plugin, settings), WorkerServices(self._peer))
             hooks, manager = self._hooks(plugin)
             offers = [offer for kind in kinds for offer in self._collect(manager, kind, kernel)]
             self._plugin = plugin
@@ -126,13 +134,8 @@ class Served:
 
     def _hooks(self, plugin: Any) -> tuple[tuple[str, ...], Any]:
         """Registers the plugin as the kernel would, which finds marked methods that are no hooks."""
-        import pluggy
-
-        from proxima import hookspecs
-
-        manager = pluggy.PluginManager(PROJECT)
-        manager.add_hookspecs(hookspecs)
-        manager.register(plugin, name=self._policy.plugin)
+        manager = bare_manager()
+        manager.register(plugin, name=self._own.plugin)
         manager.check_pending()
         self._manager = manager
         return tuple(name for name in HOOKS if getattr(manager.hook, name).get_hookimpls()), manager
@@ -183,7 +186,7 @@ class Served:
     ) -> tuple[RunResult, ...]:
         made = [self._plans[number] for number in plans]
         self._forget(drop)
-        directory = tempfile.mkdtemp(prefix="run-", dir=self._policy.scratch) if scratch else None
+        directory = tempfile.mkdtemp(prefix="run-", dir=self._own.scratch) if scratch else None
         context = RunContext(
             threads=threads,
             deadline=None if seconds is None else time.monotonic() + seconds,
@@ -228,25 +231,46 @@ class Served:
         """Passes a request's arguments by name, and says which limit stands behind an error of the system."""
 
         def answer(arguments: dict[str, Any], call: Call) -> T:
-            limits = self._policy.limits
+            limits = self._own.limits
             try:
                 return function(call, **arguments)
             except ResourceError:
                 raise
             except MemoryError as error:
-                raise self._limit("memory_bytes", f"needs more than {limits.memory_bytes:,} bytes of memory") from error
+                raise self._limit(
+                    "memory_bytes", f"needs more than {limits['memory_bytes']:,} bytes of memory"
+                ) from error
             except OSError as error:
                 if error.errno == errno.EFBIG:
-                    message = f"wrote a file larger than {limits.file_bytes:,} bytes"
+                    message = f"wrote a file larger than {limits['file_bytes']:,} bytes"
                     raise self._limit("file_bytes", message) from error
                 if error.errno == errno.ENOSPC:
-                    message = f"filled its scratch directory of {limits.scratch_bytes:,} bytes"
+                    message = f"filled its scratch directory of {limits['scratch_bytes']:,} bytes"
                     raise self._limit("scratch_bytes", message) from error
                 if error.errno == errno.EMFILE:
-                    raise self._limit("open_files", f"opened more than {limits.open_files} files") from error
+                    raise self._limit("open_files", f"opened more than {limits['open_files']} files") from error
                 raise
 
         return answer
 
     def _limit(self, limit: str, what: str) -> ResourceError:
-        return ResourceError(f"plugin {self._policy.plugin} {what} (limit {limit})", plugin=self._policy.plugin)
+        return ResourceError(f"plugin {self._own.plugin} {what} (limit {limit})", plugin=self._own.plugin)
+
+
+@functools.cache
+def bare_manager() -> Any:
+    """The manager of the one plugin that is loaded in this process; the zygote makes it for all."""
+    import pluggy
+
+    from proxima import hookspecs
+
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
+def reseed() -> None:
+    """Has this process draw other random numbers than the others that were forked from the same zygote."""
+    random.seed()
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(numpy.frombuffer(os.urandom(32), dtype=numpy.uint32))

@@ -15,16 +15,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from proxima.errors import DeadlineExceededError
 from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import LockError, ProtocolError, SandboxError
 from proxima.sandbox.exits import Exit
 from proxima.sandbox.imports import host_homes
+from proxima.sandbox.linux.lock import BARE, Lock, environment, worker_holder, write_lock
 from proxima.sandbox.linux.view import beyond_base
+from proxima.sandbox.own import own_part
 from proxima.sandbox.policy import SandboxPolicy
+from proxima.sandbox.zygote import ANSWER, APART, PLAIN, READY, REAP, REQUEST, UNLOCKED
 
 START_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
+_MAX_ANSWER = 4096
 
 # Isolated, without site-packages and their .pth files, writing no bytecode.
 _COMMAND = (sys.executable, "-I", "-S", "-B", "-X", "utf8")
@@ -58,9 +61,14 @@ class Process:
 
 @dataclass(slots=True)
 class Forked:
-    """A worker that was forked and has not said anything yet: its process and the kernel's ends of its three pipes."""
+    """A worker that was forked and has not said anything yet: its process and the kernel's ends of its three pipes.
+
+    Attributes:
+        lock: What it was told to do first.
+    """
 
     process: Process
+    lock: Lock
     channel: socket.socket
     stdout: int
     stderr: int
@@ -82,7 +90,7 @@ class Zygote:
         self._numpy = numpy
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._control: Channel | None = None
+        self._control: socket.socket | None = None
         self._untold = -1  # its standard error, until `on_start` has it
         self._closed = False
 
@@ -132,20 +140,29 @@ class Zygote:
             for _ in range(2):
                 fds += os.pipe()
             out_read, out_write, err_read, err_write = fds
-            request = {"policy": policy.to_json(), "canary": canary, "nonce": nonce, "serves": serves}
-            # No more: what the zygote reads, every later worker has in its memory.
-            start = {"tier": policy.tier, "plain": policy.tier == "A" and beyond_base(policy) is not None}
+            kind = UNLOCKED if policy.tier != "A" else APART if beyond_base(policy) is None else PLAIN
+            lent = (theirs.fileno(), out_write, err_write)
             try:
-                answer, passed = self._ask(start, (theirs.fileno(), out_write, err_write))
+                answer, passed, zygote = self._ask(kind, lent)
             except ProtocolError:
                 # It died since it was last used; a new one is as good.
-                answer, passed = self._ask(start, (theirs.fileno(), out_write, err_write))
-            if "failed" in answer:
+                answer, passed, zygote = self._ask(kind, lent)
+            if isinstance(answer, dict) and "failed" in answer:
                 raise LockError(answer["failed"], answer["reason"], hint=answer["hint"], plugin=policy.plugin)
-            if not passed:
-                raise SandboxError(f"no worker for {policy.plugin} could be started: {answer.get('error')}")
-            process = Process(answer["pid"], passed[0])
+            if isinstance(answer, dict) or not passed:
+                raise SandboxError(f"no worker for {policy.plugin} could be started: {answer}")
+            pid, waited = answer
+            process = Process(pid, passed[0])
             try:
+                holder = worker_holder(policy.tier, pid, zygote, waited=bool(waited))
+                lock = write_lock(policy, holder, canary=canary)
+                request = {
+                    "lock": [list(lock.before.program), list(lock.after.program)],
+                    "environment": dict(environment(policy).items() - environment(BARE).items()),
+                    "own": list(own_part(policy)),
+                    "nonce": nonce,
+                    "serves": serves,
+                }
                 Channel(ours).send(request, deadline=time.monotonic() + ANSWER_SECONDS)
             except BaseException:
                 process.kill()
@@ -161,25 +178,21 @@ class Zygote:
             theirs.close()
             for fd in fds[1::2]:
                 os.close(fd)
-        return Forked(process, ours, out_read, err_read)
+        return Forked(process, lock, ours, out_read, err_read)
 
     def reap(self, process: Process) -> Exit:
         """How a process ended, which is forgotten by this."""
         try:
             with self._lock:
-                control = self._control
-                if control is None:
+                if self._control is None:
                     return Exit(None)
-                deadline = time.monotonic() + ANSWER_SECONDS
-                control.send({"reap": process.pid}, deadline=deadline)
-                answer, _ = control.receive(deadline=deadline)
-        except (SandboxError, DeadlineExceededError):
+                answer, _ = _exchange(self._control, REQUEST.pack(REAP, process.pid))
+        except (OSError, ProtocolError):
             return Exit(None)
         finally:
             os.close(process.pidfd)
             process.pidfd = -1
-        assert isinstance(answer, dict)
-        return Exit(answer.get("status"), answer.get("cpu_seconds", 0.0))
+        return Exit(None) if isinstance(answer, dict) else Exit(int(answer[0]), answer[1])
 
     def close(self) -> None:
         """Ends the zygote and with it every worker."""
@@ -187,20 +200,26 @@ class Zygote:
             self._closed = True
             self._discard()
 
-    def _ask(self, request: dict[str, Any], fds: tuple[int, ...]) -> tuple[dict[str, Any], list[int]]:
+    def _ask(self, kind: int, fds: tuple[int, ...]) -> tuple[dict[str, Any] | tuple[int, float], list[int], int]:
+        """Asks for a worker; gives the zygote's pid as well.
+
+        Raises:
+            ProtocolError: It ended.
+            SandboxError: It cannot be started, or does not answer.
+        """
         with self._lock:
             control = self._running()
-            deadline = time.monotonic() + ANSWER_SECONDS
+            assert self._process is not None
             try:
-                control.send(request, fds, deadline=deadline)
-                answer, passed = control.receive(deadline=deadline, max_fds=1)
-            except Exception:
+                return *_exchange(control, REQUEST.pack(kind, 0), fds), self._process.pid
+            except ProtocolError:
                 self._discard()
                 raise
-            assert isinstance(answer, dict)
-            return answer, passed
+            except OSError as error:
+                self._discard()
+                raise SandboxError(f"the process that workers are forked from does not answer: {error}") from error
 
-    def _running(self) -> Channel:
+    def _running(self) -> socket.socket:
         """The control socket of a zygote that is ready."""
         control = self._launched()
         if self._untold < 0:
@@ -209,7 +228,10 @@ class Zygote:
         error_read, self._untold = self._untold, -1
         self.on_start(error_read, self._process.pid)
         try:
-            control.receive(deadline=time.monotonic() + START_SECONDS)
+            control.settimeout(START_SECONDS)
+            if (said := control.recv(len(READY))) != READY:
+                raise ProtocolError(f"it said {said!r}" if said else "it ended")
+            control.settimeout(ANSWER_SECONDS)
         except Exception as error:
             self._discard()
             raise SandboxError(
@@ -218,13 +240,13 @@ class Zygote:
             ) from error
         return control
 
-    def _launched(self) -> Channel:
+    def _launched(self) -> socket.socket:
         if self._closed:
             raise SandboxError("the kernel is closing; no worker is started")
         if self._control is not None and self._process is not None and self._process.poll() is None:
             return self._control
         self._discard()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         error_read, error_write = os.pipe()
         homes = {name: home for name, home in host_homes().items() if name != "numpy" or self._numpy}
         try:
@@ -246,7 +268,7 @@ class Zygote:
         finally:
             theirs.close()
             os.close(error_write)
-        self._control, self._untold = Channel(ours), error_read
+        self._control, self._untold = ours, error_read
         return self._control
 
     def _discard(self) -> None:
@@ -261,3 +283,22 @@ class Zygote:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+def _exchange(
+    control: socket.socket, request: bytes, fds: tuple[int, ...] = ()
+) -> tuple[dict[str, Any] | tuple[int, float], list[int]]:
+    """What the zygote answers, and the descriptors that came with it.
+
+    Raises:
+        ProtocolError: It ended.
+        OSError: It does not answer in time.
+    """
+    try:
+        socket.send_fds(control, [request], fds, socket.MSG_NOSIGNAL)
+        data, passed, _, _ = socket.recv_fds(control, _MAX_ANSWER, 1, socket.MSG_CMSG_CLOEXEC)
+    except ConnectionError as error:
+        raise ProtocolError(f"the process that workers are forked from ended: {error}") from None
+    if not data:
+        raise ProtocolError("the process that workers are forked from ended")
+    return ANSWER.unpack(data) if len(data) == ANSWER.size else json.loads(data), list(passed)

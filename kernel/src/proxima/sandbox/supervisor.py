@@ -274,7 +274,7 @@ class Supervisor:
         self._output.add(forked.stdout, policy.plugin, forked.process.pid, OutputLine)
         self._output.add(forked.stderr, policy.plugin, forked.process.pid, ErrorLine, keep)
         try:
-            took = handshake(channel, forked.process.pid, nonce, policy)
+            took = handshake(channel, forked, nonce, policy)
         except (ProximaError, OSError) as error:
             channel.close()
             raise self._stillborn(forked, policy, zygote, error) from error

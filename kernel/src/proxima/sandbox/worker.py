@@ -1,86 +1,90 @@
-"""A worker's life after the fork: it locks itself, proves it, and only then loads the plugin and serves its calls."""
+"""A worker's life after the fork: it locks itself, tests that, and only then loads the plugin and serves its calls."""
 
 from __future__ import annotations
 
+import array
 import fcntl
 import gc
 import os
 import signal
 import socket
-import sys
 import time
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
-from proxima.sandbox import restricted, worker_removal
+from proxima.sandbox import restricted
 from proxima.sandbox.channel import Channel
-from proxima.sandbox.errors import LockError, SandboxError
-from proxima.sandbox.linux.lock import Ready, lock, make_ready
-from proxima.sandbox.linux.namespaces import Birth
-from proxima.sandbox.linux.selftest import selftest
-from proxima.sandbox.policy import SandboxPolicy
+from proxima.sandbox.errors import SandboxError
+from proxima.sandbox.linux.lock import CHANNEL, PARENT, USER_NAMESPACE
+from proxima.sandbox.linux.program import Program, run
+from proxima.sandbox.own import Own
+from proxima.sandbox.rpc import Peer
+from proxima.sandbox.serving import Served
+from proxima.sandbox.shm import MappedBuffers
 
 REQUEST_SECONDS = 10.0
 LOOK_SECONDS = 5.0
 """How long the kernel may take to look at a worker's namespaces."""
 
-WORKER_FDS = 3
-"""A worker's channel, standard output and standard error."""
-
-_ABOVE_STANDARD = 10
+_LENT = 3  # the descriptors of `begin`
+_OUT_OF_THE_WAY = 16
 
 
-def wait(leash: socket.socket, zygote: int, birth: Birth) -> None:
+def wait(leash: int, parent: int, user_namespace: int, base: Program) -> None:
     """What a child of the zygote does that is forked before anybody asked for a worker, at tier A; never returns.
 
     It does what is the same for almost every policy. A message with the descriptors that `begin` takes makes it a
     worker; without one it ends when its end of the leash is closed.
+
+    Args:
+        leash: Its end.
+        parent: A process descriptor of the zygote.
+        user_namespace: A descriptor of the one that it enters later, or -1.
+        base: The first part of its lock; its descriptors are where `begin` has them.
     """
-    code = 1
+    code = 3  # the zygote let go of it, or the next worker, which nobody prepared, fails at the same and says so
     try:
-        ready = make_ready((leash.fileno(),), parent_pid=zygote, birth=birth)
-        _, fds = Channel(leash).receive(max_fds=WORKER_FDS)
-        if len(fds) == WORKER_FDS:
-            begin(fds, zygote, ready=ready)
-    except SandboxError:
-        code = 3  # the zygote let go of it, or the next worker, which nobody prepared, fails at the same and says so
+        _place(leash, parent, user_namespace)
+        if run(base).whole:
+            end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
+            _, ancillary, _, _ = end.recvmsg(1, socket.CMSG_LEN(4 * _LENT))
+            end.detach()
+            if ancillary and len(fds := array.array("i", ancillary[0][2])) == _LENT:
+                begin(fds)
     finally:
         os._exit(code)
 
 
-def begin(fds: list[int], zygote: int, birth: Birth | None = None, ready: Ready | None = None) -> None:
+def begin(fds: Sequence[int], parent: int = -1, user_namespace: int = -1) -> None:
     """What the zygote's child does; never returns.
 
-    The first message on its channel is a mapping: ``policy`` as JSON, ``canary`` (a file the policy does not show),
-    ``nonce``, and what it ``serves``.
+    The first message on its channel is a mapping: the two halves of its ``lock``, its ``environment``, a ``nonce``,
+    what it ``serves``, and its ``own`` part of the policy.
 
     Args:
         fds: The channel, standard output and standard error.
-        zygote: The parent's pid.
-        birth: What `proxima.sandbox.linux.lock.fork` gave, at tier A.
-        ready: What `proxima.sandbox.linux.lock.make_ready` gave, in its place.
+        parent: A process descriptor of the zygote, for a worker at tier A that did not wait.
+        user_namespace: A descriptor of the one that it enters, or -1.
     """
     code = 1
     try:
         gc.enable()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        channel = _take_descriptors(fds)
+        os.dup2(fds[1], 1)
+        os.dup2(fds[2], 2)
+        _place(fds[0], parent, user_namespace)  # onto what may be one of these
+        channel = Channel(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL))
         request, _ = channel.receive(deadline=time.monotonic() + REQUEST_SECONDS)
         assert isinstance(request, dict)
-        try:
-            policy = SandboxPolicy.from_json(request["policy"])
-            locked = _lock(policy, request["canary"], channel, zygote, birth, ready)
-        except (LockError, OSError, ValueError) as error:
-            channel.send(failed(error))
+        for name, value in request["environment"].items():
+            os.environ[name] = value
+        if not _lock(channel, request["nonce"], *request["lock"]):
             return
-        # What this fork inherited would draw what its siblings draw; Python's own generator has seen to it by itself.
-        if (numpy := sys.modules.get("numpy")) is not None:
-            numpy.random.seed(numpy.frombuffer(os.urandom(32), dtype=numpy.uint32))
-        channel.send({"nonce": request["nonce"], **locked})
         if request["serves"] == "expressions":
-            restricted.serve(channel, policy.import_paths)
+            restricted.serve(channel, request["own"][1])
         else:
-            _serve(channel, policy)
+            _serve(channel, request["own"])
         code = 0
     except SandboxError:
         code = 3  # the kernel is gone, or closed the channel
@@ -90,51 +94,30 @@ def begin(fds: list[int], zygote: int, birth: Birth | None = None, ready: Ready 
         os._exit(code)
 
 
-def _take_descriptors(fds: list[int]) -> Channel:
-    """Puts the standard streams in place; everything else but the channel is closed when the lock is put on."""
-    channel, out, err = (fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _ABOVE_STANDARD) for fd in fds)
-    null = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((null, 0), (out, 1), (err, 2)):
-        os.dup2(source, target)
-    for fd, (stream, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        opened = open(fd, mode, encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)  # noqa: SIM115
-        setattr(sys, stream, opened)
-    return Channel(socket.socket(fileno=channel))
+def _place(channel: int, parent: int, user_namespace: int) -> None:
+    """Puts descriptors where the lock has them; it closes every other."""
+    wanted = ((channel, CHANNEL), (parent, PARENT), (user_namespace, USER_NAMESPACE))
+    moved = [(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _OUT_OF_THE_WAY), place) for fd, place in wanted if fd >= 0]
+    for fd, place in moved:
+        os.dup2(fd, place, inheritable=False)
 
 
-def failed(error: Exception) -> dict[str, str | None]:
-    """What the kernel is told where a step of the lock failed."""
-    if isinstance(error, LockError):
-        return {"failed": error.step, "reason": error.reason, "hint": error.hint}
-    return {"failed": "start", "reason": f"{type(error).__name__}: {error}", "hint": None}
-
-
-def _lock(
-    policy: SandboxPolicy, canary: str, channel: Channel, zygote: int, birth: Birth | None, ready: Ready | None
-) -> dict[str, Any]:
+def _lock(channel: Channel, nonce: str, before: Program, after: Program) -> bool:
+    """Whether every call of the lock was answered as wanted; the kernel learns how far each half came."""
     started = time.perf_counter()
-
-    def seen() -> None:
-        channel.send({"look": True})
-        channel.receive(deadline=time.monotonic() + LOOK_SECONDS)
-
-    keep = (0, 1, 2, channel.fileno())
-    report = lock(policy, keep, parent_pid=zygote, birth=birth, ready=ready, seen=seen)
-    results = selftest(policy, report, canary, zygote)
-    took = time.perf_counter() - started
-    return {"tier": report.tier, "abi": report.landlock_abi, "results": results, "seconds": took}
+    outcome = run(before)
+    channel.send([nonce, outcome.made, outcome.answer, time.perf_counter() - started])
+    channel.receive(deadline=time.monotonic() + LOOK_SECONDS)  # the kernel looks at this process, if all is well
+    started = time.perf_counter()
+    outcome = run(after)
+    channel.send([nonce, outcome.made, outcome.answer, time.perf_counter() - started])
+    return outcome.whole
 
 
-def _serve(channel: Channel, policy: SandboxPolicy) -> None:
+def _serve(channel: Channel, own: Sequence[Any]) -> None:
     """Serves until the kernel ends the conversation."""
-    if "numpy" not in sys.modules:
-        sys.path.extend(policy.import_paths)  # it is the plugin's own, and what serves the plugin needs it too
-    from proxima.sandbox.rpc import Peer
-    from proxima.sandbox.serving import Served
-    from proxima.sandbox.shm import MappedBuffers
-
-    peer = Peer(channel, plugin=policy.plugin, buffers=MappedBuffers())
-    if policy.keeps_files:
-        worker_removal.install(policy.scratch)
-    Served(policy, peer).register()
+    mine = Own(*own)
+    # Once nobody is there to answer to, nothing that the plugin still does is worth waiting for.
+    peer = Peer(channel, plugin=mine.plugin, buffers=MappedBuffers(), on_close=lambda _: os._exit(0))
+    Served(mine, peer).register()
     peer.run()

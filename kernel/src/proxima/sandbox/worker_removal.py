@@ -14,12 +14,12 @@ import stat
 import tempfile
 from typing import Any
 
-from proxima.sandbox.linux.syscalls import call
+from proxima.sandbox.linux.syscalls import AT_FDCWD, call
 
 REMOVED = ".removed"
 """The directory in the private one that removed files are moved to."""
 
-_AT_FDCWD = -100
+
 _NOREPLACE, _EXCHANGE = 1, 2
 
 
@@ -66,7 +66,7 @@ def _is_directory(path: Any, dir_fd: int | None) -> bool:
 
 def _move(src: Any, dst: Any, flags: int, src_dir_fd: int | None = None, dst_dir_fd: int | None = None) -> None:
     names = [os.fsencode(each) + b"\0" for each in (src, dst)]
-    places = [_AT_FDCWD if each is None else each for each in (src_dir_fd, dst_dir_fd)]
+    places = [AT_FDCWD if each is None else each for each in (src_dir_fd, dst_dir_fd)]
     try:
         call("renameat2", places[0], names[0], places[1], names[1], flags)
     except OSError as error:

@@ -14,21 +14,25 @@ from proxima.contracts.result import RunResult
 from proxima.contracts.tool import ToolDefinition
 from proxima.errors import NotFoundError, PermissionDeniedError, UsageError
 from proxima.sandbox import worker_files, worker_network
-from proxima.sandbox.policy import SandboxPolicy
 from proxima.sandbox.rpc import Peer
 
 T = TypeVar("T")
 
 
-def install(peer: Peer, policy: SandboxPolicy) -> None:
-    """Have this process's sockets and files ask the kernel for what they may not have by themselves, for good."""
+def install(peer: Peer, files: Sequence[str]) -> None:
+    """Have this process's sockets and files ask the kernel for what they may not have by themselves, for good.
+
+    Args:
+        peer: The conversation with the kernel.
+        files: The places that it may open by itself.
+    """
 
     def ask(method: str, arguments: tuple[object, ...]) -> int:
         _, (fd,) = peer.call_for_fds(method, arguments, 1, returns=None)
         return fd
 
     worker_network.install(ask)
-    worker_files.install(ask, own=(policy.scratch, *policy.read, *policy.write, *policy.import_paths))
+    worker_files.install(ask, own=files)
 
 
 class RemoteExecution(Execution):

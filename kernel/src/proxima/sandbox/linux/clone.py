@@ -6,10 +6,12 @@ Source: `clone(2)`, `PR_GET_TID_ADDRESS` in `prctl(2)`; Python's C API, "Process
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import platform
 import signal
 import threading
+from collections.abc import Callable
 
 from proxima.sandbox.linux.syscalls import call, numbers
 
@@ -29,27 +31,35 @@ def clone(flags: int) -> int:
     Raises:
         OSError: the kernel refused.
     """
+    python = ctypes.pythonapi
+    call_clone = prepared(flags)
+    python.PyOS_BeforeFork()
+    pid = int(call_clone())
+    if pid == 0:
+        python.PyOS_AfterFork_Child()
+        return 0
+    number = ctypes.get_errno()
+    python.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(number, f"clone: {os.strerror(number)}")
+    return pid
+
+
+@functools.cache
+def prepared(flags: int) -> Callable[[], int]:
+    """The system call alone, of which Python is told nothing; answers as libc does.
+
+    What it says of this thread is as true in whatever is forked from here.
+    """
     thread_id = _address_of_thread_id()
     if thread_id:
         flags |= _CHILD_SETTID | _CHILD_CLEARTID
     # The thread's storage stays the same; its place among the arguments differs between architectures.
     last = (thread_id, 0) if platform.machine() == "x86_64" else (0, thread_id)
-    words = [
-        ctypes.c_long(each) for each in (numbers(platform.machine())["clone"], flags | signal.SIGCHLD, 0, 0, *last)
-    ]
-    python = ctypes.pythonapi
     libc = ctypes.PyDLL(None, use_errno=True)  # unlike CDLL's, its calls keep Python's global lock
     libc.syscall.restype = ctypes.c_long
-    python.PyOS_BeforeFork()
-    pid = int(libc.syscall(*words))
-    number = ctypes.get_errno()
-    if pid == 0:
-        python.PyOS_AfterFork_Child()
-        return 0
-    python.PyOS_AfterFork_Parent()
-    if pid < 0:
-        raise OSError(number, f"clone: {os.strerror(number)}")
-    return pid
+    words = (numbers(platform.machine())["clone"], flags | signal.SIGCHLD, 0, 0, *last)
+    return functools.partial(libc.syscall, *(ctypes.c_long(each) for each in words))
 
 
 def _address_of_thread_id() -> int:

@@ -5,13 +5,13 @@ Source: Linux `Documentation/userspace-api/landlock.rst`; constants from `includ
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
-import stat
-from collections.abc import Iterable, Mapping
+import struct
+from collections.abc import Mapping
 
-from proxima.sandbox.linux.syscalls import call, open_without_links
+from proxima.sandbox.linux.script import Script
+from proxima.sandbox.linux.syscalls import call
 
 EXECUTE = 1 << 0
 WRITE_FILE = 1 << 1
@@ -39,14 +39,8 @@ _RULE_PATH_BENEATH = 1
 _LOG_SAME_EXEC_OFF = 1  # ABI 7: a plugin must not be able to fill the host's audit log
 
 
-class _RulesetAttr(ctypes.Structure):
-    _fields_ = (("fs", ctypes.c_uint64), ("net", ctypes.c_uint64), ("scoped", ctypes.c_uint64))
-
-
-class _PathBeneathAttr(ctypes.Structure):
-    _pack_ = 1
-    _layout_ = "ms"  # Python 3.14 asks for it beside _pack_; the two fields lie the same either way
-    _fields_ = (("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32))
+_RULESET = struct.Struct("<QQQ")  # rights to files, to the network, scopes
+_PATH_BENEATH = struct.Struct("<Qi")  # rights, parent
 
 
 def abi() -> int:
@@ -64,51 +58,25 @@ def handled_rights(version: int) -> int:
     return (1 << _FS_BITS[min(version, max(_FS_BITS))]) - 1
 
 
-def restrict(rules: Mapping[str, int], *, version: int, optional: Iterable[str] = ()) -> int:
+def restrict(script: Script, rules: Mapping[str, int], *, version: int) -> None:
     """Refuse this thread and what it starts every file right except what the rules give; there is no way back.
 
     All TCP is refused from version 4 on, signals to and abstract sockets of processes outside from version 6 on.
 
     Args:
+        script: Where it is written.
         rules: Absolute path without symbolic links to rights; they hold for everything beneath a directory.
         version: Which of the kernel's features to use, at most `abi()`.
-        optional: Paths among the rules that may be missing.
-
-    Returns:
-        The number of rules in force.
-
-    Raises:
-        OSError: a path that is not optional is missing, or the kernel refused.
     """
     handled = handled_rights(version)
-    attributes = _RulesetAttr(handled, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)
+    attributes = _RULESET.pack(handled, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
-    ruleset = call("landlock_create_ruleset", attributes, size, 0)
-    missing_allowed = frozenset(optional)
-    count = 0
-    try:
-        for path, rights in rules.items():
-            parent = _open_path(path, may_be_missing=path in missing_allowed)
-            if parent is None:
-                continue
-            try:
-                if not stat.S_ISDIR(os.fstat(parent).st_mode):
-                    rights &= _ON_FILES
-                beneath = _PathBeneathAttr(rights & handled, parent)
-                call("landlock_add_rule", ruleset, _RULE_PATH_BENEATH, beneath, 0)
-                count += 1
-            finally:
-                os.close(parent)
-        call("landlock_restrict_self", ruleset, _LOG_SAME_EXEC_OFF if version >= 7 else 0)
-    finally:
-        os.close(ruleset)
-    return count
-
-
-def _open_path(path: str, *, may_be_missing: bool) -> int | None:
-    try:
-        return open_without_links(path)
-    except FileNotFoundError:
-        if may_be_missing:
-            return None
-        raise
+    ruleset = script.opens("landlock_create_ruleset", attributes, size, 0)
+    for path, rights in rules.items():
+        parent = script.open_without_links(path)
+        allowed = (rights if os.path.isdir(path) else rights & _ON_FILES) & handled
+        beneath = _PATH_BENEATH.pack(allowed, parent)
+        script.call("landlock_add_rule", ruleset, _RULE_PATH_BENEATH, beneath, 0, about=path)
+        script.close(parent)
+    script.call("landlock_restrict_self", ruleset, _LOG_SAME_EXEC_OFF if version >= 7 else 0)
+    script.close(ruleset)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import functools
 import os
 import resource
-from typing import Any
+import select
+import struct
 
-from proxima.sandbox.linux.syscalls import call
+from proxima.sandbox.linux.script import Script
 from proxima.sandbox.policy import SandboxPolicy
 
 UNPRIVILEGED = 65534  # the id "nobody" has everywhere; a worker of root becomes it
@@ -20,35 +20,34 @@ _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 # No rights from uid 0, none kept or regained by changing uid, no ambient ones, and all of that locked.
 _SECUREBITS = 0xEF
 _CAPABILITY_VERSION_3 = 0x20080522
-_CAP_SETPCAP = 8
+_CAPABILITY_SETS = 24  # bytes: effective, permitted and inheritable, in two halves
 _SIGKILL = 9
 _THREADS = 256  # room for thread pools as large as the machine
 
 
-def die_with_parent(parent: int, status: int) -> None:
-    """Have the kernel kill this process when its parent ends.
+def die_with_parent(script: Script, parent: int, *, pidfd: int) -> None:
+    """Have the kernel kill this process when its parent ends; the program fails if it has ended already.
 
     Args:
-        parent: Its number in the namespace that `status` was opened in.
-        status: A descriptor of /proc/self/stat, opened before its directory was given up.
-
-    Raises:
-        OSError: the parent has ended already.
+        script: Where it is written.
+        parent: Its number, where this process is in the same namespace of numbers.
+        pidfd: A process descriptor of it, where this one is not; else -1.
     """
-    call("prctl", _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-    if int(os.pread(status, 1024, 0).rpartition(b")")[2].split()[1]) != parent:
-        raise OSError(errno.ESRCH, f"the parent process {parent} has ended")
+    script.call("prctl", _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
+    if pidfd < 0:
+        script.call("getppid", wanted=(parent,), about="the parent process has ended")
+    else:  # readable once it has ended
+        poll, at_once = struct.pack("<ihh", pidfd, select.POLLIN, 0), bytes(16)
+        script.call("ppoll", poll, 1, at_once, None, 0, wanted=(0,), about="the parent process has ended")
 
 
-def set_limits(policy: SandboxPolicy, tasks: int) -> None:
+def set_limits(script: Script, policy: SandboxPolicy, tasks: int) -> None:
     """Set every resource limit, soft and hard.
 
     Args:
+        script: Where it is written.
         policy: What it may use up.
         tasks: How many tasks its user id may already have elsewhere, because the kernel counts them together.
-
-    Raises:
-        OSError: the system refused one.
     """
     limits = policy.limits
     threads = _THREADS + 4 * (os.cpu_count() or 1) + policy.threads + limits.processes + tasks
@@ -69,7 +68,7 @@ def set_limits(policy: SandboxPolicy, tasks: int) -> None:
         hard = resource.getrlimit(kind)[1]
         if hard != resource.RLIM_INFINITY and (value == resource.RLIM_INFINITY or value > hard):
             value = hard
-        resource.setrlimit(kind, (value, value))
+        script.call("prlimit64", 0, kind, struct.pack("<qq", value, value), None)
 
 
 def tasks_on_host() -> int:
@@ -81,55 +80,40 @@ def tasks_on_host() -> int:
         os.close(descriptor)
 
 
-class _Header(ctypes.Structure):
-    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
-
-
-class _Data(ctypes.Structure):
-    _fields_ = tuple((f"{name}{half}", ctypes.c_uint32) for half in (0, 1) for name in "epi")
-
-
-def drop_capabilities() -> None:
+def drop_capabilities(script: Script, *, all_held: bool) -> None:
     """Give up every capability in every set, and the ways to regain one.
 
-    The bounding set can only be emptied by who has CAP_SETPCAP; for others no_new_privs makes it meaningless.
-
-    Raises:
-        OSError: the kernel refused.
+    Args:
+        script: Where it is written.
+        all_held: Whether the process has them all. The bounding set can only be emptied by who has CAP_SETPCAP; for
+            others no_new_privs makes it meaningless.
     """
-    call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    current = _Data()
-    call("capget", _Header(_CAPABILITY_VERSION_3, 0), current)
-    if current.e0 >> _CAP_SETPCAP & 1:
-        prctl = prctl_of_libc()
-        for capability in range(64):
-            if prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0):
-                if (number := ctypes.get_errno()) != errno.EINVAL:
-                    raise OSError(number, f"prctl: {os.strerror(number)}")
-                break  # past the last one that this kernel knows
-        call("prctl", _PR_SET_SECUREBITS, _SECUREBITS, 0, 0, 0)
-    call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
-    call("capset", _Header(_CAPABILITY_VERSION_3, 0), _Data())
+    script.call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    may_fail = () if all_held else (-errno.EPERM,)
+    for capability in range(_last_capability() + 1):
+        script.call("prctl", _PR_CAPBSET_DROP, capability, 0, 0, 0, wanted=(0, *may_fail))
+    script.call("prctl", _PR_SET_SECUREBITS, _SECUREBITS, 0, 0, 0, wanted=(0, *may_fail))
+    script.call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    script.call("capset", struct.pack("<Ii", _CAPABILITY_VERSION_3, 0), bytes(_CAPABILITY_SETS))
 
 
 @functools.cache
-def prctl_of_libc() -> Any:
-    """Libc's `prctl`, for one call after another."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
-    return prctl
+def _last_capability() -> int:
+    with open("/proc/sys/kernel/cap_last_cap", encoding="ascii") as file:
+        return int(file.read())
 
 
-def become(uid: int, gid: int) -> None:
-    """Change every user and group id, for good.
+def hide(script: Script) -> None:
+    """Let no other process of this user inspect this one, and leave no core file."""
+    script.call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
 
-    Raises:
-        OSError: the system refused, or the old identity could be taken back.
-    """
-    os.setresgid(gid, gid, gid)
-    os.setresuid(uid, uid, uid)
-    if os.getresuid() != (uid, uid, uid) or os.getresgid() != (gid, gid, gid):
-        raise OSError(errno.EPERM, "the user id did not change")
+
+def become(script: Script, uid: int, gid: int) -> None:
+    """Change every user and group id, for good."""
+    script.call("setresgid", gid, gid, gid)
+    script.call("setresuid", uid, uid, uid)
+    for name, wanted in (("getuid", uid), ("geteuid", uid), ("getgid", gid), ("getegid", gid)):
+        script.call(name, wanted=(wanted,), about="the identity did not change")
 
 
 def first_closed(path: str) -> str | None:
@@ -160,12 +144,3 @@ def _maps_unprivileged(path: str) -> bool:
     with open(path, encoding="ascii") as file:
         ranges = [[int(number) for number in line.split()] for line in file]
     return any(first <= UNPRIVILEGED < first + count for first, _outside, count in ranges)
-
-
-def set_dumpable(value: bool) -> None:
-    """Whether other processes of this user may inspect this one, and whether it may leave a core file.
-
-    Raises:
-        OSError: the kernel refused.
-    """
-    call("prctl", _PR_SET_DUMPABLE, int(value), 0, 0, 0)

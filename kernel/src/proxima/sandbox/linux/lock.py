@@ -1,50 +1,95 @@
-"""The lock: the calling process gives up, for good, everything that its policy does not name.
+"""The lock: a process gives up, for good, everything that its policy does not name.
 
-The order matters. Namespaces need rights that are dropped next; the identity changes before the limits that count by
-user; Landlock binds only the calling thread, so no other may exist; seccomp comes last because it forbids the rest.
+It is written here as programs for that process to run. The order matters. Namespaces need rights that are dropped next;
+the identity changes before the limits that count by user; Landlock binds only the calling thread, so no other may
+exist; seccomp comes last because it forbids the rest.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import platform
 import stat
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from proxima.sandbox.errors import LockError
 from proxima.sandbox.linux import landlock, limits, namespaces, seccomp
-from proxima.sandbox.linux.syscalls import call
-from proxima.sandbox.linux.view import Place, base_places, beyond_base, places, system_places
+from proxima.sandbox.linux.script import Script, hint
+from proxima.sandbox.linux.selftest import write_selftest
+from proxima.sandbox.linux.syscalls import AT_FDCWD
+from proxima.sandbox.linux.view import Place, base_places, beyond_base, places
 from proxima.sandbox.policy import SandboxPolicy, Tier
 
 MINIMUM_ABI = {"A": 6, "B": 1, "C": 0}
 
-_CLONE_THREAD = 0x00010000
-_LAST_DESCRIPTOR = 0xFFFFFFFF
+_AT_SYMLINK_NOFOLLOW = 0x100
 
 
 @dataclass(frozen=True, slots=True)
-class LockReport:
-    """What is in force once `lock` has returned.
+class Holder:
+    """The process that is to be locked, as its scripts must know it before they are written.
 
     Attributes:
-        tier: The policy's tier; a lock that cannot give it fails instead.
-        landlock_abi: The Landlock version in use; 0 at tier C.
-        landlock_rules: How many paths it lets through.
-        filter_instructions: The length of the seccomp filter; 0 at tier C.
-        steps: Each step, in order, to the milliseconds it took.
+        keep: The descriptors that stay open; no directories. Standard ones that are not among them must be closed.
+        pid: Its number in its own namespace.
+        parent: The process whose end ends this one, by its number outside.
+        ids: The user and group id of both.
+        parent_descriptor: A process descriptor of the parent; -1 but at tier A.
+        user_namespace: The descriptor of the one to enter, for a child of root at tier A; else -1.
+        root: The descriptor of the new root directory, where `base` has run; else -1.
+    """
+
+    keep: tuple[int, ...]
+    pid: int
+    parent: int
+    ids: tuple[int, int]
+    parent_descriptor: int = -1
+    user_namespace: int = -1
+    root: int = -1
+
+    @property
+    def open(self) -> tuple[int, ...]:
+        """Every descriptor that the scripts find."""
+        lent = (self.parent_descriptor, self.user_namespace, self.root)
+        return (*self.keep, *(each for each in lent if each >= 0))
+
+
+# Where a worker has its descriptors beside the standard ones.
+CHANNEL, PARENT, USER_NAMESPACE, ROOT = 3, 4, 5, 6
+
+
+def worker_holder(tier: Tier, pid: int, zygote: int, *, waited: bool) -> Holder:
+    """A worker, as it is when it begins to lock itself.
+
+    Args:
+        tier: Of its policy.
+        pid: Its number, as the zygote sees it.
+        zygote: The process that forks workers.
+        waited: Whether it is the child that waited, or is to wait, for a policy.
+    """
+    keep, ids = (0, 1, 2, CHANNEL), (os.getuid(), os.getgid())
+    if tier != "A":
+        return Holder(keep, pid, zygote, ids)
+    return Holder(keep, 1, zygote, ids, PARENT, USER_NAMESPACE if limits.is_root() else -1, ROOT if waited else -1)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The two halves of a lock.
+
+    Attributes:
+        tier: What it gives.
+        before: Up to where other processes of this user may still look at the namespaces, which stay as they are.
+        after: The rest, with the self-test.
     """
 
     tier: Tier
-    landlock_abi: int
-    landlock_rules: int
-    filter_instructions: int
-    steps: Mapping[str, float] = field(default_factory=dict)
+    before: Script
+    after: Script
 
 
 def fork() -> namespaces.Birth:
@@ -56,36 +101,102 @@ def fork() -> namespaces.Birth:
     try:
         return namespaces.fork()
     except OSError as error:
-        raise LockError("namespaces", str(error), hint=_hint("namespaces", error)) from error
+        raise LockError("namespaces", str(error), hint=hint("namespaces", error.errno)) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A child at tier A that has done what is the same for almost every policy; see `make_ready`."""
+def write_base(holder: Holder) -> Script:
+    """The first part of a lock at tier A, before there is a policy; one that `view.beyond_base` takes may follow.
 
-    birth: namespaces.Birth
-    root: namespaces.Root
-    status: int
-
-    @property
-    def descriptors(self) -> tuple[int, int]:
-        """What the rest of the lock uses up."""
-        return self.root.descriptor, self.status
-
-
-def make_ready(keep_fds: Sequence[int], *, parent_pid: int, birth: namespaces.Birth) -> Ready:
-    """Do the first part of `lock` at tier A, before there is a policy; one that `view.beyond_base` takes may follow.
+    Args:
+        holder: Its root directory is made here.
 
     Raises:
-        LockError: as `lock` does.
+        LockError: a step cannot be taken on this host.
     """
-    steps = _Steps()
-    with steps.step("descriptors"):
-        _close_all_but(keep_fds, (birth.user_namespace,))
-    status = _begin(steps, parent_pid, "A", birth)
-    with steps.step("root directory"):
-        root = namespaces.Root(*base_places(), birth.user_namespace)
-    return Ready(birth, root, status)
+    bare = replace(holder, root=-1)
+    script = Script(None, bare.open)
+    _begin(script, "A", bare)
+    with script.step("root directory"):
+        script.move(namespaces.new_root(script, *base_places(), holder.user_namespace), holder.root)
+    return script
+
+
+def write_lock(policy: SandboxPolicy, holder: Holder, *, abi: int | None = None, canary: str | None = None) -> Lock:
+    """A lock for a process that has one thread and is a child that nobody waits for by group.
+
+    Whatever the process read before remains in its memory: start it from one that knows no secrets.
+
+    Args:
+        policy: What it may still do.
+        holder: The process.
+        abi: The Landlock version to use, at most the kernel's; the kernel's if not given.
+        canary: A file that the policy does not show, for the self-test; without it there is none.
+
+    Raises:
+        LockError: a step cannot be taken on this host.
+    """
+    script = Script(policy.plugin, holder.open)
+    as_root = limits.is_root()
+    if holder.root < 0:
+        _begin(script, policy.tier, holder)
+    else:
+        with script.step("descriptors"):
+            script.close_all_but(holder.open)
+    with script.step("view"):
+        version = landlock.abi() if abi is None else abi
+        if version < MINIMUM_ABI[policy.tier]:
+            raise OSError(errno.ENOSYS, f"tier {policy.tier} needs Landlock {MINIMUM_ABI[policy.tier]}, not {version}")
+        shown, _ = places(policy)
+        # It may start more elsewhere, and this worker must not run out then.
+        tasks = 2 * limits.tasks_on_host() + 1024 if policy.tier != "A" else 0
+    if policy.tier == "A":
+        with script.step("root directory"):
+            owner = limits.UNPRIVILEGED if holder.user_namespace >= 0 else 0
+            namespaces.enter_root(
+                script, _root(script, policy, holder), policy.scratch, policy.limits.scratch_bytes, owner
+            )
+        with script.step("identity"):
+            if as_root:
+                namespaces.enter_user_namespace(script, holder.user_namespace)
+    elif as_root and policy.tier == "B":
+        with script.step("identity"):
+            who = limits.UNPRIVILEGED
+            script.call("fchownat", AT_FDCWD, os.fsencode(policy.scratch), who, who, _AT_SYMLINK_NOFOLLOW)
+            script.call("setgroups", 0, None)
+            limits.become(script, who, who)
+    before, script = script, Script(policy.plugin, script.descriptors)
+    with script.step("capabilities"):
+        limits.drop_capabilities(script, all_held=policy.tier == "A")
+        limits.hide(script)
+        limits.die_with_parent(script, holder.parent, pidfd=holder.parent_descriptor)  # a new identity had cleared it
+        if holder.parent_descriptor >= 0:
+            script.close(holder.parent_descriptor)
+    with script.step("limits"):
+        limits.set_limits(script, policy, tasks)
+    with script.step("reach"):
+        _require_reach(script, shown, as_root and policy.tier != "C")
+        script.call("chdir", os.fsencode(policy.scratch))
+    if policy.tier == "C":
+        return Lock(policy.tier, before, script)
+    if policy.tier == "A":  # elsewhere this call may be denied; who forked it or looks at it sees to that
+        with script.step("single thread"):
+            script.require_one_thread()
+    with script.step("landlock"):
+        landlock.restrict(script, {path: place.rights for path, place in shown.items()}, version=version)
+    with script.step("seccomp"):
+        seccomp.install(
+            script,
+            seccomp.program(
+                platform.machine(),
+                holder.pid,
+                subprocess=policy.subprocess,
+                any_ioctl=policy.gpu,
+                keep_files=policy.keeps_files,
+            ),
+        )
+    if canary is not None:
+        write_selftest(script, policy, canary, holder.parent)
+    return Lock(policy.tier, before, script)
 
 
 def lock(
@@ -94,193 +205,71 @@ def lock(
     *,
     parent_pid: int,
     birth: namespaces.Birth | None = None,
-    ready: Ready | None = None,
     abi: int | None = None,
+    canary: str | None = None,
     seen: Callable[[], object] | None = None,
-) -> LockReport:
-    """Lock this process, which must have one thread and be a child that nobody waits for by group.
-
-    Whatever the process read before remains in its memory: start it from one that knows no secrets.
+) -> None:
+    """Lock this very process, and have it test itself.
 
     Args:
         policy: What it may still do.
         keep_fds: Descriptors that stay open; no directories. 0, 1 and 2 become /dev/null if they are not among them.
         parent_pid: The process whose end ends this one, by its number there.
         birth: What `fork` gave this process; tier A needs it.
-        ready: What `make_ready` gave it, in place of ``birth``.
-        abi: The Landlock version to use, at most the kernel's; the kernel's if not given.
-        seen: Called at tier A when the namespaces are as they will stay and other processes of this user may still
-            look at them; returns when they have.
-
-    Returns:
-        What is in force.
+        abi: As for `write_lock`.
+        canary: As for `write_lock`.
+        seen: Called between the two halves; returns when others have looked.
 
     Raises:
         LockError: a step failed; the process must end, since it may be half locked.
     """
-    steps = _Steps(policy.plugin)
-    as_root = limits.is_root()
-    birth = ready.birth if ready is not None else birth
-    user_namespace = birth.user_namespace if birth is not None else -1
-    with steps.step("descriptors"):
-        _close_all_but(keep_fds, (user_namespace, *(ready.descriptors if ready is not None else ())))
-    status = ready.status if ready is not None else _begin(steps, parent_pid, policy.tier, birth)
-    with steps.step("environment"):
-        _set_environment(
-            policy.scratch, str(policy.threads), "/usr/local/bin:/usr/bin:/bin" if policy.subprocess else ""
-        )
-    with steps.step("view"):
-        version = landlock.abi() if abi is None else abi
-        if version < MINIMUM_ABI[policy.tier]:
-            raise OSError(errno.ENOSYS, f"tier {policy.tier} needs Landlock {MINIMUM_ABI[policy.tier]}, not {version}")
-        shown, _ = places(policy)
-        # It may start more elsewhere, and this worker must not run out then.
-        tasks = 2 * limits.tasks_on_host() + 1024 if policy.tier != "A" else 0
-    if policy.tier == "A":
-        with steps.step("root directory"):
-            root = _root(policy, user_namespace) if ready is None else _extended(ready.root, policy)
-            root.enter(policy.scratch, policy.limits.scratch_bytes)
-        with steps.step("identity"):
-            if as_root:
-                namespaces.enter_user_namespace(user_namespace)
-    elif as_root and policy.tier == "B":
-        with steps.step("identity"):
-            os.chown(policy.scratch, limits.UNPRIVILEGED, limits.UNPRIVILEGED, follow_symlinks=False)
-            os.setgroups([])
-            limits.become(limits.UNPRIVILEGED, limits.UNPRIVILEGED)
-    if policy.tier == "A" and seen is not None:
-        with steps.step("look from outside"):
-            seen()
-    with steps.step("capabilities"):
-        limits.drop_capabilities()
-        limits.set_dumpable(False)
-        limits.die_with_parent(parent_pid, status)  # a new identity had cleared it
-        os.close(status)
-    with steps.step("limits"):
-        limits.set_limits(policy, tasks)
-    with steps.step("reach"):
-        _require_reach(shown, as_root and policy.tier != "C")
-        os.chdir(policy.scratch)
-    if policy.tier == "C":
-        return LockReport(policy.tier, 0, 0, 0, steps.took)
-    with steps.step("single thread"):
-        _require_one_thread()
-    with steps.step("landlock"):
-        rules = landlock.restrict({path: place.rights for path, place in shown.items()}, version=version)
-    with steps.step("seccomp"):
-        program = seccomp.program(
-            platform.machine(),
-            os.getpid(),
-            subprocess=policy.subprocess,
-            any_ioctl=policy.gpu,
-            keep_files=policy.keeps_files,
-        )
-        seccomp.install(program)
-    return LockReport(policy.tier, version, rules, len(program) // 8, steps.took)
-
-
-class _Steps:
-    """Names the step that fails, and times each.
-
-    Args:
-        plugin: Whose lock it is, where that is known.
-    """
-
-    def __init__(self, plugin: str | None = None) -> None:
-        self._plugin = plugin
-        self.took: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        except LockError:
-            raise
-        except (OSError, ValueError) as error:
-            raise LockError(name, str(error), hint=_hint(name, error), plugin=self._plugin) from error
-        self.took[name] = round((time.perf_counter() - began) * 1000, 3)
-
-
-def _begin(steps: _Steps, parent_pid: int, tier: Tier, birth: namespaces.Birth | None) -> int:
-    """A session of its own, and at tier A the ids; gives what `limits.die_with_parent` reads."""
-    with steps.step("session"):
-        if os.getsid(0) != os.getpid():
-            os.setsid()
-        status = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
-        limits.die_with_parent(parent_pid, status)
-        os.umask(0o077)
-        os.chdir("/")  # nobody keeps a directory of the old root as the working directory
-    with steps.step("single thread"):
-        _require_one_thread()
-    if tier == "A":
-        with steps.step("namespaces"):
-            if birth is None:
-                raise OSError(errno.ECHILD, "the process was not forked into namespaces of its own")
-            if not limits.is_root():
-                namespaces.keep_ids(*birth.ids)
-    return status
-
-
-def _root(policy: SandboxPolicy, user_namespace: int) -> namespaces.Root:
-    shown, links = places(policy)
-    return namespaces.Root({path: shown[path] for path in shown if path != policy.scratch}, links, user_namespace)
-
-
-def _extended(root: namespaces.Root, policy: SandboxPolicy) -> namespaces.Root:
-    beyond = beyond_base(policy)
-    if beyond is None:
-        raise ValueError("this policy shows the system otherwise than this process has it")
-    root.add({path: beyond[path] for path in beyond if path != policy.scratch}, places(policy)[1])
-    return root
-
-
-def prepare() -> None:
-    """Do once, in the process that workers are forked from, what each lock would do again."""
-    machine = platform.machine()
-    for choice in (False, True):
-        for network in (False, True):
-            system_places(choice, network, False)
-        seccomp.program(machine, 1, keep_files=choice)
-    seccomp.program(machine, 1, subprocess=True)
-    base_places()
-    limits.prctl_of_libc()
-    _set_environment("/", "1", "")  # most of it is every worker's
-    landlock.abi()
-
-
-def _close_all_but(keep: Sequence[int], for_now: Sequence[int]) -> None:
-    """Close every other descriptor, but for those that the lock itself uses up, or -1."""
-    for descriptor in keep:
-        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EISDIR, f"descriptor {descriptor} is a directory, from which files could be opened")
-    first = 0
-    for descriptor in sorted({*keep, *for_now} - {-1}):
-        if descriptor > first:
-            call("close_range", first, descriptor - 1, 0)
-        first = descriptor + 1
-    call("close_range", first, _LAST_DESCRIPTOR, 0)
-    for standard in {0, 1, 2}.difference(keep):
+    if any(stat.S_ISDIR(os.fstat(descriptor).st_mode) for descriptor in keep_fds):
+        raise LockError("descriptors", "one is a directory, from which files could be opened", plugin=policy.plugin)
+    if len(os.listdir("/proc/self/task")) != 1:
+        raise LockError("single thread", "this process has other threads", hint=hint("single thread", None))
+    if policy.tier == "A" and birth is None:
+        raise LockError("namespaces", "the process was not forked into namespaces of its own", plugin=policy.plugin)
+    for standard in {0, 1, 2}.difference(keep_fds):
         null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, standard)
         if null != standard:
-            os.dup2(null, standard)
             os.close(null)
-        os.set_inheritable(standard, True)
+    keep = tuple({0, 1, 2, *keep_fds})
+    if birth is None:
+        holder = Holder(keep, os.getpid(), parent_pid, (os.getuid(), os.getgid()))
+    else:
+        holder = Holder(keep, os.getpid(), parent_pid, birth.ids, birth.parent, birth.user_namespace)
+    written = write_lock(policy, holder, abi=abi, canary=canary)
+    set_environment(environment(policy))
+    written.before.run()
+    if seen is not None:
+        seen()
+    written.after.run()
 
 
-def _set_environment(scratch: str, threads: str, path: str) -> None:
-    wanted = {
+def environment(policy: SandboxPolicy) -> dict[str, str]:
+    """All of a worker's environment."""
+    threads = str(policy.threads)
+    return {
         "USER": "proxima",
         "LOGNAME": "proxima",
         "LANG": "C.UTF-8",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PATH": path,
-        "HOME": scratch,
-        "TMPDIR": scratch,
+        "PATH": "/usr/local/bin:/usr/bin:/bin" if policy.subprocess else "",
+        "HOME": policy.scratch,
+        "TMPDIR": policy.scratch,
         "OMP_NUM_THREADS": threads,
         "OPENBLAS_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
     }
+
+
+BARE = SandboxPolicy(plugin="none", tier="B", scratch="/tmp/none")
+"""Stands for a policy where there is none yet."""
+
+
+def set_environment(wanted: Mapping[str, str]) -> None:
+    """Make the environment of this process what is wanted, and nothing else."""
     there = dict(os.environ)
     for name in there.keys() - wanted.keys():
         del os.environ[name]
@@ -291,40 +280,54 @@ def _set_environment(scratch: str, threads: str, path: str) -> None:
         vars(sys.modules["tempfile"])["tempdir"] = None  # it remembers the directory it found first
 
 
-def _require_one_thread() -> None:
-    try:
-        count = len(os.listdir("/proc/self/task"))
-    except FileNotFoundError:  # tier A has no /proc, but may unshare: nothing but that there be no other thread
-        call("unshare", _CLONE_THREAD)
-        return
-    if count != 1:
-        raise OSError(errno.EBUSY, f"this process has {count} threads")
+def _begin(script: Script, tier: Tier, holder: Holder) -> None:
+    """What comes first at every tier: a session of its own, and at tier A the ids."""
+    with script.step("descriptors"):
+        script.close_all_but(holder.open)
+    with script.step("session"):
+        script.call("setsid")
+        limits.die_with_parent(script, holder.parent, pidfd=holder.parent_descriptor)
+        script.call("umask", 0o077)
+        script.call("chdir", b"/")  # nobody keeps a directory of the old root as the working directory
+    if tier == "A":
+        with script.step("single thread"):
+            script.require_one_thread()
+        with script.step("namespaces"):
+            if not limits.is_root():
+                namespaces.keep_ids(script, *holder.ids)
 
 
-def _require_reach(shown: Mapping[str, Place], as_root: bool) -> None:
+def _root(script: Script, policy: SandboxPolicy, holder: Holder) -> int:
+    """A new root directory with what the policy shows, but for the scratch directory."""
+    shown, links = places(policy)
+    if holder.root < 0:
+        beyond = {path: shown[path] for path in shown if path != policy.scratch}
+        return namespaces.new_root(script, beyond, links, holder.user_namespace)
+    more = beyond_base(policy)
+    if more is None:
+        raise ValueError("this policy shows the system otherwise than this process has it")
+    beyond = {path: more[path] for path in more if path != policy.scratch}
+    namespaces.add_places(script, holder.root, beyond, links, holder.user_namespace)
+    return holder.root
+
+
+def _require_reach(script: Script, shown: Mapping[str, Place], as_root: bool) -> None:
     for path, place in shown.items():
-        if place.owned and not os.access(path, os.R_OK | (os.W_OK if place.writable else 0)):
-            who = f"the unprivileged user {limits.UNPRIVILEGED}, which a worker of root becomes," if as_root else "it"
-            closed = limits.first_closed(path) if as_root else None
-            raise LockError(
-                "reach",
-                f"{who} cannot {'write' if place.writable else 'read'} {path}"
-                + (f": {closed} is closed to other users" if closed else ""),
-                hint="Run Proxima as an ordinary user, or install Python, Proxima and plugins where every user may "
-                "read them, such as below /opt or /usr/local."
-                if as_root
-                else "Check that it is there and who may read it.",
-            )
+        if place.owned:
+            mode = os.R_OK | (os.W_OK if place.writable else 0)
+            refusal = partial(_out_of_reach, path, place, as_root)
+            script.call("faccessat", AT_FDCWD, os.fsencode(path), mode, wanted=(0,), otherwise=refusal)
 
 
-def _hint(step: str, error: Exception) -> str | None:
-    number = getattr(error, "errno", None)
-    if step == "single thread" or (step == "namespaces" and number == errno.EINVAL):
-        return "A thread was started before the lock, or the kernel lacks a kind of namespace."
-    if step == "namespaces":
-        return "This host does not allow namespaces any more; `proxima doctor` says why."
-    if step == "identity":
-        return "Run Proxima as an ordinary user, or let root keep CAP_SETUID, CAP_SETGID and CAP_CHOWN."
-    if step in ("landlock", "seccomp", "view"):
-        return "`proxima doctor` says what this host can enforce."
-    return None
+def _out_of_reach(path: str, place: Place, as_root: bool) -> LockError:
+    who = f"the unprivileged user {limits.UNPRIVILEGED}, which a worker of root becomes," if as_root else "it"
+    closed = limits.first_closed(path) if as_root else None
+    return LockError(
+        "reach",
+        f"{who} cannot {'write' if place.writable else 'read'} {path}"
+        + (f": {closed} is closed to other users" if closed else ""),
+        hint="Run Proxima as an ordinary user, or install Python, Proxima and plugins where every user may "
+        "read them, such as below /opt or /usr/local."
+        if as_root
+        else "Check that it is there and who may read it.",
+    )

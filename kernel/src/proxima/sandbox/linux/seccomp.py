@@ -10,8 +10,10 @@ import ctypes
 import errno
 import functools
 import platform
+import struct
 
 from proxima.sandbox.linux.bpf import ALLOW, Check, assemble, error
+from proxima.sandbox.linux.script import Script
 from proxima.sandbox.linux.syscalls import AUDIT_ARCH, COMMON_LAST, call, numbers
 
 _PLAIN = """
@@ -143,20 +145,12 @@ def _opening(flags: int, keep_files: bool) -> list[list[Check]]:
     ]
 
 
-class _Program(ctypes.Structure):
-    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
-
-
-def install(instructions: bytes) -> None:
-    """Put a filter on every thread of this process, for good; no_new_privs must be set.
-
-    Raises:
-        OSError: the kernel refused, or a thread could not be brought along.
-    """
-    set_mode_filter, tsync = 1, 1
-    left_out = call("seccomp", set_mode_filter, tsync, _Program(len(instructions) // 8, instructions))
-    if left_out:
-        raise OSError(errno.EBUSY, f"seccomp: thread {left_out} could not be brought under the filter")
+def install(script: Script, instructions: bytes) -> None:
+    """Put a filter on the process, for good; no_new_privs must be set."""
+    set_mode_filter, every_thread = 1, 1
+    filters = struct.pack("<H6xQ", len(instructions) // 8, 0)
+    program = script.data(filters, {8: script.data(instructions)})
+    script.call("seccomp", set_mode_filter, every_thread, program, wanted=(0,))
 
 
 @functools.cache

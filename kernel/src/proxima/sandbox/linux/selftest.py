@@ -2,68 +2,84 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import functools
 import os
 import signal
 import socket
-from collections.abc import Callable
+import struct
+from collections.abc import Sequence
+from typing import Any
 
 from proxima.sandbox.errors import LockError
 from proxima.sandbox.linux import limits
-from proxima.sandbox.linux.lock import LockReport
 from proxima.sandbox.linux.namespaces import NAMESPACES
-from proxima.sandbox.linux.syscalls import call
+from proxima.sandbox.linux.script import Script
+from proxima.sandbox.linux.syscalls import AT_FDCWD
 from proxima.sandbox.policy import SandboxPolicy
 
 _HIDDEN = (errno.EACCES, errno.EPERM, errno.ENOENT)
 _FILTERED = (errno.EPERM,)
-_AT_FDCWD = -100
 
 
-def selftest(policy: SandboxPolicy, report: LockReport, canary: str, parent_pid: int) -> dict[str, str]:
-    """Try to break out in a dozen plain ways, from inside the lock.
+def write_selftest(script: Script, policy: SandboxPolicy, canary: str, parent_pid: int) -> int:
+    """Have the process try to break out in a dozen plain ways, from inside the lock.
 
     Args:
+        script: Where it is written.
         policy: The policy that the lock was given.
-        report: What it answered.
-        canary: A file outside the policy that this process could read before the lock.
+        canary: A file outside the policy that the process could read before the lock.
         parent_pid: A process outside, by its number there.
 
     Returns:
-        Each attempt to the name of the error it met.
+        How many ways there are.
+    """
+    if policy.tier == "C":
+        return 0
+    path = canary.encode()
+    remote = struct.pack("<QQ", 0, 8)
+    attempts: list[tuple[str, Sequence[int], tuple[Any, ...]]] = [
+        ("read a hidden file", _HIDDEN, ("openat", AT_FDCWD, path, os.O_RDONLY | os.O_CLOEXEC)),
+        ("write a hidden file", _HIDDEN, ("openat", AT_FDCWD, path, os.O_WRONLY | os.O_CLOEXEC)),
+        ("chmod a hidden file", _FILTERED, ("fchmodat", AT_FDCWD, path, 0o600)),
+        ("list the root", _HIDDEN, ("openat", AT_FDCWD, b"/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)),
+        ("network socket", _FILTERED, ("socket", socket.AF_INET, socket.SOCK_STREAM, 0)),
+        ("unix socket", _FILTERED, ("socket", socket.AF_UNIX, socket.SOCK_STREAM, 0)),
+        ("netlink socket", _FILTERED, ("socket", socket.AF_NETLINK, socket.SOCK_RAW, 0)),
+        ("connect", _FILTERED, ("connect", -1, None, 0)),
+        ("io_uring", (errno.ENOSYS,), ("io_uring_setup", 1, None)),
+        ("user namespace", _FILTERED, ("unshare", 0x10000000)),
+        ("ptrace", _FILTERED, ("ptrace", 16, parent_pid, 0, 0)),
+        ("memory of another process", _FILTERED, ("process_vm_readv", parent_pid, remote, 1, remote, 1, 0)),
+        ("signal another process", (errno.EPERM, errno.ESRCH), ("kill", parent_pid, 0)),
+        ("limits of another process", _FILTERED, ("prlimit64", parent_pid, 7, None, None)),
+        ("mount", _FILTERED, ("mount", None, None, None, 0, None)),
+    ]
+    if policy.tier == "A":
+        attempts.append(("stat a hidden file", (errno.ENOENT,), ("newfstatat", AT_FDCWD, path, bytes(256), 0)))
+    if not policy.subprocess:
+        attempts.append(("fork", _FILTERED, ("clone", signal.SIGCHLD, 0, 0, 0, 0)))
+        attempts.append(("exec", _FILTERED, ("execve", None, None, None)))
+    with script.step("self-test"):
+        for what, refusals, (name, *arguments) in attempts:
+            script.call(name, *arguments, wanted=[-each for each in refusals], about=f"to {what} was not refused")
+    return len(attempts)
+
+
+def verify_one_thread(pid: int, policy: SandboxPolicy) -> None:
+    """Check from outside that a worker has one thread, as Landlock would bind no other.
+
+    Args:
+        pid: The worker, which waits between the two halves of its lock.
+        policy: The policy it was given.
 
     Raises:
-        LockError: an attempt succeeded, or failed for another reason than the lock.
+        LockError: it has more, or it cannot be told.
     """
-    if report.tier == "C":
-        return {}
-    path = canary.encode()
-    remote = ctypes.create_string_buffer(64)
-    attempts: dict[str, tuple[Callable[[], object], tuple[int, ...]]] = {
-        "read a hidden file": (lambda: os.close(os.open(canary, os.O_RDONLY)), _HIDDEN),
-        "write a hidden file": (lambda: os.close(os.open(canary, os.O_WRONLY)), _HIDDEN),
-        "chmod a hidden file": (lambda: call("fchmodat", _AT_FDCWD, path, 0o600), _FILTERED),
-        "list the root": (lambda: os.listdir("/"), _HIDDEN),
-        "network socket": (lambda: call("socket", socket.AF_INET, socket.SOCK_STREAM, 0), _FILTERED),
-        "unix socket": (lambda: call("socket", socket.AF_UNIX, socket.SOCK_STREAM, 0), _FILTERED),
-        "netlink socket": (lambda: call("socket", 16, socket.SOCK_RAW, 0), _FILTERED),
-        "connect": (lambda: call("connect", -1, None, 0), _FILTERED),
-        "io_uring": (lambda: call("io_uring_setup", 1, None), (errno.ENOSYS,)),
-        "user namespace": (lambda: call("unshare", 0x10000000), _FILTERED),
-        "ptrace": (lambda: call("ptrace", 16, parent_pid, 0, 0), _FILTERED),
-        "memory of another process": (lambda: call("process_vm_readv", parent_pid, remote, 1, remote, 1, 0), _FILTERED),
-        "signal another process": (lambda: os.kill(parent_pid, 0), (errno.EPERM, errno.ESRCH)),
-        "limits of another process": (lambda: call("prlimit64", parent_pid, 7, None, None), _FILTERED),
-        "mount": (lambda: call("mount", None, None, None, 0, None), _FILTERED),
-    }
-    if report.tier == "A":
-        attempts["stat a hidden file"] = (lambda: os.stat(canary), (errno.ENOENT,))
-    if not policy.subprocess:
-        attempts["fork"] = (_fork, _FILTERED)
-        attempts["exec"] = (lambda: call("execve", None, None, None), _FILTERED)
-    return {name: _fails(name, attempt, expected, policy) for name, (attempt, expected) in attempts.items()}
+    try:
+        _expect(policy, "Threads", _status(pid)["Threads"], "1")
+    except (OSError, KeyError) as error:
+        raise _unverified(policy, str(error)) from error
 
 
 def verify_namespaces(pid: int, policy: SandboxPolicy) -> None:
@@ -141,20 +157,3 @@ def _expect(policy: SandboxPolicy, name: str, found: object, wanted: object) -> 
 
 def _unverified(policy: SandboxPolicy, reason: str) -> LockError:
     return LockError("verify", reason, plugin=policy.plugin)
-
-
-def _fails(name: str, attempt: Callable[[], object], expected: tuple[int, ...], policy: SandboxPolicy) -> str:
-    try:
-        attempt()
-    except OSError as error:
-        if error.errno in expected:
-            return errno.errorcode[error.errno]
-        raise LockError("self-test", f"{name}: failed for another reason: {error}", plugin=policy.plugin) from error
-    raise LockError("self-test", f"{name}: it was possible", plugin=policy.plugin)
-
-
-def _fork() -> None:
-    child = call("clone", signal.SIGCHLD, 0, 0, 0, 0)
-    if child == 0:
-        os._exit(0)
-    os.waitpid(child, 0)

@@ -15,6 +15,7 @@ import platform
 from typing import Any
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+AT_FDCWD = -100
 COMMON_FIRST, COMMON_LAST = 424, 462  # from here on every architecture has the same numbers
 
 _X86_64 = """
@@ -136,23 +137,3 @@ def call(
         error = ctypes.get_errno()
         raise OSError(error, f"{name}: {os.strerror(error)}")
     return answer
-
-
-class _OpenHow(ctypes.Structure):
-    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
-
-
-def open_without_links(path: str) -> int:
-    """A descriptor that only names a file, refused where any part of the path is a symbolic link.
-
-    Who may rename things in a directory could otherwise put a link where a policy named a place.
-
-    Raises:
-        OSError: there is no such file, or a link is in the way (ELOOP).
-    """
-    at_fdcwd, no_magic_links, no_symlinks = -100, 2, 4
-    how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, no_magic_links | no_symlinks)
-    try:
-        return call("openat2", at_fdcwd, os.fsencode(path) + b"\0", how, ctypes.sizeof(how))
-    except OSError as error:
-        raise OSError(error.errno, f"{error.strerror}: {path}") from None
