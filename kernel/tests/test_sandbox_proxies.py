@@ -35,6 +35,7 @@ from proxima.sandbox.proxies import stand_in
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
 
 EVERYTHING = """
+import dataclasses
 import time
 import weakref
 import numpy as np
@@ -69,7 +70,12 @@ class Engine(Backend):
             raise UnsupportedError("no such thing", hint="ask for less")
         native = Native()
         MADE[id(native)] = native
-        return Plan(backend="engine", request=request, method="statevector", native=native, timings={"translate": 0.5})
+        return Plan(backend="engine", request=request, method="statevector", native=native, timings={"translate": 0.5},
+                    batch=request.options.get("batch", 1))
+
+    def run_batch(self, plans, context):
+        results = [self.run(plan, context) for plan in plans if not plan.request.options.get("left_out")]
+        return [dataclasses.replace(result, method=f"one of {len(plans)}") for result in results]
 
     def run(self, plan, context):
         assert MADE[id(plan.native)] is plan.native
@@ -273,6 +279,41 @@ def test_a_backend_plans_runs_and_forgets(plugin: Any, sandbox: Any) -> None:
     kept = engine.plan(asked)
     assert not worker.dropped
     assert engine.run(kept, RunContext()).notes[0] == "1"
+
+
+def test_a_batch_is_one_call(plugin: Any, sandbox: Any) -> None:
+    (engine,) = plugin.proxima_backends()
+    plans = [engine.plan(request(batch=2, more=0, number=number)) for number in range(2)]
+    assert [plan.batch for plan in plans] == [2, 2]
+    assert engine.plan(request(batch=10**9)).batch == 1024
+    results = engine.run_batch(plans, RunContext())
+    assert [result.method for result in results] == ["one of 2", "one of 2"]
+    assert engine.run(plans[0], RunContext()).method == "statevector"
+    sandbox.supervisor.restart("all")
+    assert [result.method for result in engine.run_batch(plans, RunContext())] == ["one of 2", "one of 2"]
+    token = CancelToken()
+    token.cancel()
+    with pytest.raises(CancelledError):
+        engine.run_batch(plans, RunContext(cancel=token))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"left_out": True}, "answered 2 runs with 1 results"), ({"more": 1}, "answered with statevector of shape")],
+)
+def test_a_batch_with_another_answer_ends_the_worker(plugin: Any, sandbox: Any, options: Any, message: str) -> None:
+    (engine,) = plugin.proxima_backends()
+    worker = sandbox.worker("all")
+    with pytest.raises(ProtocolError, match=message):
+        engine.run_batch([engine.plan(request()), engine.plan(request(**options))], RunContext())
+    assert not worker.alive
+
+
+@pytest.mark.parametrize("batch", [0, -1, True, 2.0, "2"])
+def test_a_plan_whose_batch_is_no_number_ends_the_worker(plugin: Any, sandbox: Any, batch: Any) -> None:
+    (engine,) = plugin.proxima_backends()
+    with pytest.raises(ProtocolError, match="gave a plan that is none"):
+        engine.plan(request(batch=batch))
 
 
 def test_a_run_has_a_scratch_directory_of_its_own(plugin: Any, sandbox: Any, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -319,6 +319,25 @@ class StaleBind(ReferenceBackend):
 
     def bind(self, plan: Plan, request: RunRequest) -> Plan:
         return replace(plan, request=request)
+
+
+class BatchOfTheFirst(ReferenceBackend):
+    """Runs every plan of a batch with the first one's angles."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        return replace(super().plan(request), batch=8)
+
+    def run_batch(self, plans: Sequence[Plan], context: RunContext) -> list[RunResult]:
+        return [self.run(replace(plan, native=plans[0].native), context) for plan in plans]
+
+
+class BatchWithOneGenerator(BatchOfTheFirst):
+    """Draws every result of a batch from the first one's seed."""
+
+    def run_batch(self, plans: Sequence[Plan], context: RunContext) -> list[RunResult]:
+        seed = plans[0].request.seed
+        results = [self.run(replace(plan, request=replace(plan.request, seed=seed)), context) for plan in plans]
+        return [replace(result, seed=plan.request.seed) for result, plan in zip(results, plans, strict=True)]
 
 
 class UncaughtImport(ReferenceBackend):

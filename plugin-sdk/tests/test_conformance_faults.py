@@ -192,6 +192,19 @@ def test_finds_stale_angles_after_bind(pytester: pytest.Pytester) -> None:
     expect(outcome, {"test_bound_plans_equal_a_loop": "the angles of the first plan are still in it"})
 
 
+def test_finds_a_batch_that_is_no_loop(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "BatchOfTheFirst", "batch or bound")
+    names = [f"test_a_batch_equals_a_loop[{want}]" for want in ("counts", "statevector", "expectation")]
+    assert sorted(outcome.failed) == sorted(names)
+    expect(outcome, dict.fromkeys(names[1:], "the batch has another's angles"))
+
+
+def test_finds_a_generator_that_a_batch_shares(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "BatchWithOneGenerator", "batch or bound")
+    assert list(outcome.failed) == ["test_a_batch_equals_a_loop[counts]"]
+    expect(outcome, {"test_a_batch_equals_a_loop[counts]": "is shared by the batch"})
+
+
 def test_finds_an_uncaught_import_error(pytester: pytest.Pytester) -> None:
     outcome = run_kit(pytester, "UncaughtImport", "engine or probe_and")
     expect(outcome, {"test_engine_absent": "is not caught", "test_engine_broken": "is not caught"})

@@ -25,7 +25,7 @@ class Nothing:
     """Work that returns what it gets."""
 
     def open(self, kernel: proxima.Kernel) -> Any:
-        return lambda item, cancel: item
+        return lambda items, cancel: iter(items)
 
 
 def _qaoa() -> Circuit:

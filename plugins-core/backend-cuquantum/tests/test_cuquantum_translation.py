@@ -5,18 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from proxima.contracts.backend import RunRequest
+from proxima.contracts.backend import RunContext, RunRequest
 from proxima.contracts.circuit import Circuit, Condition, Parameter
 from proxima.contracts.features import features_of
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import GATES, OPERATIONS, Op
 from proxima.errors import ResourceError, UnsupportedError, UsageError
-from proxima_backend_cuquantum import backend, costs, gpus
+from proxima_backend_cuquantum import backend, costs, gpus, mps
 from proxima_backend_cuquantum.gates import Gate, fused, fused_rows, gate_of
-from proxima_backend_cuquantum.gradient import BatchedGate, gradients
+from proxima_backend_cuquantum.gradient import BatchedGate, gradients, side_by_side
 from proxima_backend_cuquantum.pauli import density_of, terms_of, words
+from proxima_backend_cuquantum.spread import in_wire_order
 from proxima_sdk import reference
-from proxima_sdk.circuits import ghz, haar_unitary, random, random_kraus
+from proxima_sdk.circuits import brickwork, ghz, haar_unitary, random, random_kraus
+from proxima_sdk.conformance.statistics import fit
 from proxima_trajectories import channel_of, rows_of
 
 
@@ -197,6 +199,118 @@ def test_a_gradient_in_batches(at_once: int, most: int) -> None:
     assert max(sizes) == min(at_once, 16)
 
 
+def test_circuits_side_by_side_are_each_as_by_itself() -> None:
+    b = Circuit.builder(3).h(0).barrier(0, 1)
+    open_circuit = b.u(Parameter("a"), Parameter("b", -0.5), 0.3, 1).crx(Parameter("a", 2.0), 2, 0).cx(1, 2).build()
+    circuits = [open_circuit.bind({"a": 0.3 * i, "b": 1.0 - i}) for i in range(4)]
+    for most in (0, 3):
+        each = [fused(gates_of(circuit), most) if most else gates_of(circuit) for circuit in circuits]
+        batch = NumpyBatch(3, 4)
+        together = list(side_by_side(each))
+        for gate in together:
+            batch.apply(gate, lambda: None)
+        for circuit, state in zip(circuits, batch.states, strict=True):
+            assert state == pytest.approx(reference.statevector(circuit), abs=1e-12)
+    assert [bool(gate.indices) for gate in side_by_side([gates_of(circuit) for circuit in circuits])] == [
+        False, True, True, False,
+    ]  # fmt: skip
+
+
+def test_a_batch_is_as_large_as_its_memory_and_the_circuit_allow() -> None:
+    def batch(circuit: Circuit, free: list[int], **more) -> int:
+        request = RunRequest(circuit=circuit, precision="single", **more)
+        return costs.batch_of(request, costs.choose(request, free), free)
+
+    assert batch(ghz(20), []) == batch(ghz(20), [2 << 30]) == 2**30 // 2**23
+    assert batch(ghz(20), [1 << 30]) == 1
+    assert batch(Circuit.builder(2, 1).h(0).measure(0, 0).x(1).measure(0, 0).build(), []) == 1
+    assert batch(Circuit.builder(2).bit_flip(0.1, 0).measure_all().build(), []) == 1
+
+
+def test_a_state_is_spread_over_the_fewest_gpus_that_take_it() -> None:
+    deep = brickwork(33, 60)  # 64 GiB, and as much again by half for the sampler
+
+    def choice(circuit: Circuit, *free: int, **more) -> costs.Choice:
+        return costs.choose(RunRequest(circuit=circuit, precision="single", **more), [each << 30 for each in free])
+
+    assert choice(deep, 140).devices == 1
+    assert choice(deep, 80, 80, 80, 80).devices == 2
+    assert choice(deep, 80, 40, 40, 40).devices == 4
+    assert choice(deep, 20, 20, 20).devices == 1  # and refused
+    measured = Circuit.builder(33, 2).h(0).measure(0, 0).h(0).measure(0, 1).build()
+    assert choice(measured, 80, 80).devices == 1
+    shallow = brickwork(33, 4)
+    assert choice(shallow, 20).method == "matrix_product_state"
+    assert choice(shallow, 20, options={"method": "statevector"}).method == "statevector"
+    assert choice(ghz(100)).method == "matrix_product_state"
+
+
+@pytest.mark.parametrize("ordering", [(0, 1, 2, 3), (3, 1, 0, 2), (1, 2, 3, 0)])
+def test_amplitudes_are_put_in_the_order_of_wires(ordering: tuple[int, ...]) -> None:
+    given = np.arange(16) + 1j
+    expected = np.zeros(16, dtype=complex)
+    for index in range(16):  # index bit i is wire ordering[i]
+        expected[sum((index >> i & 1) << wire for i, wire in enumerate(ordering))] = given[index]
+    assert in_wire_order(given, ordering).tolist() == expected.tolist()
+
+
+class NumpyProduct:
+    """A `ProductState` by cuTensorNet's documentation of ``apply_tensor_operator``: axis i of the state is mode i."""
+
+    def __init__(self, num_qubits: int, gates: list[Gate]) -> None:
+        self.tensor = reference.initial_state(num_qubits).reshape((2,) * num_qubits)
+        for gate in gates:
+            modes, operand = mps.tensor_of(gate)
+            inputs = [chr(97 + mode) for mode in range(num_qubits)]
+            outputs = [chr(65 + mode) for mode in modes]  # operand: ABC...abc...
+            left = [outputs[modes.index(mode)] if mode in modes else inputs[mode] for mode in range(num_qubits)]
+            word = f"{''.join(outputs)}{''.join(inputs[mode] for mode in modes)},{''.join(inputs)}->{''.join(left)}"
+            self.tensor = np.einsum(word, operand, self.tensor)
+
+    def amplitudes(self) -> np.ndarray:
+        return mps.vector_of(self.tensor)
+
+    def expectation(self, observable: PauliSum) -> float:
+        value = 0.0
+        for letters, coefficient in mps.words_of(observable).items():  # letter i acts on mode i
+            moved = self.tensor
+            for mode, letter in enumerate(letters):
+                moved = np.moveaxis(np.tensordot(reference.PAULIS[letter], moved, (1, mode)), 0, mode)
+            value += coefficient * float(np.vdot(self.tensor, moved).real)
+        return value
+
+    def sample(self, shots: int, rng: np.random.Generator) -> np.ndarray:
+        drawn = rng.choice(2**self.tensor.ndim, size=shots, p=np.abs(self.tensor.reshape(-1)) ** 2)
+        words, numbers = np.unique(drawn, return_counts=True)  # mode 0 is the highest bit of the flat index
+        return mps.samples_of({format(w, f"0{self.tensor.ndim}b"): n for w, n in zip(words, numbers, strict=True)}, rng)
+
+
+def test_a_matrix_product_state_gets_gates_on_two_qubits_and_reads_the_same() -> None:
+    b = Circuit.builder(4, 5).h(0).ry(0.4, 2).cx(0, 3).ccx(0, 2, 1).cswap(3, 1, 0).rzz(0.3, 2, 0).u(0.1, 0.2, 0.3, 3)
+    circuit = b.x(1).measure(0, 4).measure(1, 0).measure(3, 2).build()
+    gates = mps.gates_of(circuit.without_final_measurements())
+    assert {len(gate.targets) for gate in gates} <= {1, 2}
+    assert not any(gate.controls for gate in gates)
+    state = NumpyProduct(4, gates)
+    expected = reference.statevector(circuit.without_final_measurements())
+    assert abs(np.vdot(state.amplitudes(), expected)) == pytest.approx(1.0)  # a gate may be rewritten up to a phase
+    observables = (PauliSum.parse("ZIXY + 0.5 * IIII"), PauliSum.parse("IIIZ - 0.25 * XIYI"))
+    wants = ("probabilities", "statevector", "expectation", "counts", "samples")
+    request = RunRequest(circuit=circuit, shots=5000, seed=4, wants=wants, observables=observables)
+    fields = mps.fields_of(request, state, RunContext())  # type: ignore[arg-type]
+    assert fields["probabilities"] == pytest.approx(np.abs(expected) ** 2)
+    for value, observable in zip(fields["expectations"], observables, strict=True):
+        assert value.value == pytest.approx(reference.expectation(circuit.without_final_measurements(), observable)[0])
+    assert fields["samples"].shape == (5000, 5)
+    assert fit(fields["counts"], reference.distribution(circuit)).accepted
+
+
+def test_a_matrix_on_three_qubits_is_refused_for_a_product_state() -> None:
+    matrix = haar_unitary(3, np.random.default_rng(1))
+    with pytest.raises(UnsupportedError, match="matrices on one or two qubits"):
+        mps.gates_of(Circuit.builder(3).append(Op.UNITARY, (0, 1, 2), matrices=(matrix,)).build())
+
+
 def test_device_memory_is_reckoned_before_it_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     def needed(circuit: Circuit, precision: str = "double", **more) -> int:
         request = RunRequest(circuit=circuit, precision=precision, **more)
@@ -209,7 +323,7 @@ def test_device_memory_is_reckoned_before_it_is_taken(monkeypatch: pytest.Monkey
     assert needed(noisy, shots=1023) == (2 + 30) * 16 * 2**20 + 8 * 2**20 + costs.WORKSPACE
 
     monkeypatch.setattr(backend, "_gpus", lambda: gpus.Found((gpus.GPU("some GPU", 8 << 30, 6 << 30),)))
-    request = RunRequest(circuit=ghz(28), precision="double")
+    request = RunRequest(circuit=ghz(28), precision="double", options={"method": "statevector"})
     told = backend.CuQuantumBackend().estimate(request, features_of(request.circuit))
     assert not told.feasible
     assert told.reason.startswith("28 qubits need 6.25 GiB of the GPU's memory, and 6 GiB of some GPU are free")
@@ -231,6 +345,12 @@ def test_says_what_it_does_not_do() -> None:
     assert "do not give probabilities" in refusal(noisy, "probabilities")
     assert "has no statevector" in refusal(noisy, "statevector")
     assert "11 measurements or resets" in refusal(resets.build(), "probabilities")
-    assert "37 qubits are too many" in refusal(Circuit.builder(37).h(0).build(), "probabilities")
+    wide = Circuit.builder(41, 1).h(0).measure(0, 0).build()
+    assert "41 qubits are too many" in refusal(wide, "counts", shots=1, options={"method": "statevector"})
+    assert "of at most 30 qubits" in refusal(wide, "probabilities")
+    product = {"method": "matrix_product_state"}
+    assert "takes gates and final measurements alone" in refusal(noisy, "expectation", options=product)
+    assert "may need 2^12" in refusal(brickwork(24, 40), "counts", shots=1, options=product)
+    assert "takes 2 to 1000 qubits" in refusal(Circuit.builder(1).h(0).build(), "statevector", options=product)
     assert "no method 'tensor_network'" in refusal(ghz(2), "counts", shots=1, options={"method": "tensor_network"})
     assert "need at least one shot" in refusal(ghz(2), "counts", shots=0)

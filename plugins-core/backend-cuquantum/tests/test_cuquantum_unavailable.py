@@ -106,8 +106,8 @@ import cupy
 import numpy as np
 from cuquantum.bindings import custatevec
 from proxima.contracts.observable import PauliSum
-from proxima.errors import RunError
-from proxima_backend_cuquantum import device
+from proxima.errors import ResourceError, RunError
+from proxima_backend_cuquantum import device, engine, spread
 from proxima_backend_cuquantum.engine import Engine
 from proxima_backend_cuquantum.gates import Gate
 from proxima_backend_cuquantum.gradient import BatchedGate
@@ -118,8 +118,11 @@ state._engine, state._double, state._type, state._launched = Engine(custatevec, 
 state.num_qubits, state.dtype = 3, np.complex128
 state.vector = types.SimpleNamespace(data=types.SimpleNamespace(ptr=0), nbytes=128)
 batch = object.__new__(device.DeviceBatch)
-batch._engine, batch._num_qubits, batch._count, batch._type, batch._launched = state._engine, 3, 2, 5, 0.0
+batch._engine, batch._num_qubits, batch._count, batch._double, batch._launched = state._engine, 3, 2, True, 0.0
 batch.vectors = types.SimpleNamespace(data=types.SimpleNamespace(ptr=0), nbytes=256)
+wide = object.__new__(spread.SpreadState)
+wide._ex, wide._handle, wide._devices, wide._engine, wide._launched = engine.load_ex(), 0, 2, state._engine, 0.0
+wide._type, wide.num_qubits, wide.dtype = 5, 3, np.complex128
 for call in (
     lambda: state._call("initialize_state_vector", 0),
     lambda: state.apply(Gate(np.eye(2, dtype=complex), (1,)), lambda: None),
@@ -131,14 +134,23 @@ for call in (
     lambda: state.probabilities(),
     lambda: state.moments(PauliSum.parse("ZXI"), lambda: None),
     lambda: state.sample(10, np.random.default_rng(0), lambda: None),
-    lambda: batch._call("initialize_state_vector", 0, 0),
+    lambda: state.clear(),
     lambda: batch.apply(BatchedGate(np.eye(2, dtype=complex)[None], (1,), (0,)), lambda: None),
     lambda: batch.apply(BatchedGate(np.stack([np.eye(2, dtype=complex)] * 2), (1,), (), (0, 1)), lambda: None),
-    lambda: batch.expectations(PauliSum.parse("ZXI"), lambda: None),
+    lambda: wide.clear(),
+    lambda: wide.apply(Gate(np.eye(4, dtype=complex), (1, 0), (2,)), lambda: None),
+    lambda: wide.wait(),
+    lambda: wide.one(1),
+    lambda: wide.collapse(1, 0),
+    lambda: wide.probabilities(),
+    lambda: wide.moments(PauliSum.parse("ZXI"), lambda: None),
+    lambda: wide.sample(10, np.random.default_rng(0), lambda: None),
+    lambda: wide.amplitudes(),
+    lambda: spread.SpreadState(state._engine, 10, 2, double=True),
 ):
     try:
         call()
-    except RunError as error:
+    except (RunError, ResourceError) as error:
         print(error)
 bits, drawn = np.zeros(4, dtype=np.int64), np.zeros(4)
 for call in (
@@ -158,8 +170,32 @@ def test_every_call_reaches_the_library() -> None:
     done = subprocess.run([OTHER, "-c", CALLS], env=environment(), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 16
-    assert all("NOT_INITIALIZED" in line for line in lines), lines
+    assert len(lines) == 25
+    assert sum("NOT_INITIALIZED" in line for line in lines) == 15, lines
+    assert sum("INVALID_VALUE" in line for line in lines) == 9, lines  # the Ex functions' word for no statevector
+    assert sum("cannot spread 10 qubits over 2 GPUs: CUDA_ERROR" in line for line in lines) == 1, lines
+
+
+TENSORNET = """
+import cupy
+from cuquantum.bindings import custatevec
+from proxima.errors import RunError
+from proxima_backend_cuquantum import mps
+from proxima_backend_cuquantum.engine import Engine
+try:
+    mps.ProductState(Engine(custatevec, cupy), 3, double=True)
+except RunError as error:
+    print(error)
+"""
+
+
+@needs_libraries
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine may have a GPU")
+def test_a_product_state_is_as_far_as_the_driver() -> None:
+    done = subprocess.run([OTHER, "-c", TENSORNET], env=environment(), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("cuTensorNet failed: DynamicLibNotFoundError")
+    assert "NVIDIA driver library" in done.stdout
 
 
 def test_reads_what_nvidia_smi_prints() -> None:

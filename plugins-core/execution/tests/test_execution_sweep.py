@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from proxima.contracts.execution import RunOptions
 from proxima.contracts.records import ResultStore
 from proxima.contracts.result import ErrorBound, Expectation, RunResult
 from proxima.errors import CancelledError, RunError, UsageError
+from proxima.events import RunCompleted, RunStarted
 from proxima_execution.executors import LocalExecutor
 from proxima_execution.grid import grid_of
 from proxima_execution.parts import together
@@ -69,6 +71,59 @@ def test_skipping_and_order_leave_each_point_as_it_is(execution):
     }
 
 
+@pytest.fixture
+def batches(execution, kernel, monkeypatch):
+    """The sizes of the batches that the backend ``exact`` is given; it takes three plans at once."""
+    backend, sizes = kernel.get("backends", "exact"), []
+    plan, bind = backend.plan, backend.bind
+
+    def run_batch(plans, context):
+        sizes.append(len(plans))
+        return [backend.run(each, context) for each in plans]
+
+    monkeypatch.setattr(backend, "plan", lambda request: replace(plan(request), batch=3))
+    monkeypatch.setattr(backend, "bind", lambda made, request: replace(bind(made, request), batch=3))
+    monkeypatch.setattr(backend, "run_batch", run_batch, raising=False)
+    return sizes
+
+
+def test_a_backend_that_takes_several_points_gets_them_at_once(execution, kernel, batches):
+    told = []
+
+    def keep(event):
+        told.append(event)
+
+    kernel.events.subscribe(keep, RunStarted, RunCompleted)
+    points = [{"theta": 0.1 * i} for i in range(9)]
+    options = RunOptions(backend="exact", seed=3, shots=500, wants=("counts", "probabilities"))
+    found = dict(execution.sweep([tilted(), tilted()], points, options))
+    assert batches == [3, 3, 2, 3, 3, 2]  # the first point of each circuit is run by itself
+    assert [found[i].probabilities[3] for i in range(9)] == pytest.approx([math.sin(0.05 * i) ** 2 for i in range(9)])
+    assert {result.timings["select"] for number, result in found.items() if number % 9} == {0.0}
+    assert len({event.run_id for event in told}) == 18
+    assert [e.status for e in told if isinstance(e, RunCompleted)] == ["completed"] * 18
+    batches.clear()
+    alone = dict(execution.sweep([tilted(), tilted()], points, replace(options, deadline=60.0)))
+    assert batches == []  # a deadline is each point's own
+    assert {n: (r.counts, r.seed) for n, r in found.items()} == {n: (r.counts, r.seed) for n, r in alone.items()}
+
+
+def test_a_batch_that_fails_is_tried_again_as_a_whole(execution, kernel, batches, monkeypatch):
+    backend = kernel.get("backends", "exact")
+    run_batch, failing = backend.run_batch, [RunError("the engine failed")]
+
+    def fails_once(plans, context):
+        if failing:
+            raise failing.pop()
+        return run_batch(plans, context)
+
+    monkeypatch.setattr(backend, "run_batch", fails_once)
+    points = [{"theta": 0.1 * i} for i in range(5)]
+    found = list(execution.sweep([tilted()], points, RunOptions(backend="exact", seed=3)))
+    assert [number for number, _ in found] == [0, 1, 2, 3, 4]
+    assert batches == [3]
+
+
 def test_a_sweep_of_several_circuits_numbers_them_in_order(kernel):
     circuits = [Circuit.builder(1).x(0).build(), Circuit.builder(1).h(0).h(0).build()]
     results = kernel.sweep(circuits, backend="exact", shots=10)
@@ -85,17 +140,18 @@ def test_a_wrong_point_is_told_before_the_first_is_run(execution):
 
 
 class Flaky:
-    """Fails ``times`` times."""
+    """Fails ``times`` times after item a."""
 
     def __init__(self, times: int) -> None:
         self.left = times
 
     def open(self, kernel):
-        def do(item, cancel):
-            if self.left:
-                self.left -= 1
-                raise RunError("the engine failed")
-            return item
+        def do(items, cancel):
+            for item in items:
+                if self.left and item != "a":
+                    self.left -= 1
+                    raise RunError("the engine failed")
+                yield item
 
         return do
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
+import ssl
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 from dask_works import Slow, Squares
+from distributed import Security
+from distributed.comm import CommClosedError, connect
 
 import proxima_executor_dask.executor
 from proxima.cli import main
@@ -34,6 +40,51 @@ def test_a_scheduler_that_ends_is_told_and_what_came_is_sound(kernel, cluster, t
     assert len(answers) >= 5
     assert all(number == answer for number, answer in answers)
     assert len(dict(answers)) == len(answers)
+
+
+async def greet(address: str, **arguments) -> None:
+    (await connect(address, timeout=2, **arguments)).abort()
+
+
+def trusting() -> ssl.SSLContext:
+    """Takes any certificate, and has none to show."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def with_its_own() -> ssl.SSLContext:
+    """Takes any certificate, and shows one that it made itself."""
+    context = Security.temporary().get_connection_args("client")["ssl_context"]
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@pytest.mark.parametrize(
+    ("scheme", "arguments"),
+    [("tcp", dict), ("tls", lambda: {"ssl_context": trusting()}), ("tls", lambda: {"ssl_context": with_its_own()})],
+    ids=["in plain", "without a certificate", "with its own certificate"],
+)
+def test_the_cluster_of_this_machine_takes_no_strangers(local, scheme, arguments):
+    client = local._client
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    addresses = [client.scheduler.address, *workers, *(worker["nanny"] for worker in workers.values())]
+    assert len(addresses) == 5
+    for address in addresses:
+        assert address.startswith("tls://127.0.0.1:")
+        with pytest.raises(CommClosedError):
+            asyncio.run(greet(address.replace("tls", scheme), **arguments()))
+        asyncio.run(greet(address, **client.security.get_connection_args("client")))  # so it is not the greeting
+
+
+def test_the_pages_of_the_cluster_of_this_machine_tell_nothing(local):
+    scheduler = local._client.scheduler_info(n_workers=-1)
+    servers = [scheduler, *scheduler["workers"].values()]
+    assert len(servers) == 3
+    for server in servers:
+        for page in ("info/main/workers.html", "json/identity.json", "metrics", "health"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                urllib.request.urlopen(f"http://127.0.0.1:{server['services']['dashboard']}/{page}", timeout=10)
 
 
 def test_a_worker_that_comes_later_takes_part(kernel, cluster):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ from dask_works import Failing, Slow, Squares
 
 from proxima.contracts.backend import CancelToken
 from proxima.errors import CancelledError, RunError, UsageError
+from proxima_executor_dask.mapping import _tasks
 
 
 def pids(executor) -> list[int]:
@@ -53,7 +55,7 @@ def test_what_is_wrong_is_not_tried_again_and_arrives_whole(local, tmp_path):
 
 
 def test_a_bug_in_the_work_is_named(local, tmp_path):
-    with pytest.raises(RunError, match="task 3 failed: ZeroDivisionError: by item 3"):
+    with pytest.raises(RunError, match="item 3 failed: ZeroDivisionError: by item 3"):
         list(local.map(Failing(tmp_path, error="bug"), range(6), retries=0))
 
 
@@ -94,6 +96,29 @@ def test_a_killed_worker_costs_no_answer(local, tmp_path):
 
 
 def test_a_task_that_kills_its_workers_is_given_up(local, tmp_path):
-    with pytest.raises(RunError, match="task 3 was given up: every worker that ran it died"):
+    # Dask takes another that waits on a worker for as guilty of its death.
+    with pytest.raises(RunError, match=r"item \d: given up, for every worker that was at it died"):
         list(local.map(Failing(tmp_path, error="death"), [0, 1, 2, 3]))
     assert (tmp_path / "tried").stat().st_size >= 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sizes"),
+    [
+        (math.inf, [1, 1, 1, 1, 1, 1]),  # not known yet
+        (0.025, [20, 20, 20, 20, 20, 20]),  # half a second of work
+        (1e-9, [50, 37, 28, 21, 16, 12]),  # a share for every worker's turns, so that none is left waiting at the end
+    ],
+)
+def test_a_task_takes_as_many_items_as_are_worth_it(seconds, sizes):
+    tasks = _tasks(begun=0, total=200, seconds=seconds, most=8, running=2)
+    assert [len(task) for task in tasks] == sizes
+    assert [number for task in tasks for number in task] == list(range(sum(sizes)))
+
+
+def test_the_last_tasks_are_single_items():
+    assert _tasks(begun=197, total=200, seconds=1e-9, most=8, running=0) == [
+        range(197, 198),
+        range(198, 199),
+        range(199, 200),
+    ]

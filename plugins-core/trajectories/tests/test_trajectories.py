@@ -8,16 +8,15 @@ import numpy as np
 import pytest
 
 from proxima.contracts.backend import CancelToken, RunContext, RunRequest
-from proxima.contracts.circuit import Circuit, Condition, Instruction, Parameter
+from proxima.contracts.circuit import Circuit, Condition, Instruction
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import Op
-from proxima.errors import CancelledError, UsageError
+from proxima.errors import CancelledError
 from proxima_sdk import reference
 from proxima_sdk.conformance.statistics import fit
 from proxima_trajectories import Answers, State, channel_of, ends, rows_of
-from proxima_trajectories.requests import method_asked, partings_of
 from proxima_trajectories.state import drawn
-from proxima_trajectories.walk import waiting_states
+from proxima_trajectories.walk import partings_of, waiting_states
 
 
 class Vector(State):
@@ -182,20 +181,6 @@ def test_stops_when_told() -> None:
         follow(dynamic(), "counts", shots=10, context=context)
 
 
-def test_a_request_that_contradicts_itself_is_refused() -> None:
-    bell = Circuit.builder(2).h(0).cx(0, 1).measure_all().build()
-
-    def refusal(circuit: Circuit = bell, *wants: str, **more) -> str:
-        with pytest.raises(UsageError) as caught:
-            method_asked(RunRequest(circuit=circuit, wants=wants or ("counts",), **more), "mine", ("automatic", "fast"))
-        return str(caught.value)
-
-    assert refusal(options={"speed": 1}) == "mine has no option speed"
-    assert refusal(options={"method": "slow"}) == "mine has no method 'slow'"
-    assert refusal(shots=0) == "counts need at least one shot, got 0"
-    assert refusal(Circuit.builder(1).h(0).build()).startswith("the circuit measures nothing")
-    assert refusal(Circuit.builder(1, 1).ry(Parameter("t"), 0).measure(0, 0).build()).endswith("open parameters: t")
-    assert "acts on 1 qubits" in refusal(bell, "expectation", observables=(PauliSum.parse("Z"),))
-    assert method_asked(RunRequest(circuit=bell, options={"method": "fast"}), "mine", ("automatic", "fast")) == "fast"
+def test_partings_are_measurements_and_resets_on_the_way() -> None:
     assert partings_of(dynamic()) == 3
-    assert partings_of(bell) == 0
+    assert partings_of(Circuit.builder(2).h(0).cx(0, 1).measure_all().build()) == 0

@@ -10,7 +10,7 @@ import math
 import threading
 import time
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -103,6 +103,8 @@ class Plan:
     Attributes:
         native: The engine's own objects; only the backend that made the plan looks inside.
         timings: Seconds spent in ``import``, ``translate`` and ``compile`` to make it.
+        batch: How many plans like this one `Backend.run_batch` takes at once, sooner done than with `Backend.run` for
+            each; 1 where it would not be.
     """
 
     backend: str
@@ -110,6 +112,7 @@ class Plan:
     method: str
     native: Any
     timings: Mapping[str, float] = field(default_factory=dict)
+    batch: int = 1
 
 
 class CancelToken:
@@ -195,3 +198,16 @@ class Backend(Protocol):
         The default plans anew; a backend that can re-use its compiled circuit does so.
         """
         return self.plan(request)
+
+    def run_batch(self, plans: Sequence[Plan], context: RunContext) -> list[RunResult]:
+        """What `run` gives for each of some plans, in their order, whichever others there are.
+
+        The plans, at most `Plan.batch` of them, differ in angles, seed and shots alone: `bind` made them from one. A
+        result's timings are its share of the batch's. A backend that gains from running several at once says how many
+        in `Plan.batch` and overrides this; the default runs one after the other.
+
+        Raises:
+            CancelledError, DeadlineExceededError: As `run` does; there are no results then.
+            RunError: The engine failed.
+        """
+        return [self.run(plan, context) for plan in plans]

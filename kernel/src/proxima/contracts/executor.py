@@ -7,7 +7,7 @@ opens ``dask`` and ``dask://HOST:PORT``.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -26,10 +26,11 @@ class Work(Protocol[Item, Answer]):
     """What is done to each item; it is pickled, once for each process, and importable where it is opened."""
 
     @abstractmethod
-    def open(self, kernel: Kernel) -> Callable[[Item, CancelToken], Answer]:
+    def open(self, kernel: Kernel) -> Callable[[Sequence[Item], CancelToken], Iterator[Answer]]:
         """What does it in a process with this kernel; called once there, its answer from several threads perhaps.
 
-        An answer depends on the work and the item alone, not on the process nor on what was done there before.
+        It yields an answer to each item in their order; several may be done at once. An answer depends on the work and
+        the item alone, not on the process, on what was done there before, nor on the other items.
         """
 
 
@@ -37,7 +38,7 @@ class Executor(Protocol):
     """Does work on items, somewhere.
 
     Attributes:
-        threads: How many threads a task takes that says nothing of it; ``None``: as many as there are.
+        threads: How many threads an item takes that says nothing of it; ``None``: as many as there are.
     """
 
     threads: int | None
@@ -54,13 +55,13 @@ class Executor(Protocol):
     ) -> Generator[tuple[int, Any], None, None]:
         """Yields each item's number and answer exactly once, as they come, in any order.
 
-        A task is tried again, at most ``retries`` times, where `may_pass` says so; where its worker is lost, as often
-        as the executor itself allows. Closing the iterator stops what is left.
+        An item is tried again, at most ``retries`` times, where `may_pass` says so (see `answers`); where its worker is
+        lost, as often as the executor itself allows. Closing the iterator stops what is left.
 
         Raises:
             CancelledError: The token was set; within a second of it, tasks that run included.
-            RunError: A task failed for good, or the executor was lost. What was yielded before is sound.
-            ProximaError: What else a task raised.
+            RunError: An item failed for good, or the executor was lost. What was yielded before is sound.
+            ProximaError: What else the work raised.
         """
 
 
@@ -75,6 +76,27 @@ class ExecutorKind(Protocol):
             UsageError: The address is not one of this kind.
             UnavailableError: Nothing answers there.
         """
+
+
+def answers(
+    do: Callable[[Sequence[Any], CancelToken], Iterator[Any]], items: Sequence[Any], cancel: CancelToken, retries: int
+) -> Generator[Any, None, None]:
+    """What opened work answers to the items, in their order.
+
+    Where it fails and `may_pass` says so, it is asked again from the first item without an answer on, at most
+    ``retries`` times from the same one.
+    """
+    done, left = 0, retries
+    while done < len(items):
+        try:
+            for answer in do(items[done:], cancel):
+                yield answer
+                done, left = done + 1, retries
+            return
+        except RunError as error:
+            if not left or not may_pass(error):
+                raise
+            left -= 1
 
 
 def may_pass(error: Exception) -> bool:

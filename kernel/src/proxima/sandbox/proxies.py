@@ -6,7 +6,7 @@ import itertools
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ from proxima.sandbox.interfaces import INTERFACES
 
 QUESTION_SECONDS = 30.0
 """How long a plugin may take to answer what is asked before, or told after, the work that the user wants."""
+
+MAX_BATCH = 1024
+"""How many runs a plugin may be asked for in one call, whatever it says that it gains from."""
 
 _QUESTIONS = frozenset({"probe", "estimate", "recognises", "default_params", "definition"})
 
@@ -107,24 +110,30 @@ class BackendProxy(Proxy, Backend):
 
     def run(self, plan: Plan, context: RunContext) -> RunResult:
         """See `Backend.run`; the result tells the worker's isolation tier."""
+        return self.run_batch([plan], context)[0]
+
+    def run_batch(self, plans: Sequence[Plan], context: RunContext) -> list[RunResult]:
+        """See `Backend.run_batch` and `run`."""
         context.check()
-        handle = self._handle(plan)
-        if not handle.worker.alive:
-            handle = self._handle(self.plan(plan.request))
-        worker = handle.worker
+        handles = [self._handle(plan) for plan in plans]
+        worker = self._worker()
+        handles = [
+            handle if handle.worker is worker else self._handle(self.plan(plan.request))
+            for handle, plan in zip(handles, plans, strict=True)
+        ]
         left = None if context.deadline is None else context.deadline - time.monotonic()
         arguments = {
-            "plan": handle.number,
+            "plans": tuple(handle.number for handle in handles),
             "threads": context.threads,
             "seconds": left,
             "scratch": context.scratch is not None,
             "drop": _dropped(worker),
         }
         try:
-            result: RunResult = worker.call(
+            results: tuple[RunResult, ...] = worker.call(
                 "run",
                 arguments,
-                returns=RunResult,
+                returns=tuple[RunResult, ...],
                 deadline=context.deadline,
                 cancel=context.cancel,
                 progress=context.progress,
@@ -132,9 +141,15 @@ class BackendProxy(Proxy, Backend):
         except PluginBrokenError as error:
             # A bug in the plugin, whose process lives on: for the caller the engine failed.
             raise RunError(error.message, hint=error.hint, plugin=error.plugin) from error
-        _check_result(result, plan.request, worker)
+        if len(results) != len(plans):
+            plugin = worker.policy.plugin
+            raise worker.finish(
+                ProtocolError(f"plugin {plugin} answered {len(plans)} runs with {len(results)} results")
+            )
+        for result, plan in zip(results, plans, strict=True):
+            _check_result(result, plan.request, worker)
         # Whose it is, where it ran, and under which id it is stored, is not for the plugin to say.
-        return replace(result, backend=self.name, id="", tier=worker.tier)
+        return [replace(result, backend=self.name, id="", tier=worker.tier) for result in results]
 
     def _handle(self, plan: Plan) -> PlanHandle:
         if not isinstance(plan.native, PlanHandle):
@@ -143,12 +158,18 @@ class BackendProxy(Proxy, Backend):
 
     def _kept(self, worker: Worker, request: RunRequest, method: str, arguments: Mapping[str, Any]) -> Plan:
         answer = worker.call(method, {**arguments, "drop": _dropped(worker)}, returns=dict[str, Any])
-        number, how, timings = answer.get("plan"), answer.get("method"), answer.get("timings")
+        number, how, timings, batch = (answer.get(name) for name in ("plan", "method", "timings", "batch"))
         times = timings.values() if type(timings) is dict else (None,)
-        if type(number) is not int or type(how) is not str or not all(_is_duration(t) for t in times):
+        sound = type(number) is int and type(how) is str and type(batch) is int and batch >= 1
+        if not sound or not all(_is_duration(t) for t in times):
             raise worker.finish(ProtocolError(f"plugin {worker.policy.plugin} gave a plan that is none"))
         return Plan(
-            backend=self.name, request=request, method=how, native=PlanHandle(worker, number), timings=timings or {}
+            backend=self.name,
+            request=request,
+            method=str(how),
+            native=PlanHandle(worker, number),
+            timings=timings or {},
+            batch=min(batch, MAX_BATCH),
         )
 
 

@@ -178,13 +178,13 @@ class Served:
         self,
         call: Call,
         *,
-        plan: int,
+        plans: tuple[int, ...],
         threads: int,
         seconds: float | None,
         scratch: bool,
         drop: tuple[int, ...],
-    ) -> RunResult:
-        backend, made = self._plans[plan]
+    ) -> tuple[RunResult, ...]:
+        made = [self._plans[number] for number in plans]
         self._forget(drop)
         directory = tempfile.mkdtemp(prefix="run-", dir=self._own.scratch) if scratch else None
         context = RunContext(
@@ -195,7 +195,10 @@ class Served:
             scratch=None if directory is None else Path(directory),
         )
         try:
-            return backend.run(made, context)
+            if len(made) == 1:
+                backend, plan = made[0]
+                return (backend.run(plan, context),)
+            return tuple(made[0][0].run_batch([plan for _, plan in made], context))
         finally:
             if directory is not None:
                 shutil.rmtree(directory, ignore_errors=True)
@@ -215,7 +218,7 @@ class Served:
     def _kept(self, backend: Backend, plan: Plan) -> dict[str, Any]:
         number = next(self._numbers)
         self._plans[number] = backend, plan
-        return {"plan": number, "method": plan.method, "timings": dict(plan.timings)}
+        return {"plan": number, "method": plan.method, "timings": dict(plan.timings), "batch": plan.batch}
 
     def _forget(self, numbers: Iterable[int]) -> None:
         for number in numbers:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
-from typing import TypeVar, cast
+from collections.abc import AsyncIterator, Generator, Sequence
+from typing import Any, TypeVar, cast
 
 from proxima.contracts.backend import CancelToken
 from proxima.contracts.circuit import Circuit
@@ -68,18 +68,7 @@ class RemoteExecution(Execution):
         )
         return cast(RunResult, answer)
 
-    def sweep(
-        self,
-        circuits: Sequence[Circuit],
-        bindings: Sequence[Mapping[str, float]],
-        options: RunOptions,
-        *,
-        executor: str = "local",
-        skip: Collection[int] = (),
-        retries: int = 2,
-        cancel: CancelToken | None = None,
-        progress: Progress | None = None,
-    ) -> Generator[tuple[int, RunResult], None, None]:
+    def sweep(self, *arguments: Any, **options: Any) -> Generator[tuple[int, RunResult], None, None]:
         """Refused: a plugin in a worker runs one circuit at a time.
 
         Raises:

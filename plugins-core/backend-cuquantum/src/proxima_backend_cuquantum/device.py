@@ -23,12 +23,12 @@ from proxima_trajectories import State
 from proxima_trajectories.state import Check
 
 # cudaDataType and the libraries' enumerations, by value: `cuquantum` itself imports more than is needed for them.
-_C64, _C128 = 4, 5
-_ROW = 1
+C64, C128 = 4, 5
+ROW = 1
 _DEFAULT_COMPUTE = 0
 _ZERO = 0  # StateVectorType: |0...0>
 _BROADCAST, _INDEXED = 0, 1  # MatrixMapType
-_IN_ORDER = 0  # SamplerOutput: as the random numbers are
+IN_ORDER = 0  # SamplerOutput: as the random numbers are
 
 # Work that has been launched cannot be called back, so after about so many bytes it is waited for: 0.2 s at 1 TB/s.
 _BYTES_AHEAD = 2e11
@@ -81,18 +81,29 @@ class DeviceState(State):
         engine: The modules.
         num_qubits: n.
         double: complex128 rather than complex64.
+        vector: An array of shape (2^n,) there that holds a state, which this one is then; by default a new one.
 
     Raises:
         ResourceError: The device's memory does not take it.
     """
 
-    def __init__(self, engine: Engine, num_qubits: int, *, double: bool) -> None:
+    def __init__(self, engine: Engine, num_qubits: int, *, double: bool, vector: Any = None) -> None:
         self._engine, self._double, self.num_qubits = engine, double, num_qubits
         self.dtype: Any = np.complex128 if double else np.complex64
-        self._type = _C128 if double else _C64
+        self._type = C128 if double else C64
         self._launched = 0.0
-        self.vector = _room(engine, (2**num_qubits,), self.dtype)
+        self.vector = vector
+        if vector is None:
+            self.vector = _room(engine, (2**num_qubits,), self.dtype)
+            self.clear()
+
+    def clear(self) -> None:
+        """Makes it |0...0>."""
         self._call("initialize_state_vector", _ZERO)
+
+    @property
+    def _bytes(self) -> int:
+        return int(self.vector.nbytes)
 
     def _call(self, name: str, *arguments: Any) -> Any:
         """A function of cuStateVec's on this state."""
@@ -102,7 +113,7 @@ class DeviceState(State):
         """Applies gates."""
         for gate in (operation,) if isinstance(operation, Gate) else operation:
             self._apply(gate)
-            self._launched += 2.0 * self.vector.nbytes
+            self._launched += 2.0 * self._bytes
             if self._launched > _BYTES_AHEAD:
                 self.wait()
                 check()
@@ -112,8 +123,8 @@ class DeviceState(State):
         self._call(
             "apply_matrix",
             gate.matrix.ctypes.data,
-            _C128,
-            _ROW,
+            C128,
+            ROW,
             0,  # not the adjoint
             list(gate.targets),
             len(gate.targets),
@@ -203,7 +214,7 @@ class DeviceState(State):
                     self.num_qubits,
                     drawn.ctypes.data,
                     len(part),
-                    _IN_ORDER,
+                    IN_ORDER,
                 )
             self.wait()
         except custatevec.cuStateVecError as error:
@@ -247,31 +258,31 @@ class DeviceBatch(Batch):
     """
 
     def __init__(self, engine: Engine, num_qubits: int, count: int, *, double: bool) -> None:
-        self._engine, self._num_qubits, self._count = engine, num_qubits, count
-        self._type = _C128 if double else _C64
+        self._engine, self._num_qubits, self._count, self._double = engine, num_qubits, count, double
         self._launched = 0.0
         self.vectors = _room(engine, (count, 2**num_qubits), np.complex128 if double else np.complex64)
         for number in range(count):
-            self._call("initialize_state_vector", self._at(number), _ZERO)
+            self.state(number).clear()
 
-    def _at(self, number: int) -> int:
-        return int(self.vectors.data.ptr + number * (self.vectors.nbytes // self._count))
-
-    def _call(self, name: str, pointer: int, *arguments: Any) -> Any:
-        return _called(self._engine, name, pointer, self._type, self._num_qubits, *arguments)
+    def state(self, number: int) -> DeviceState:
+        """One of them, where it lies."""
+        return DeviceState(self._engine, self._num_qubits, double=self._double, vector=self.vectors[number])
 
     def apply(self, gate: BatchedGate, check: Check) -> None:
         """See `Batch.apply`."""
-        self._call(
+        _called(
+            self._engine,
             "apply_matrix_batched",
             self.vectors.data.ptr,
+            C128 if self._double else C64,
+            self._num_qubits,
             self._count,
             2**self._num_qubits,  # from one statevector to the next
             _INDEXED if gate.indices else _BROADCAST,
             list(gate.indices) if gate.indices else 0,
             gate.matrices.ctypes.data,
-            _C128,
-            _ROW,
+            C128,
+            ROW,
             0,  # not the adjoint
             len(gate.matrices),
             list(gate.targets),
@@ -285,26 +296,14 @@ class DeviceBatch(Batch):
         )
         self._launched += 2.0 * self.vectors.nbytes
         if self._launched > _BYTES_AHEAD:
-            self._engine.cupy.cuda.get_current_stream().synchronize()
-            self._launched = 0.0
+            self.wait()
             check()
+
+    def wait(self) -> None:
+        """Waits for what has been launched."""
+        self._engine.cupy.cuda.get_current_stream().synchronize()
+        self._launched = 0.0
 
     def expectations(self, observable: PauliSum, check: Check) -> npt.NDArray[np.float64]:
         """See `Batch.expectations`."""
-        constant, coefficients, operators, bits = terms_of(observable)
-        found = np.full(self._count, constant)
-        sizes = [len(each) for each in bits]
-        for number in range(self._count if operators else 0):
-            check()
-            values = np.zeros(len(operators))
-            self._call(
-                "compute_expectations_on_pauli_basis",
-                self._at(number),
-                values.ctypes.data,
-                operators,
-                len(operators),
-                bits,
-                sizes,
-            )
-            found[number] += np.dot(coefficients, values)
-        return found
+        return np.array([self.state(number).moments(observable, check)[0] for number in range(self._count)])

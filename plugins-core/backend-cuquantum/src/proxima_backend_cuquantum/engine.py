@@ -12,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,8 @@ from proxima.errors import BackendUnavailableError
 HINT = 'pip install "proxima-backend-cuquantum[cu13]"'
 DISTRIBUTIONS = ("cuquantum-python-cu13", "custatevec-cu13", "cupy-cuda13x")
 TESTED = "26.9."
+STATEVECTOR = ("custatevec", "cublas", "cublasLt")
+TENSORNET = ("cutensornet", "cusolver", "cusparse", "nvJitLink")
 
 
 class Engine(NamedTuple):
@@ -36,14 +39,14 @@ def missing_package() -> str:
     return next((name for name in ("cuquantum", "cupy") if importlib.util.find_spec(name) is None), "")
 
 
-def missing_library() -> str:
-    """The library that is not found where the loader will look, or an empty string; loads nothing."""
+def missing_library(names: Sequence[str] = STATEVECTOR) -> str:
+    """The first library that is not found where the loader will look, or an empty string; loads nothing."""
     spec = importlib.util.find_spec("cuquantum")
     folders = [Path(at) / "lib" for at in (spec.submodule_search_locations or ())] if spec else []
     for root in map(Path, sys.path):
         folders += sorted((root / "nvidia").glob("*/lib")) if root.is_dir() else []
     folders += [Path(home) / "lib64" for home in (os.environ.get("CUDA_PATH"), os.environ.get("CUDA_HOME")) if home]
-    for name in ("custatevec", "cublas", "cublasLt"):
+    for name in names:
         there = any(next(folder.glob(f"lib{name}.so*"), None) for folder in folders)
         if not there and ctypes.util.find_library(name) is None:
             return f"lib{name}"
@@ -76,6 +79,45 @@ def load() -> Engine:
             hint="an NVIDIA GPU, and a driver for CUDA 13, are needed; `nvidia-smi` shows both",
         ) from error
     return Engine(custatevec, cupy)
+
+
+@cache
+def load_ex() -> ModuleType:
+    """The functions for a statevector over several devices.
+
+    Raises:
+        BackendUnavailableError: This cuQuantum has none.
+    """
+    return _module("cuquantum.bindings.custatevecEx")
+
+
+class TensorNet(NamedTuple):
+    """cuTensorNet: its states and its bindings."""
+
+    states: ModuleType
+    bindings: ModuleType
+
+
+@cache
+def load_tensornet() -> TensorNet:
+    """The modules of cuTensorNet.
+
+    Raises:
+        BackendUnavailableError: They or their library are missing.
+    """
+    loaded = TensorNet(_module("cuquantum.tensornet.experimental"), _module("cuquantum.bindings.cutensornet"))
+    try:
+        loaded.bindings.get_version()
+    except Exception as error:
+        raise _unavailable("lacks a library", error) from error
+    return loaded
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise _unavailable(f"has no {name} that can be imported", error) from error
 
 
 def _unavailable(what: str, error: Exception) -> BackendUnavailableError:

@@ -38,6 +38,16 @@ class BatchedGate:
     indices: tuple[int, ...] = ()
 
 
+def side_by_side(circuits: Sequence[Sequence[Gate]]) -> Iterator[BatchedGate]:
+    """The gates of some circuits that differ in their matrices alone, statevector s with those of circuit s."""
+    for gates in zip(*circuits, strict=True):
+        first, matrices = gates[0], np.stack([gate.matrix for gate in gates])
+        if (matrices == matrices[0]).all():
+            yield BatchedGate(matrices[:1], first.targets, first.controls)
+        else:
+            yield BatchedGate(matrices, first.targets, first.controls, tuple(range(len(gates))))
+
+
 class Batch(Protocol):
     """Statevectors of as many qubits, each |0...0> at first."""
 

@@ -11,10 +11,10 @@ import numpy as np
 from proxima.contracts.backend import RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
+from proxima.contracts.methods import method_asked
 from proxima.contracts.operations import GATES, Op
 from proxima.errors import UnsupportedError
-from proxima_trajectories.requests import method_asked, partings_of
-from proxima_trajectories.walk import waiting_states
+from proxima_trajectories.walk import partings_of, waiting_states
 
 METHODS = ("automatic", "statevector", "density_matrix", "trajectories")
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Set
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +12,7 @@ import numpy.typing as npt
 from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext, RunRequest
 from proxima.contracts.features import Features
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.result import ErrorBound, Expectation, RunResult, counts_from_samples
+from proxima.contracts.result import ErrorBound, Expectation, RunResult, counts_from_samples, timed
 from proxima.errors import ProximaError
 from proxima_backend_quest import costs, engine
 from proxima_backend_quest.engine import Register, State
@@ -71,9 +69,9 @@ class QuestBackend(Backend):
         seconds: dict[str, float] = {"import": 0.0}
         way = costs.choose(request)
         loaded = engine.is_loaded()
-        with _timed(seconds, "translate" if loaded else "import"):
+        with timed(seconds, "translate" if loaded else "import"):
             engine.load()
-        with _timed(seconds, "translate"):
+        with timed(seconds, "translate"):
             exact = translate(request.circuit, mixed=way.exact_mixed) if way.states else ()
             same = way.states and way.exact_mixed == way.sampled_mixed
             sampled = exact if same else translate(request.circuit, mixed=way.sampled_mixed) if way.samples else ()
@@ -114,16 +112,16 @@ def _answers(native: Native, request: RunRequest, context: RunContext, seconds: 
     out: dict[str, Any] = {}
     state: State | None = None
     if way.states:
-        with _timed(seconds, "execute"):
+        with timed(seconds, "execute"):
             register = Register(n, mixed=way.exact_mixed)
             state = _mixture(ends(register, native.exact, m, 1.0, weight_split, context))
             if "expectation" in wants:
                 out["expectations"] = tuple(_expectation(register, state, o) for o in request.observables)
-        with _timed(seconds, "convert"):
+        with timed(seconds, "convert"):
             out |= _written_out(state[(slice(2**n),) * state.ndim], wants)
     if way.samples:
         shots = float(request.shots or 0)
-        with _timed(seconds, "execute" if state is None else "sample"):
+        with timed(seconds, "execute" if state is None else "sample"):
             rng = np.random.default_rng(request.seed)
             if state is None or circuit.is_dynamic or way.exact_mixed != way.sampled_mixed:
                 register = Register(n, mixed=way.sampled_mixed)
@@ -131,7 +129,7 @@ def _answers(native: Native, request: RunRequest, context: RunContext, seconds: 
             else:
                 several = iter([End(state, [0] * m, shots)])
             samples = _samples(request, several, rng, context)
-        with _timed(seconds, "convert"):
+        with timed(seconds, "convert"):
             if "counts" in wants:
                 out["counts"] = counts_from_samples(samples)
             if "samples" in wants:
@@ -186,13 +184,3 @@ def _samples(
         begin += count
         parts += 1
     return out[rng.permutation(shots)] if parts > 1 else out
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Counts the time spent inside towards a stage."""
-    begin = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begin

@@ -11,8 +11,9 @@ import numpy as np
 from proxima.contracts.backend import RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
+from proxima.contracts.methods import method_asked
 from proxima.contracts.operations import CHANNELS, GATES, Op
-from proxima.errors import UnsupportedError, UsageError
+from proxima.errors import UnsupportedError
 from proxima_backend_quest.engine import MAX_AMPLITUDE_BITS
 
 METHODS = ("automatic", "statevector", "density_matrix")
@@ -78,9 +79,9 @@ def choose(request: RunRequest) -> Way:
     """
     if "gradient" in request.wants:
         raise UnsupportedError("quest gives no gradient", hint="ask for expectation values at shifted angles")
-    _check(request)
+    asked = method_asked(request, "quest", METHODS)
     circuit, wants = request.circuit, set(request.wants)
-    asked = request.options.get("method", "automatic")
+    _check_matrices(circuit)
     mixed = circuit.has_noise or circuit.is_dynamic
     if "statevector" in wants and (mixed or asked == "density_matrix"):
         raise UnsupportedError(
@@ -107,31 +108,7 @@ def choose(request: RunRequest) -> Way:
     return way
 
 
-def _check(request: RunRequest) -> None:
-    circuit, sampled = request.circuit, sorted(SAMPLED & set(request.wants))
-    if circuit.parameters:
-        raise UsageError(
-            f"the circuit has open parameters: {', '.join(circuit.parameters)}", hint="bind them to values first"
-        )
-    unknown = sorted(set(request.options) - {"method"})
-    if unknown:
-        raise UsageError(f"quest has no option {', '.join(unknown)}", hint="its only option is method")
-    asked = request.options.get("method", "automatic")
-    if asked not in METHODS:
-        raise UsageError(f"quest has no method {asked!r}", hint=f"its methods are {', '.join(METHODS)}")
-    if sampled and not (circuit.columns.ops == Op.MEASURE).any():
-        raise UsageError(
-            f"the circuit measures nothing, so there are no {' and '.join(sampled)}",
-            hint="measure qubits into classical bits, or ask for probabilities",
-        )
-    if sampled and (request.shots is None or request.shots < 1):
-        raise UsageError(f"{' and '.join(sampled)} need at least one shot, got {request.shots}")
-    for observable in request.observables if "expectation" in request.wants else ():
-        if observable.num_qubits != circuit.num_qubits:
-            raise UsageError(
-                f"the observable {observable} acts on {observable.num_qubits} qubits, "
-                f"the circuit has {circuit.num_qubits}"
-            )
+def _check_matrices(circuit: Circuit) -> None:
     sizes = np.diff(circuit.columns.qubit_offsets)
     for op, most in MAX_MATRIX_QUBITS.items():
         if (sizes[circuit.columns.ops == op] > most).any():

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +10,7 @@ import numpy as np
 from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext, RunRequest
 from proxima.contracts.features import Features
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.result import ErrorBound, Expectation, RunResult
+from proxima.contracts.result import ErrorBound, Expectation, RunResult, timed
 from proxima.errors import ProximaError
 from proxima_backend_stim import costs, engine, sampling, states
 from proxima_backend_stim.propagation import expectations
@@ -69,12 +66,12 @@ class StimBackend(Backend):
             UsageError: The request makes no sense.
         """
         seconds: dict[str, float] = {"import": 0.0}
-        with _timed(seconds, "translate"):
+        with timed(seconds, "translate"):
             task = costs.task_of(request)
         loaded = engine.is_loaded()
-        with _timed(seconds, "translate" if loaded else "import"):
+        with timed(seconds, "translate" if loaded else "import"):
             engine.load()
-        with _timed(seconds, "translate"):
+        with timed(seconds, "translate"):
             wants = set(request.wants)
             program = translate(task.circuit, task.kinds) if wants & costs.SAMPLED else None
             pure = bool(wants - costs.SAMPLED) and not task.mixed
@@ -114,9 +111,9 @@ def _samples(
 ) -> dict[str, Any]:
     draw = sampling.by_frames if native.task.frames else sampling.by_shots
     out: dict[str, Any] = {}
-    with _timed(seconds, "execute"):
+    with timed(seconds, "execute"):
         packed = np.concatenate(list(draw(program, request.shots or 0, request.seed, context)))
-    with _timed(seconds, "convert"):
+    with timed(seconds, "convert"):
         if "samples" in request.wants:
             bits = np.unpackbits(packed, axis=1, count=program.num_clbits, bitorder="little")
             out["samples"] = np.ascontiguousarray(bits)
@@ -131,7 +128,7 @@ def _states(native: Native, request: RunRequest, context: RunContext, seconds: d
     dtype = np.complex64 if request.precision == "single" else np.complex128
     observables = request.observables if "expectation" in wants else ()
     out: dict[str, Any] = {}
-    with _timed(seconds, "execute"):
+    with timed(seconds, "execute"):
         if native.body is not None:
             n = task.circuit.num_qubits
             simulator = states.tableau(native.body, context)
@@ -190,13 +187,3 @@ def _expectations(observables: tuple[PauliSum, ...], values: list[list[float]]) 
 
 def _rounding(task: costs.Task) -> ErrorBound:
     return ErrorBound("exact", float(np.finfo(np.float64).eps * np.sqrt(len(task.circuit) + 1)))
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Counts the time spent inside towards a stage."""
-    begin = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begin

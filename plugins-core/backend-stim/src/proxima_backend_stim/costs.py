@@ -9,8 +9,9 @@ import numpy as np
 
 from proxima.contracts.backend import RunRequest
 from proxima.contracts.circuit import Circuit
+from proxima.contracts.methods import method_asked
 from proxima.contracts.operations import CHANNELS, Op
-from proxima.errors import UnsupportedError, UsageError
+from proxima.errors import UnsupportedError
 from proxima_backend_stim.kinds import kinds_of
 from proxima_backend_stim.recognise import Kind
 
@@ -55,43 +56,16 @@ def task_of(request: RunRequest) -> Task:
         UsageError: The request makes no sense.
     """
     circuit, wants = request.circuit, set(request.wants)
-    _check(request)
+    if "gradient" in wants:
+        raise UnsupportedError("stim gives no gradient", hint="a Clifford circuit has no angle to turn")
+    asked = method_asked(request, "stim", METHODS)
     kinds = kinds_of(circuit)
     mixed = circuit.has_noise or circuit.is_dynamic
     _check_states(circuit.num_qubits, wants, mixed)
     body = circuit.without_final_measurements()
     # What is left out at the end are measurements, which are of no kind.
     body_kinds = kinds if len(body) == len(circuit) else kinds_of(body)
-    return Task(circuit, body, kinds, body_kinds, mixed, _framed(request, kinds))
-
-
-def _check(request: RunRequest) -> None:
-    if "gradient" in request.wants:
-        raise UnsupportedError("stim gives no gradient", hint="a Clifford circuit has no angle to turn")
-    circuit, sampled = request.circuit, sorted(SAMPLED & set(request.wants))
-    if circuit.parameters:
-        raise UsageError(
-            f"the circuit has open parameters: {', '.join(circuit.parameters)}", hint="bind them to values first"
-        )
-    unknown = sorted(set(request.options) - {"method"})
-    if unknown:
-        raise UsageError(f"stim has no option {', '.join(unknown)}", hint="its only option is method")
-    asked = request.options.get("method", "automatic")
-    if asked not in METHODS:
-        raise UsageError(f"stim has no method {asked!r}", hint=f"its methods are {', '.join(METHODS)}")
-    if sampled and not (circuit.columns.ops == Op.MEASURE).any():
-        raise UsageError(
-            f"the circuit measures nothing, so there are no {' and '.join(sampled)}",
-            hint="measure qubits into classical bits, or ask for probabilities",
-        )
-    if sampled and (request.shots is None or request.shots < 1):
-        raise UsageError(f"{' and '.join(sampled)} need at least one shot, got {request.shots}")
-    for observable in request.observables if "expectation" in request.wants else ():
-        if observable.num_qubits != circuit.num_qubits:
-            raise UsageError(
-                f"the observable {observable} acts on {observable.num_qubits} qubits, "
-                f"the circuit has {circuit.num_qubits}"
-            )
+    return Task(circuit, body, kinds, body_kinds, mixed, _framed(circuit, asked, kinds))
 
 
 def _check_states(n: int, wants: Set[str], mixed: bool) -> None:
@@ -113,9 +87,8 @@ def _check_states(n: int, wants: Set[str], mixed: bool) -> None:
             )
 
 
-def _framed(request: RunRequest, kinds: Sequence[Kind | None]) -> bool:
+def _framed(circuit: Circuit, asked: str, kinds: Sequence[Kind | None]) -> bool:
     """Whether the shots can be drawn together, which they are unless asked otherwise."""
-    circuit, asked = request.circuit, request.options.get("method", "automatic")
     c = circuit.columns
     for row in np.flatnonzero(c.conditions >= 0).tolist():
         kind = kinds[row]
@@ -128,7 +101,7 @@ def _framed(request: RunRequest, kinds: Sequence[Kind | None]) -> bool:
                 hint="choose the method tableau, or leave it out",
             )
         return False
-    return bool(asked != "tableau")
+    return asked != "tableau"
 
 
 def work(request: RunRequest, task: Task) -> dict[str, float]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from proxima.contracts.backend import CancelToken
 from proxima.contracts.execution import Progress
-from proxima.contracts.executor import Executor, ExecutorKind, Work, may_pass
-from proxima.errors import CancelledError, NotFoundError, RunError
+from proxima.contracts.executor import Executor, ExecutorKind, Work, answers
+from proxima.errors import CancelledError, NotFoundError
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -19,7 +18,7 @@ LOCAL = "local"
 
 
 class LocalExecutor(Executor):
-    """Does the tasks one after the other in the calling thread; each may use every core."""
+    """Does the work in the calling thread; each item may use every core."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -36,23 +35,13 @@ class LocalExecutor(Executor):
     ) -> Generator[tuple[int, Any], None, None]:
         """See `Executor.map`; in the order of the items."""
         token = cancel or CancelToken()
-        do = work.open(self._kernel)
-        for number, item in enumerate(items):
+        answered = answers(work.open(self._kernel), items, token, retries)
+        for number in range(len(items)):
             if token.cancelled:
                 raise CancelledError(f"cancelled; {number} of {len(items)} were done")
             if progress is not None:
                 progress(number / len(items), f"{number} of {len(items)} done")
-            yield number, _attempt(partial(do, item, token), retries)
-
-
-def _attempt(task: Callable[[], Any], retries: int) -> Any:
-    while True:
-        try:
-            return task()
-        except RunError as error:
-            if not retries or not may_pass(error):
-                raise
-            retries -= 1
+            yield number, next(answered)
 
 
 def open_executor(kernel: Kernel, address: str) -> AbstractContextManager[Executor]:

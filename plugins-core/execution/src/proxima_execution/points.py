@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from proxima.contracts.backend import CancelToken
@@ -34,8 +36,8 @@ class Runs:
     circuits: tuple[Circuit, ...]
     version: str
 
-    def open(self, kernel: Kernel) -> Callable[[Point, CancelToken], RunResult]:
-        """What runs a point with this kernel's backends; a circuit is compiled once and bound for each point.
+    def open(self, kernel: Kernel) -> Callable[[Sequence[Point], CancelToken], Iterator[RunResult]]:
+        """What runs points with this kernel's backends; a circuit is compiled once and bound for each point.
 
         Raises:
             UnavailableError: This process has another version of Proxima.
@@ -57,12 +59,27 @@ class _Runner:
         self._circuits = circuits
         self._compiled: dict[int, Compiled] = {}
 
-    def __call__(self, point: Point, cancel: CancelToken) -> RunResult:
-        number, options = point
-        circuit = self._circuits[number]
-        result, compiled = self._execution.run_compiled(circuit, options, self._compiled.get(number), cancel=cancel)
-        self._compiled[number] = compiled
-        return result
+    def __call__(self, points: Sequence[Point], cancel: CancelToken) -> Iterator[RunResult]:
+        for number, group in groupby(points, itemgetter(0)):
+            circuit, options, done = self._circuits[number], [each for _, each in group], 0
+            while done < len(options):
+                earlier = self._compiled.get(number)
+                together = options[done : done + _at_once(options[done], earlier)]
+                done += len(together)
+                if earlier is not None and len(together) > 1:
+                    yield from self._execution.run_batch(circuit, together, earlier, cancel=cancel)
+                else:
+                    (alone,) = together
+                    result, made = self._execution.run_compiled(circuit, alone, earlier, cancel=cancel)
+                    self._compiled[number] = made
+                    yield result
+
+
+def _at_once(options: RunOptions, earlier: Compiled | None) -> int:
+    """How many points with such options are run together: a deadline is each one's own, as optimised gates are."""
+    if earlier is None or options.deadline is not None or options.optimize:
+        return 1
+    return earlier.plan.batch
 
 
 def points_of(circuits: Sequence[Circuit], bindings: Sequence[Mapping[str, float]], options: RunOptions) -> list[Point]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Generator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
@@ -136,22 +136,45 @@ class LocalExecution:
         start = time.perf_counter()
         run = OneRun(self._kernel, circuit, options, cancel, progress)
         with run.announced(options.backend):
-            request, notes = prepare(circuit, options)
             if earlier is None:
+                request, notes = prepare(circuit, options)
                 chosen, selection = self._permitted(run, options.backend, request)
                 selected = time.perf_counter() - start
-                plan, adapted = self._plan(run, chosen), chosen.adapted
+                plan, notes = self._plan(run, chosen), (*notes, *chosen.adapted.notes)
             else:
-                chosen, selection = earlier.chosen, earlier.selection
-                selected = time.perf_counter() - start
-                capabilities = chosen.contribution.data.get("capabilities") or {}
-                adapted = Adaptations(request, optimize=options.optimize).for_backend(capabilities)
-                with blamed(chosen.contribution):
-                    # Which gates cancel depends on the angles, so an optimised plan has none to bind.
-                    new = chosen.backend.plan if options.optimize else partial(chosen.backend.bind, earlier.plan)
-                    plan = new(adapted.request)
-            result = self._finish(run, chosen, selection, plan, (*notes, *adapted.notes), start, selected)
+                chosen, selection, selected = earlier.chosen, earlier.selection, 0.0
+                plan, notes = _bound(circuit, options, earlier)
+            run.context.check()
+            run.enter("execute")
+            with blamed(chosen.contribution):
+                result = chosen.backend.run(plan, run.context)
+            if run.planned is not None and run.context.threads == processor_count():  # what calibrations are made with
+                took = time.perf_counter() - run.planned - plan.timings.get("import", 0.0)
+                self.observations.add(chosen.price.kind, chosen.price.estimate.work, took)
+            result = self._finish(run, plan, result, selection, notes, selected, time.perf_counter() - start)
         return result, Compiled(chosen, selection, plan)
+
+    def run_batch(
+        self, circuit: Circuit, options: Sequence[RunOptions], earlier: Compiled, *, cancel: CancelToken | None = None
+    ) -> list[RunResult]:
+        """As `run_compiled` for each of the options, all at once (`Backend.run_batch`)."""
+        start = time.perf_counter()
+        runs = [OneRun(self._kernel, circuit, each, cancel, None) for each in options]
+        with ExitStack() as stack:
+            for run in runs:
+                stack.enter_context(run.announced(run.options.backend))
+            bound = [_bound(circuit, each, earlier) for each in options]
+            for run in runs:
+                run.enter("execute")
+            with blamed(earlier.chosen.contribution):
+                results = earlier.chosen.backend.run_batch([plan for plan, _ in bound], runs[0].context)
+                if len(results) != len(runs):
+                    raise RunError(f"{earlier.chosen.backend.name} gave {len(results)} results of {len(runs)} runs")
+            took = (time.perf_counter() - start) / len(runs)
+            return [
+                self._finish(run, plan, result, earlier.selection, notes, 0.0, took)
+                for run, (plan, notes), result in zip(runs, bound, results, strict=True)
+            ]
 
     def sweep(
         self,
@@ -303,21 +326,14 @@ class LocalExecution:
     def _finish(
         self,
         run: OneRun,
-        chosen: Offer,
-        selection: Selection,
         plan: Plan,
+        result: RunResult,
+        selection: Selection,
         notes: tuple[str, ...],
-        start: float,
         selected: float,
+        total: float,
     ) -> RunResult:
-        run.context.check()
-        run.enter("execute")
-        with blamed(chosen.contribution):
-            result = chosen.backend.run(plan, run.context)
-        if run.planned is not None and run.context.threads == processor_count():  # what calibrations are made with
-            took = time.perf_counter() - run.planned - plan.timings.get("import", 0.0)
-            self.observations.add(chosen.price.kind, chosen.price.estimate.work, took)
-        timings = {**plan.timings, **result.timings, "select": selected, "total": time.perf_counter() - start}
+        timings = {**plan.timings, **result.timings, "select": selected, "total": total}
         circuit = run.circuit
         result = recorded(result, plan.request, run.options, circuit.num_qubits)
         result = replace(
@@ -364,3 +380,14 @@ class LocalExecution:
             # The numbers may have taken hours: they are not thrown away because a disk is full.
             hint = f" ({error.hint})" if error.hint else ""
             return replace(result, notes=(*result.notes, f"The result was not stored: {error}{hint}."))
+
+
+def _bound(circuit: Circuit, options: RunOptions, earlier: Compiled) -> tuple[Plan, tuple[str, ...]]:
+    """An earlier run's plan with other angles, and the notes."""
+    request, notes = prepare(circuit, options)
+    capabilities = earlier.chosen.contribution.data.get("capabilities") or {}
+    adapted = Adaptations(request, optimize=options.optimize).for_backend(capabilities)
+    with blamed(earlier.chosen.contribution):
+        # Which gates cancel depends on the angles, so an optimised plan has none to bind.
+        new = earlier.chosen.backend.plan if options.optimize else partial(earlier.chosen.backend.bind, earlier.plan)
+        return new(adapted.request), (*notes, *adapted.notes)

@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 _ADDRESS = re.compile(r"dask://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})")
 _CONNECT_SECONDS = 10.0
+_SETTINGS = {
+    # Dask listens for HTTP whatever one asks, without TLS: what it tells there of tasks and workers is left out.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    # What is measured for a dashboard takes about 2 % of a processor in each process.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "10s",
+}
 
 
 class DaskKind:
@@ -56,21 +64,25 @@ class DaskKind:
 
     @contextmanager
     def _local(self) -> Iterator[Client]:
-        from distributed import Client, LocalCluster
+        """A cluster whose certificate, made for it and kept in memory, none but its processes and this client has."""
+        import dask
+        from distributed import Client, LocalCluster, Security
 
         workers = self._kernel.settings.get("plugins.executor-dask.workers")
         assert isinstance(workers, int)
-        cluster = LocalCluster(
-            n_workers=workers or _processors(),
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # without one Dask takes port 8787
-            scheduler_kwargs={"dashboard": False},
-            preload=["proxima_executor_dask.interrupts"],
-            memory_limit=0,  # backends say what they need, and are refused beforehand where it is not there
-            silence_logs=logging.CRITICAL,
-        )
+        with dask.config.set(_SETTINGS):
+            cluster = LocalCluster(
+                n_workers=workers or _processors(),
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                security=Security.temporary(),
+                dashboard_address="127.0.0.1:0",  # without one Dask takes port 8787
+                scheduler_kwargs={"dashboard": False},
+                preload=["proxima_executor_dask.interrupts"],
+                memory_limit=0,  # backends say what they need, and are refused beforehand where it is not there
+                silence_logs=logging.CRITICAL,
+            )
         with cluster, Client(cluster, set_as_default=False) as client:
             yield client
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import secrets
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from proxima.contracts.backend import CancelToken
@@ -17,7 +19,8 @@ from proxima.errors import CancelledError, ProximaError, RunError, UnavailableEr
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-_MOST = 256  # tasks that the scheduler holds at a time, on a small cluster
+_TASK_SECONDS = 0.5  # of work in a task, which costs some 10 ms of processor time on the way
+_AHEAD = 4  # tasks on their way for each thread of the cluster
 _POLL_SECONDS = 0.2
 _ASK_SECONDS = 2.0  # how often a silent cluster is asked whether it has workers
 
@@ -47,37 +50,48 @@ class DaskExecutor(Executor):
         cancel: CancelToken | None = None,
         progress: Progress | None = None,
     ) -> Generator[tuple[int, Any], None, None]:
-        """See `Executor.map`; in the order in which they are done."""
-        from proxima_executor_dask.worker import OpenedWork, do_task, task_key
+        """See `Executor.map`; in the order in which they are done.
+
+        A task takes several items, about `_TASK_SECONDS` of work.
+        """
+        from proxima_executor_dask.worker import Done, OpenedWork, do_task, task_key
 
         if not items:
             return
         token = cancel or CancelToken()
         name = f"proxima-{secrets.token_hex(8)}"
         done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
-        running: dict[str, tuple[int, Future[Any]]] = {}  # by key
+        running: dict[str, tuple[range, Future[Any]]] = {}  # by key
         begun = had = 0
+        seconds = math.inf  # of an item
+        workers = max(1, self._threads())
         try:
             self._register(OpenedWork(work), name)
-            most = max(_MOST, 4 * self._threads())
             while had < len(items):
                 if progress is not None:
                     progress(had / len(items), f"{had} of {len(items)} done")
-                if begun < len(items) and len(running) <= most // 2:
-                    numbers = range(begun, min(begun + most - len(running), len(items)))
-                    begun = numbers.stop
-                    keys = [task_key(name, i) for i in numbers]
-                    asked = ([name] * len(numbers), numbers, items[numbers.start : numbers.stop])
-                    futures = self._client.map(do_task, *asked, key=keys, retries=retries)
-                    running.update(zip(keys, zip(numbers, futures, strict=True), strict=True))
+                if begun < len(items) and len(running) <= _AHEAD * workers // 2:
+                    workers = max(1, self._threads())
+                    tasks = _tasks(begun, len(items), seconds, _AHEAD * workers, len(running))
+                    begun = tasks[-1].stop
+                    keys = [task_key(name, task.start) for task in tasks]
+                    parts = [items[task.start : task.stop] for task in tasks]
+                    do = partial(do_task, name, retries)
+                    futures = self._client.map(do, [task.start for task in tasks], parts, key=keys)
+                    running.update(zip(keys, zip(tasks, futures, strict=True), strict=True))
                     for future in futures:
                         future.add_done_callback(done.put)
                 ready = self._wait(done, token, had, len(items))
                 good = [future for future in ready if future.status == "finished"]
-                for future, answer in zip(good, self._gather(good), strict=True):
-                    sound = _sound(answer)
-                    had += 1
-                    yield running.pop(str(future.key))[0], sound
+                for future, ended in zip(good, self._gather(good, running), strict=True):
+                    assert isinstance(ended, Done)
+                    task, _ = running.pop(str(future.key))
+                    for number, answer in zip(task, ended.answers, strict=ended.error is None):
+                        had += 1
+                        yield number, answer
+                    if ended.error is not None:
+                        raise ended.error
+                    seconds = max(ended.seconds / len(task), 1e-9)
                 for future in ready:
                     if future.status != "finished":
                         raise self._failure(future, running[str(future.key)][0])
@@ -134,29 +148,36 @@ class DaskExecutor(Executor):
         except Exception as error:
             raise self._lost() from error
 
-    def _gather(self, futures: list[Future[Any]]) -> list[Any]:
+    def _gather(self, futures: list[Future[Any]], running: Mapping[str, tuple[range, Future[Any]]]) -> list[Any]:
+        from distributed.scheduler import KilledWorker
+
         if not futures:
             return []
         try:
             return list(self._client.gather(futures))
+        except KilledWorker as error:  # what had its answer died before it was fetched, and those that ran it again
+            raise self._told(error, running[str(error.task)][0]) from error
         except Exception as error:
             raise self._lost() from error
 
-    def _failure(self, future: Future[Any], number: int) -> ProximaError:
+    def _failure(self, future: Future[Any], task: range) -> ProximaError:
         """What the user is told of a task that did not end well."""
-        from distributed.scheduler import KilledWorker
-
         if future.status != "error":
             return self._lost()
-        error = future.exception()
+        return self._told(future.exception(), task)
+
+    def _told(self, error: BaseException, task: range) -> ProximaError:
+        from distributed.scheduler import KilledWorker
+
         if isinstance(error, ProximaError):
             return error
         if isinstance(error, KilledWorker):
+            which = f"item {task.start}" if len(task) == 1 else f"items {task.start} to {task[-1]}"
             return RunError(
-                f"task {number} was given up: every worker that ran it died",
+                f"{which}: given up, for every worker that was at it died",
                 hint="it may need more memory than they have; a worker's log says more",
             )
-        failed = RunError(f"task {number} failed: {type(error).__name__}: {error}")
+        failed = RunError(f"items from {task.start} on failed: {type(error).__name__}: {error}")
         failed.__cause__ = error
         return failed
 
@@ -168,9 +189,11 @@ class DaskExecutor(Executor):
         )
 
 
-def _sound(answer: Any) -> Any:
-    from proxima_executor_dask.worker import Failure
-
-    if isinstance(answer, Failure):
-        raise answer.error
-    return answer
+def _tasks(begun: int, total: int, seconds: float, most: int, running: int) -> list[range]:
+    """The items of the next tasks, at least one, up to ``most`` with those that run; the last ones are small."""
+    tasks: list[range] = []
+    while not tasks or (begun < total and running + len(tasks) < most):
+        size = int(min(_TASK_SECONDS / seconds, 2 * (total - begun) / most))
+        tasks.append(range(begun, begun + max(1, size)))
+        begun = tasks[-1].stop
+    return tasks

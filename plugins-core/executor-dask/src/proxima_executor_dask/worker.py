@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from distributed import Worker, WorkerPlugin, get_worker
 
 from proxima.contracts.backend import CancelToken
-from proxima.contracts.executor import Work, may_pass
-from proxima.errors import CancelledError, ProximaError
+from proxima.contracts.executor import Work, answers
+from proxima.errors import CancelledError, ProximaError, RunError
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -29,7 +31,7 @@ class OpenedWork(WorkerPlugin):
         self._lock = threading.Lock()
         self._running: dict[str, CancelToken] = {}
         self._kernel: Kernel | None = None
-        self._do: Callable[[Any, CancelToken], Any] | None = None
+        self._do: Callable[[Sequence[Any], CancelToken], Iterator[Any]] | None = None
         self._ended = False
 
     def teardown(self, worker: Worker) -> None:
@@ -45,21 +47,21 @@ class OpenedWork(WorkerPlugin):
         if finish in _STOPPED and (token := self._running.get(key)) is not None:
             token.cancel()
 
-    def run(self, key: str, item: Any) -> Any:
-        """The answer to the item."""
+    def run(self, key: str, items: Sequence[Any], retries: int) -> Iterator[Any]:
+        """The answers to the items of a task, in their order."""
         token = CancelToken()
         with self._lock:
             if self._ended:
                 raise CancelledError("the work was called off")
             self._running[key] = token
         try:
-            return self._opened()(item, token)
+            yield from answers(self._opened(), items, token, retries)
         finally:
             with self._lock:
                 del self._running[key]
                 self._close_if_idle()
 
-    def _opened(self) -> Callable[[Any, CancelToken], Any]:
+    def _opened(self) -> Callable[[Sequence[Any], CancelToken], Iterator[Any]]:
         from proxima.kernel import Kernel
 
         with self._lock:
@@ -74,29 +76,41 @@ class OpenedWork(WorkerPlugin):
             self._kernel = None
 
 
-class Failure:
-    """An error that trying again would not mend, as a task's answer: what a task raises, Dask tries again."""
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a task came to.
 
-    def __init__(self, error: ProximaError) -> None:
-        self.error = error
+    Attributes:
+        answers: To its items, in their order.
+        seconds: How long they took.
+        error: What ended it before the last item.
+    """
+
+    answers: list[Any]
+    seconds: float
+    error: ProximaError | None = None
 
 
-def task_key(name: str, number: int) -> str:
-    """The key of a task of the work of that name."""
-    return f"{name}-{number}"
+def task_key(name: str, first: int) -> str:
+    """The key of a task of the work of that name, which begins with that item."""
+    return f"{name}-{first}"
 
 
-def do_task(name: str, number: int, item: Any) -> Any:
-    """A task: the answer to the item, or a `Failure`.
+def do_task(name: str, retries: int, first: int, items: Sequence[Any]) -> Done:
+    """A task: the answers to some items, of which the first has that number.
 
     Raises:
-        RunError: It may succeed when it is tried again.
+        RunError: There is a bug in the work.
     """
     opened = get_worker().plugins[name]
     assert isinstance(opened, OpenedWork)
+    answered: list[Any] = []
+    began = time.perf_counter()
     try:
-        return opened.run(task_key(name, number), item)
+        for answer in opened.run(task_key(name, first), items, retries):
+            answered.append(answer)  # noqa: PERF402  # what came is kept when the next does not
     except ProximaError as error:
-        if may_pass(error):
-            raise
-        return Failure(error)
+        return Done(answered, time.perf_counter() - began, error)
+    except Exception as error:
+        raise RunError(f"item {first + len(answered)} failed: {type(error).__name__}: {error}") from error
+    return Done(answered, time.perf_counter() - began)

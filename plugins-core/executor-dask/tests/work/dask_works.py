@@ -14,7 +14,7 @@ from proxima.errors import CancelledError, RunError, UsageError
 @dataclass(frozen=True)
 class Squares:
     def open(self, kernel):
-        return lambda item, cancel: item**2
+        return lambda items, cancel: (item**2 for item in items)
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Slow:
                 time.sleep(0.02)
             return item
 
-        return wait
+        return lambda items, cancel: (wait(item, cancel) for item in items)
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Failing:
     error: str = ""
 
     def open(self, kernel):
-        def do(item, cancel):
+        def do(item):
             if item == 3:
                 tried = self.folder / "tried"
                 count = tried.stat().st_size if tried.exists() else 0
@@ -63,4 +63,4 @@ class Failing:
                     raise RunError("the engine failed")
             return item
 
-        return do
+        return lambda items, cancel: (do(item) for item in items)

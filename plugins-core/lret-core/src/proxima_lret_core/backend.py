@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,7 +14,7 @@ import numpy.typing as npt
 
 from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext, RunRequest
 from proxima.contracts.features import Features
-from proxima.contracts.result import RunResult, counts_from_samples
+from proxima.contracts.result import RunResult, counts_from_samples, timed
 from proxima.errors import BackendUnavailableError, ProximaError
 from proxima_lret_core import costs
 
@@ -71,7 +69,7 @@ class LretBackend(Backend):
         method, tolerance = costs.choice(request, self.methods)
         seconds = {"import": 0.0}
         if _ENGINE not in sys.modules:
-            with _timed(seconds, "import"):
+            with timed(seconds, "import"):
                 _load(self.plugin)
         return Plan(
             backend=self.name,
@@ -90,7 +88,7 @@ class LretBackend(Backend):
             UnsupportedError: Rounding alone may exceed the tolerance.
         """
         request, tolerance, seconds = plan.request, float(plan.native), dict(plan.timings)
-        with _timed(seconds, "execute"):
+        with timed(seconds, "execute"):
             state: State = _load(self.plugin)(
                 request.circuit,
                 tolerance=tolerance,
@@ -120,13 +118,13 @@ def _answers(state: State, request: RunRequest, context: RunContext, seconds: di
     dtype = np.complex64 if request.precision == "single" else np.complex128
     if wants & {"counts", "samples"}:
         # Trajectories run the circuit as they are drawn.
-        with _timed(seconds, "execute" if state.method == "trajectories" else "sample"):
+        with timed(seconds, "execute" if state.method == "trajectories" else "sample"):
             samples = _samples(state, request, context)
             if "samples" in wants:
                 out["samples"] = samples
             if "counts" in wants:
                 out["counts"] = counts_from_samples(samples)
-    with _timed(seconds, "convert"):
+    with timed(seconds, "convert"):
         if "probabilities" in wants:
             out["probabilities"] = state.probabilities()
         if wants & {"density_matrix", "statevector"}:
@@ -167,16 +165,6 @@ def _notes(state: State, tolerance: float) -> tuple[str, ...]:
     if isinstance(state, LowRankState):
         return (f"Rank {state.rank}, at most {state.most_columns} columns on the way.", bound, *state.notes)
     return (bound, *state.notes)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
-    """Counts the time spent inside towards a stage."""
-    begin = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - begin
 
 
 def _load(plugin: str) -> Callable[..., State]:

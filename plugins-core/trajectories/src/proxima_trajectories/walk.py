@@ -131,6 +131,12 @@ def ends(
         waiting += sorted(_parted(here, rows[here.row], least, rng, context), key=lambda end: -end.shots)
 
 
+def partings_of(circuit: Circuit) -> int:
+    """How many measurements and resets there are on the way, each of which parts the state in two."""
+    ops = circuit.columns.ops
+    return int((ops == Op.MEASURE).sum() + (ops == Op.RESET).sum()) - len(circuit.final_measurements)
+
+
 def waiting_states(shots: int, ways: int) -> float:
     """How many states wait at most while only the shots matter: each that goes first has at most half the shots."""
     return math.log2(shots + 1) * max(ways - 1, 1)

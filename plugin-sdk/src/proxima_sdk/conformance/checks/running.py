@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from proxima.contracts.backend import RunContext
+import numpy as np
+import pytest
+
+from proxima.contracts.backend import RunContext, Want
 from proxima.contracts.circuit import Circuit, Parameter
+from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import Op
-from proxima.contracts.result import TIMING_STAGES
+from proxima.contracts.result import TIMING_STAGES, RunResult
+from proxima.errors import CancelledError
 from proxima_sdk import reference
 from proxima_sdk.circuits import ghz
 from proxima_sdk.conformance import diagnosis
-from proxima_sdk.conformance.base import BackendChecks
+from proxima_sdk.conformance.base import TOLERANCE, BackendChecks
 from proxima_sdk.conformance.diagnosis import report, top
 from proxima_sdk.conformance.statistics import fit
 
@@ -65,6 +71,52 @@ class RunningChecks(BackendChecks):
             anew = backend.run(backend.plan(request), self.context()).counts or {}
             if bound != anew:
                 report(f"a plan bound to {values}, and one made anew", expected=top(anew), got=top(bound))
+
+    @pytest.mark.parametrize("want", ["counts", "statevector", "expectation"])
+    def test_a_batch_equals_a_loop(self, want: Want) -> None:
+        """`run_batch` gives each plan what `run` gives it, in the order of the plans; and stops when it is told to."""
+        self.require_available()
+        self.require_operations(Op.RX, Op.RY, Op.RZ)
+        self.require_want(want)
+        backend, ansatz = self.target.backend, _ansatz()
+        shots = 2000 if want == "counts" else None
+        observables = [PauliSum.parse("0.5*ZIZ - XYI")] if want == "expectation" else []
+        requests = [
+            self.request(ansatz.bind(values), want, shots=shots, seed=seed, observables=observables)
+            for seed, values in enumerate(self._values())
+        ]
+        first = backend.plan(requests[0])
+        plans = [backend.bind(first, request) for request in requests[: first.batch]]
+        if not plans:
+            report("Plan.batch", expected="a whole number from 1", got=first.batch)
+        together = backend.run_batch(plans, self.context())
+        alone = [backend.run(plan, self.context()) for plan in plans]
+        if len(together) != len(plans):
+            report(f"a batch of {len(plans)} plans", expected=f"{len(plans)} results", got=len(together))
+        for plan, one, other in zip(plans, alone, together, strict=True):
+            expected, got = (_outcome(result, want) for result in (one, other))
+            same = (
+                expected == got if want == "counts" else np.allclose(expected, got, atol=TOLERANCE[self.best_precision])
+            )
+            if not same or one.seed != other.seed:
+                others = [_outcome(result, want) for result in alone if result is not one]
+                report(
+                    f"{want} of the circuit with seed {plan.request.seed} in a batch of {len(plans)}, and by itself",
+                    expected=expected,
+                    got=got,
+                    causes=["the batch has another's angles, or its results another order"]
+                    if any(np.array_equal(got, each) for each in others)
+                    else ["the seed, or the generator, is shared by the batch"]
+                    if want == "counts"
+                    else [],
+                )
+        context = self.context()
+        context.cancel.cancel()
+        try:
+            backend.run_batch(plans, context)
+        except CancelledError:
+            return
+        report("a batch whose run was cancelled before it began", expected="CancelledError", got="results")
 
     def test_runs_in_threads_agree_with_runs_in_turn(self) -> None:
         """Two threads, different circuits and seeds at once."""
@@ -131,6 +183,10 @@ class RunningChecks(BackendChecks):
         fractions = [fraction for fraction in told if fraction is not None]
         if fractions != sorted(fractions) or any(not 0 <= fraction <= 1 for fraction in fractions):
             report("progress", expected="fractions in [0, 1], rising", got=fractions[:20])
+
+
+def _outcome(result: RunResult, want: Want) -> Any:
+    return [e.value for e in result.expectations] if want == "expectation" else getattr(result, want)
 
 
 def _header(result: object) -> Mapping[str, object]:

@@ -17,10 +17,10 @@ class TestConformance(BackendConformance):
 
 
 def test_the_first_qubit_of_a_matrix_is_its_least_significant_bit() -> None:
-    state = np.array([0, 1, 0, 0], dtype=complex)  # qubit 0 is 1
-    cx = np.eye(4)[:, [0, 3, 2, 1]].astype(complex)  # on qubits (control, target)
-    assert simulator.apply(cx, [0, 1], state).tolist() == [0, 0, 0, 1]
-    assert simulator.apply(cx, [1, 0], state).tolist() == state.tolist()
+    states = np.array([[0, 1, 0, 0]], dtype=complex)  # qubit 0 is 1
+    cx = np.eye(4)[None, :, [0, 3, 2, 1]].astype(complex)  # on qubits (control, target)
+    assert simulator.apply(cx, [0, 1], states).tolist() == [[0, 0, 0, 1]]
+    assert simulator.apply(cx, [1, 0], states).tolist() == states.tolist()
 
 
 def test_proxima_runs_circuits_on_it(proxima_kernel: Kernel) -> None:

@@ -1,11 +1,10 @@
-"""What a request must be to make sense, whichever engine runs it."""
+"""`method_asked`: what a request must be to make sense, whichever engine runs it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from proxima.contracts.backend import RunRequest
-from proxima.contracts.circuit import Circuit
 from proxima.contracts.operations import Op
 from proxima.errors import UsageError
 
@@ -47,9 +46,3 @@ def method_asked(request: RunRequest, backend: str, methods: Sequence[str]) -> s
                 hint="write one letter for each qubit, the highest qubit leftmost",
             )
     return str(asked)
-
-
-def partings_of(circuit: Circuit) -> int:
-    """How many measurements and resets there are on the way, each of which parts the state in two."""
-    ops = circuit.columns.ops
-    return int((ops == Op.MEASURE).sum() + (ops == Op.RESET).sum()) - len(circuit.final_measurements)
