@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from proxima.contracts.backend import RunRequest
@@ -31,7 +32,7 @@ class Adaptations:
 
     def __init__(self, request: RunRequest, *, optimize: bool = False) -> None:
         self.request = request
-        self._optimize = optimize
+        self.optimize = optimize
         self._cancelled = request.circuit
         self._made: dict[frozenset[Op] | None, Adapted] = {}
         if optimize:
@@ -53,7 +54,7 @@ class Adaptations:
 
     def _adapt(self, known: frozenset[Op] | None) -> Adapted:
         circuit, notes = self._cancelled, []
-        if self._optimize:
+        if self.optimize:
             from proxima_execution.optimization import fuse
 
             if known is None or Op.UNITARY in known:
@@ -80,7 +81,12 @@ def _known(capabilities: Mapping[str, Any]) -> frozenset[Op] | None:
     if names == "all":
         return None
     restricted = capabilities.get("restricted_operations", ())  # its estimate says at which parameters
-    return frozenset(BY_NAME[name].op for name in (*names, *restricted) if name in BY_NAME)
+    return _named((*names, *restricted))
+
+
+@lru_cache(maxsize=64)
+def _named(names: tuple[str, ...]) -> frozenset[Op]:
+    return frozenset(BY_NAME[name].op for name in names if name in BY_NAME)
 
 
 def _optimized(before: Circuit, after: Circuit) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from proxima.kernel import Kernel
 
 _MEMORY_ASKED_FROM = 1 << 26  # bytes; reading how much is available costs more than so little memory is worth
+_ABSENT_FOR = 5.0  # seconds; to look for an engine that is not there takes longer than judging one that is
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,9 @@ class Judge:
         self._calibration = calibration
         self._observations = observations
         self._probes: dict[str, Probe] = {}
+        self._absent: dict[str, tuple[Probe, float]] = {}
         self._used: set[str] = set()
+        self._corrections: dict[str, dict[str, float]] = {}
 
     def mark_used(self, backend: str) -> None:
         """Remembers that the backend's engine is imported."""
@@ -93,10 +97,30 @@ class Judge:
             try:
                 probe = backend.probe()
             except Exception as error:  # noqa: BLE001 - a broken backend is one that cannot, whatever it raises
-                return Probe("error", f"its probe raised {type(error).__name__}: {error}")
+                probe = Probe("error", f"its probe raised {type(error).__name__}: {error}")
             if probe.state == "available":
                 self._probes[backend.name] = probe
+            else:
+                self._absent[backend.name] = (probe, time.monotonic() + _ABSENT_FOR)
         return probe
+
+    def floor(self, contribution: Contribution, asked: Adaptations) -> tuple[float, float]:
+        """Seconds below which hardly any run of the request is estimated, and what importing the engine adds.
+
+        The first is what a run costs by itself and by the gate, corrected as the method was last that past runs made
+        least of. Nothing is asked of the backend.
+        """
+        name = contribution.name
+        if name not in self._probes:  # what it is estimated by may depend on the engine's version
+            return 0.0, 0.0
+        capabilities = contribution.data.get("capabilities") or {}
+        rates = self._calibration.rates_of(name, self._probes[name].versions, capabilities, anew=False)
+        seconds = rates.per_unit.get("run", 0.0)
+        if not asked.optimize:  # which leaves gates out
+            each = rates.per_unit.get("gate", rates.translation_seconds or 0.0)
+            seconds += each * features_of(asked.request.circuit).num_gates
+        least = min(self._corrections[name].values()) if name in self._corrections else 1.0
+        return seconds * least, 0.0 if name in self._used else rates.import_seconds
 
     def barred(self, contribution: Contribution) -> Refusal | None:
         """The refusal of a backend whose plugin may not run circuits, which is then not shown any either."""
@@ -130,6 +154,8 @@ class Judge:
     ) -> Offer | Refusal:
         name = contribution.name
         capabilities = contribution.data.get("capabilities") or {}
+        if not fit and name in self._absent and time.monotonic() < self._absent[name][1]:
+            return _absent(contribution, self._absent[name][0])
         try:
             request = without_gradient(asked.request) if shifted else asked.request
             lacking = _lacking(capabilities, request, features_of(asked.request.circuit))
@@ -145,11 +171,7 @@ class Judge:
             return _refused(contribution, broken, str(broken))
         probe = self.probe(backend)
         if probe.state != "available":
-            reason = probe.reason or probe.state.replace("_", " ")
-            absent = BackendUnavailableError(
-                f"{name} is not available: {reason}", hint=probe.hint or None, plugin=contribution.plugin
-            )
-            return _refused(contribution, absent, reason)
+            return _absent(contribution, probe)
         if shifted:
             backend = ParameterShift(backend)
         try:
@@ -191,6 +213,8 @@ class Judge:
         kind = Kind.of(name, estimate.method, probe.versions, cold=name not in self._used)
         predicted = estimate.seconds(rates.per_unit)
         correction = self._observations.correction(kind, rates.per_unit, predicted, fit=fit)
+        if not kind.cold:
+            self._corrections.setdefault(name, {})[kind.method] = correction.factor
         seconds = predicted * correction.factor
         translation = rates.translation_seconds
         return Price(
@@ -202,6 +226,14 @@ class Judge:
             correction,
             kind,
         )
+
+
+def _absent(contribution: Contribution, probe: Probe) -> Refusal:
+    reason = probe.reason or probe.state.replace("_", " ")
+    error = BackendUnavailableError(
+        f"{contribution.name} is not available: {reason}", hint=probe.hint or None, plugin=contribution.plugin
+    )
+    return _refused(contribution, error, reason)
 
 
 def _cannot(contribution: Contribution, told: str) -> Refusal:
