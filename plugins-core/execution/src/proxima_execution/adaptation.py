@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from proxima.contracts.backend import RunRequest
@@ -39,6 +40,31 @@ class Adaptations:
             from proxima_execution.optimization import cancel
 
             self._cancelled = cancel(request.circuit)
+
+    @cached_property
+    def likeness(self) -> tuple[object, ...]:
+        """What requests have in common that the same backends can run, at about the same cost by the gate."""
+        request, circuit, f = self.request, self.request.circuit, features_of(self.request.circuit)
+        turns = circuit.columns.params * (4 / math.pi)
+        counts = (f.gates_1q, f.gates_2q, f.gates_many, f.noise_sites, f.num_measurements)
+        return (
+            f.num_qubits,
+            f.num_clbits,
+            *(count.bit_length() for count in counts),
+            round(f.noise_weight, 1),
+            f.is_clifford,
+            bool((abs(turns - turns.round()) < 1e-6).all()),  # at such angles rotations may be Clifford gates
+            f.is_dynamic,
+            f.bond_bits,
+            frozenset(f.ops),
+            hash(tuple(matrix.tobytes() for matrices in circuit.payloads for matrix in matrices)),
+            (request.shots or 0).bit_length(),
+            request.precision,
+            request.wants,
+            sum(len(observable.terms) for observable in request.observables),
+            repr(request.options),
+            self.optimize,
+        )
 
     def for_backend(self, capabilities: Mapping[str, Any]) -> Adapted:
         """The request as a backend of these capabilities takes it.

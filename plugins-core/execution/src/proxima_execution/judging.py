@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,14 @@ from proxima.cli.output import format_bytes, format_seconds
 from proxima.contracts.backend import Backend, Estimate, Probe, RunRequest
 from proxima.contracts.features import Features, features_of
 from proxima.contracts.result import Candidate
-from proxima.errors import BackendUnavailableError, ProximaError, ResourceError, UnavailableError, UnsupportedError
+from proxima.errors import (
+    BackendUnavailableError,
+    ProximaError,
+    ResourceError,
+    UnavailableError,
+    UnsupportedError,
+    UsageError,
+)
 from proxima.permissions import Permission
 from proxima.plugins.manifest import Contribution
 from proxima_execution.adaptation import Adaptations, Adapted
@@ -25,6 +32,9 @@ if TYPE_CHECKING:
     from proxima.kernel import Kernel
 
 _MEMORY_ASKED_FROM = 1 << 26  # bytes; reading how much is available costs more than so little memory is worth
+_MEMORY_HOLDS = 0.01  # seconds: as long as the judgements for one choice take
+_ALIKE = 0.75  # of the last estimate; the gates' places and angles count too
+_REMEMBERED = 1000  # likenesses of requests
 _ABSENT_FOR = 5.0  # seconds; to look for an engine that is not there takes longer than judging one that is
 
 
@@ -66,6 +76,18 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class Floor:
+    """Seconds that a run takes on a backend at least, and what importing its engine would add.
+
+    The first is infinite for one that could not run the last request that was like this one.
+    """
+
+    contribution: Contribution
+    run_seconds: float
+    import_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """A backend that cannot run a request, and the error that a user who named it gets."""
 
@@ -84,7 +106,9 @@ class Judge:
         self._probes: dict[str, Probe] = {}
         self._absent: dict[str, tuple[Probe, float]] = {}
         self._used: set[str] = set()
+        self._memory: tuple[float, int | None] = (-math.inf, None)
         self._corrections: dict[str, dict[str, float]] = {}
+        self._alike: dict[tuple[object, ...], dict[str, tuple[float, int]]] = {}
 
     def mark_used(self, backend: str) -> None:
         """Remembers that the backend's engine is imported."""
@@ -104,23 +128,36 @@ class Judge:
                 self._absent[backend.name] = (probe, time.monotonic() + _ABSENT_FOR)
         return probe
 
-    def floor(self, contribution: Contribution, asked: Adaptations) -> tuple[float, float]:
-        """Seconds below which hardly any run of the request is estimated, and what importing the engine adds.
+    def floors(self, asked: Adaptations) -> Iterator[Floor]:
+        """What each backend takes at least for the request, as far as that is known without asking any.
 
-        The first is what a run costs by itself and by the gate, corrected as the method was last that past runs made
-        least of. Nothing is asked of the backend.
+        That is what a run costs by itself and by the gate, corrected as the method was last that past runs made least
+        of; and most of what the last request was estimated at that is like this one.
         """
-        name = contribution.name
-        if name not in self._probes:  # what it is estimated by may depend on the engine's version
-            return 0.0, 0.0
-        capabilities = contribution.data.get("capabilities") or {}
-        rates = self._calibration.rates_of(name, self._probes[name].versions, capabilities, anew=False)
-        seconds = rates.per_unit.get("run", 0.0)
-        if not asked.optimize:  # which leaves gates out
-            each = rates.per_unit.get("gate", rates.translation_seconds or 0.0)
-            seconds += each * features_of(asked.request.circuit).num_gates
-        least = min(self._corrections[name].values()) if name in self._corrections else 1.0
-        return seconds * least, 0.0 if name in self._used else rates.import_seconds
+        alike = self._alike.get(asked.likeness, {})
+        gates = features_of(asked.request.circuit).num_gates
+        for contribution in self._kernel.contributions("backends"):
+            name = contribution.name
+            if name not in self._probes:  # what it is estimated by may depend on the engine's version
+                yield Floor(contribution, 0.0, 0.0)
+                continue
+            capabilities = contribution.data.get("capabilities") or {}
+            rates = self._calibration.rates_of(name, self._probes[name].versions, capabilities, anew=False)
+            seconds = rates.per_unit.get("run", 0.0)
+            if not asked.optimize:  # which leaves gates out
+                seconds += rates.per_unit.get("gate", rates.translation_seconds or 0.0) * gates
+            seconds *= min(self._corrections[name].values()) if name in self._corrections else 1.0
+            if name in alike:
+                last, of_gates = alike[name]
+                seconds = max(seconds, _ALIKE * last * min(1.0, gates / of_gates))
+            yield Floor(contribution, seconds, 0.0 if name in self._used else rates.import_seconds)
+
+    def _remember(self, asked: Adaptations, name: str, seconds: float) -> None:
+        """What a request takes on a backend, infinite where it cannot run it, for others that are like it."""
+        if len(self._alike) > _REMEMBERED:
+            self._alike.clear()
+        gates = max(features_of(asked.request.circuit).num_gates, 1)
+        self._alike.setdefault(asked.likeness, {})[name] = (seconds, gates)
 
     def barred(self, contribution: Contribution) -> Refusal | None:
         """The refusal of a backend whose plugin may not run circuits, which is then not shown any either."""
@@ -163,6 +200,7 @@ class Judge:
                 raise UnsupportedError(lacking)
             adapted = asked.for_backend(capabilities)
         except UnsupportedError as error:
+            self._remember(asked, name, math.inf)
             return _cannot(contribution, str(error))
         features = features_of(adapted.request.circuit)
         try:
@@ -177,15 +215,19 @@ class Judge:
         try:
             estimate = backend.estimate(adapted.request, features)
         except ProximaError as error:
+            if isinstance(error, UnsupportedError | UsageError):
+                self._remember(asked, name, math.inf)
             return _cannot(contribution, str(error))
         except Exception as error:  # noqa: BLE001 - as for the probe
             told = f"its estimate raised {type(error).__name__}: {error}"
             return _refused(contribution, UnavailableError(f"{name} is broken: {told}"), told)
         if not estimate.feasible:
+            self._remember(asked, name, math.inf)
             return _cannot(contribution, estimate.reason)
-        if told := _memory_lacking(estimate, features):
+        if told := self._memory_lacking(estimate, features):
             return _refused(contribution, ResourceError(f"{name} cannot run this: {told}"), told)
         price = self._price(name, probe, capabilities, estimate, features, fit)
+        self._remember(asked, name, price.run_seconds)
         reason = estimate.reason or estimate.method
         if price.import_seconds:
             importing = f"importing its engine takes {format_seconds(price.import_seconds)} of this"
@@ -227,6 +269,21 @@ class Judge:
             kind,
         )
 
+    def _memory_lacking(self, estimate: Estimate, features: Features) -> str:
+        """How much memory the run lacks, in words; empty where there is enough or it is not known."""
+        if estimate.memory_bytes <= _MEMORY_ASKED_FROM:
+            return ""
+        now = time.monotonic()
+        if now > self._memory[0] + _MEMORY_HOLDS:
+            self._memory = (now, available_memory())
+        available = self._memory[1]
+        if available is None or estimate.memory_bytes <= available:
+            return ""
+        return (
+            f"it needs {format_bytes(estimate.memory_bytes)} of memory for {features.num_qubits} qubits"
+            f"{f' ({estimate.method})' if estimate.method else ''}, and {format_bytes(available)} is available"
+        )
+
 
 def _absent(contribution: Contribution, probe: Probe) -> Refusal:
     reason = probe.reason or probe.state.replace("_", " ")
@@ -243,19 +300,6 @@ def _cannot(contribution: Contribution, told: str) -> Refusal:
 
 def _refused(contribution: Contribution, error: UnavailableError, reason: str) -> Refusal:
     return Refusal(contribution, Candidate(contribution.name, False, reason), error)
-
-
-def _memory_lacking(estimate: Estimate, features: Features) -> str:
-    """How much memory the run lacks, in words; empty where there is enough or it is not known."""
-    if estimate.memory_bytes <= _MEMORY_ASKED_FROM:
-        return ""
-    available = available_memory()
-    if available is None or estimate.memory_bytes <= available:
-        return ""
-    return (
-        f"it needs {format_bytes(estimate.memory_bytes)} of memory for {features.num_qubits} qubits"
-        f"{f' ({estimate.method})' if estimate.method else ''}, and {format_bytes(available)} is available"
-    )
 
 
 def _lacking(capabilities: Mapping[str, Any], request: RunRequest, features: Features) -> str | None:

@@ -12,7 +12,7 @@ from proxima.cli.output import format_seconds
 from proxima.contracts.result import Selection
 from proxima.errors import ResourceError, UnavailableError
 from proxima_execution.adaptation import Adaptations
-from proxima_execution.judging import Judge, Offer, Refusal
+from proxima_execution.judging import Floor, Judge, Offer, Refusal
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -61,20 +61,16 @@ class Selector:
             The offers, the one to take first; the refusals; and the backends that were not asked, each with the seconds
             that a run takes there at least.
         """
-        waiting = []
-        for contribution in self._kernel.contributions("backends"):
-            seconds, importing = self._judge.floor(contribution, asked)
-            charge = max(importing - self._credit.get(contribution.name, 0.0), 0.0)
-            waiting.append((seconds + charge, seconds, contribution))
-        waiting.sort(key=lambda each: each[0])
+        floors = [(self._charged(floor), floor) for floor in self._judge.floors(asked)]
         offers: list[tuple[tuple[float, str], Offer]] = []
         refusals: list[Refusal] = []
         unasked: dict[str, float] = {}
-        for least, least_run, contribution in waiting:
+        for least, floor in sorted(floors, key=itemgetter(0)):
+            contribution = floor.contribution
             if offers:
                 (cost, _), best = min(offers, key=itemgetter(0))
                 # The second holds for credit too, which grows by what an import that is avoided would have saved.
-                if least >= cost - _JUDGING and least_run >= best.price.run_seconds - _JUDGING:
+                if least >= cost - _JUDGING and floor.run_seconds >= best.price.run_seconds - _JUDGING:
                     unasked[contribution.name] = least
                     continue
             judgement = self._judge.barred(contribution) or self._judge.judge(contribution, asked)
@@ -97,6 +93,10 @@ class Selector:
         ]
         offers = sorted((j for j in judgements if isinstance(j, Offer)), key=self._cost)
         return offers, [j for j in judgements if isinstance(j, Refusal)]
+
+    def _charged(self, floor: Floor) -> float:
+        charge = max(floor.import_seconds - self._credit.get(floor.contribution.name, 0.0), 0.0)
+        return floor.run_seconds + charge
 
     def _cost(self, offer: Offer) -> tuple[float, str]:
         name = offer.candidate.backend
@@ -134,8 +134,11 @@ def selection_of(
     candidates = (*(offer.candidate for offer in offers), *(refusal.candidate for refusal in refusals))
     reason = _reason(chosen, offers[1:], len(candidates), unasked)
     if unasked:
-        left = ", ".join(f"{name} ({format_seconds(least)})" for name, least in unasked.items())
-        reason += f"; not asked, by what a run takes there at least: {left}"
+        slower = [f"{name} ({format_seconds(least)})" for name, least in unasked.items() if least < math.inf]
+        if slower:
+            reason += f"; not asked, by what a run takes there at least: {', '.join(slower)}"
+        if unable := [name for name, least in unasked.items() if least == math.inf]:
+            reason += f"; not asked, as they could not run such a circuit before: {', '.join(unable)}"
     return Selection(chosen.candidate.backend, reason, candidates)
 
 
