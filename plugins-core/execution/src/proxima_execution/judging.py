@@ -135,21 +135,22 @@ class Judge:
         of; and most of what the last request was estimated at that is like this one.
         """
         alike = self._alike.get(asked.likeness, {})
-        gates = features_of(asked.request.circuit).num_gates
+        gates = max(features_of(asked.request.circuit).num_gates, 1)
         for contribution in self._kernel.contributions("backends"):
             name = contribution.name
+            last, of_gates = alike.get(name, (0.0, 1))
+            seconds = _ALIKE * last * min(1.0, gates / of_gates)
             if name not in self._probes:  # what it is estimated by may depend on the engine's version
-                yield Floor(contribution, 0.0, 0.0)
+                yield Floor(contribution, seconds, 0.0)
                 continue
             capabilities = contribution.data.get("capabilities") or {}
             rates = self._calibration.rates_of(name, self._probes[name].versions, capabilities, anew=False)
-            seconds = rates.per_unit.get("run", 0.0)
+            least = rates.per_unit.get("run", 0.0)
             if not asked.optimize:  # which leaves gates out
-                seconds += rates.per_unit.get("gate", rates.translation_seconds or 0.0) * gates
-            seconds *= min(self._corrections[name].values()) if name in self._corrections else 1.0
-            if name in alike:
-                last, of_gates = alike[name]
-                seconds = max(seconds, _ALIKE * last * min(1.0, gates / of_gates))
+                least += rates.per_unit.get("gate", rates.translation_seconds or 0.0) * gates
+            if name in self._corrections:
+                least *= min(self._corrections[name].values())
+            seconds = max(seconds, least)
             yield Floor(contribution, seconds, 0.0 if name in self._used else rates.import_seconds)
 
     def _remember(self, asked: Adaptations, name: str, seconds: float) -> None:

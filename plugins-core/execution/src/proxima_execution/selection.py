@@ -136,7 +136,7 @@ def selection_of(
     if unasked:
         slower = [f"{name} ({format_seconds(least)})" for name, least in unasked.items() if least < math.inf]
         if slower:
-            reason += f"; not asked, by what a run takes there at least: {', '.join(slower)}"
+            reason += f"; not asked, by the time that any run takes there: {', '.join(slower)}"
         if unable := [name for name, least in unasked.items() if least == math.inf]:
             reason += f"; not asked, as they could not run such a circuit before: {', '.join(unable)}"
     return Selection(chosen.candidate.backend, reason, candidates)
