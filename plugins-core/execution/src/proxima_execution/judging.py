@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _MEMORY_ASKED_FROM = 1 << 26  # bytes; reading how much is available costs more than so little memory is worth
 _MEMORY_HOLDS = 0.01  # seconds: as long as the judgements for one choice take
-_ALIKE = 0.75  # of the last estimate; the gates' places and angles count too
+_ALIKE = 0.9  # of the last estimate; the gates' places and angles count too
 _REMEMBERED = 1000  # likenesses of requests
 _ABSENT_FOR = 5.0  # seconds; to look for an engine that is not there takes longer than judging one that is
 
