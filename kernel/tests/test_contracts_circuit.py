@@ -237,6 +237,35 @@ def test_final_measurements_are_those_that_nothing_follows(builder, final):
     assert len(circuit.without_final_measurements()) == len(circuit) - len(final)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_final_measurements_of_a_long_circuit_are_what_walking_over_its_rows_finds(seed):
+    rng = np.random.default_rng(seed)
+    builder = Circuit.builder(4, 3)
+    for kind, qubit in rng.integers(4, size=(140, 2)).tolist():
+        if kind == 0:
+            builder.measure(qubit, int(rng.integers(3)))
+        elif kind == 1:
+            builder.barrier()
+        elif kind == 2:
+            builder.cx(qubit, (qubit + 1) % 4)
+        elif seed % 2:
+            builder.reset(qubit)
+    circuit = builder.measure(seed % 4, 0).build()
+    assert len(circuit) > 64
+    assert circuit.final_mask.any()
+    assert (circuit.final_mask == circuit._final_mask_by_row()).all()
+
+
+def test_rows_are_selected_without_what_was_counted_of_the_others():
+    circuit = bell().build()
+    assert (circuit.depth, circuit.final_mask.sum()) == (3, 2)
+    body = circuit.without_final_measurements()
+    assert (len(body), body.depth, body.final_mask.any(), body.cregs) == (2, 2, False, circuit.cregs)
+    assert circuit.without_final_measurements() is body
+    with pytest.raises(ValueError, match="read-only"):
+        body.columns.ops[0] = 0
+
+
 def test_a_circuit_is_dynamic_with_a_condition_a_reset_or_a_measurement_in_the_middle():
     assert not bell().build().is_dynamic
     for builder in (bell().h(0), bell().reset(0), Circuit.builder(1, 1).x(0, condition=Condition((0,), 0))):

@@ -4,6 +4,8 @@ import json
 import math
 import os
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -87,9 +89,25 @@ def test_the_misfit_is_of_what_the_other_runs_predict(observations):
 
 def test_another_process_reads_what_was_added(observations):
     add(observations, 2.0, 5)
+    observations.close()
     other = Observations(observations.path)
     assert other.correction(KIND, RATES, 0.01).factor == pytest.approx(2.0)
     other.close()
+
+
+def test_runs_that_wait_are_written_at_exit(tmp_path):
+    path = str(tmp_path / "observations.sqlite")
+    code = (
+        "import sys\n"
+        "from proxima_execution.observations import Kind, Observations\n"
+        "made = Observations(sys.argv[1])\n"
+        "for _ in range(9):\n"
+        "    made.add(Kind('a', 'b', '{}', False), {'run': 1.0}, 0.5)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+    database = sqlite3.connect(path)
+    assert database.execute("SELECT count(*) FROM runs").fetchone() == (9,)
+    database.close()
 
 
 def test_only_the_last_runs_of_a_kind_are_kept(observations):
@@ -133,6 +151,7 @@ def test_a_database_that_lost_its_table_fails_no_run(observations):
         database.execute("DROP TABLE runs")
     database.close()
     add(observations, 2.0, 3)
+    observations.close()
     assert "no such table: runs" in observations.problem
     assert observations.correction(KIND, RATES, 0.01).runs == 4
 

@@ -79,6 +79,8 @@ class Estimate:
         memory_bytes: Peak memory on top of the imported engine.
         work: How much of each of the backend's own units of work the run takes, e.g. ``{"run": 1, "gate": 300,
             "amplitude": 2**20 * 300}``. Times the seconds per unit this machine was calibrated to, they give the time.
+            A unit called ``run`` counts once for every run, and one called ``gate`` at least once for every gate: a
+            backend where these alone cost more than the whole run does elsewhere need not be asked.
     """
 
     feasible: bool

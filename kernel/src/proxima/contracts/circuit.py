@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
@@ -20,6 +20,8 @@ from proxima.errors import UsageError
 IntColumn: TypeAlias = "npt.NDArray[np.int32]"
 FloatColumn: TypeAlias = "npt.NDArray[np.float64]"
 ComplexMatrix: TypeAlias = "npt.NDArray[np.complex128]"
+
+_FEW = 64  # rows; numpy's calls cost more than walking over so few
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +236,11 @@ class Circuit:
             c.conditions[keep],
             c.payloads[keep],
         )
-        return replace(self, columns=columns)
+        for array in columns:
+            array.flags.writeable = False
+        made = object.__new__(Circuit)  # whatever rows are left out of a checked circuit, the others need no check
+        made.__dict__.update({f.name: self.__dict__[f.name] for f in fields(self)}, columns=columns)
+        return made
 
     @cached_property
     def final_measurements(self) -> tuple[tuple[int, int], ...]:
@@ -245,16 +251,36 @@ class Circuit:
 
     def without_final_measurements(self) -> Circuit:
         """The circuit up to its final measurements: what a statevector or expectation value describes."""
-        return self.select(~self.final_mask) if self.final_mask.any() else self
+        return self._body if self.final_mask.any() else self
+
+    @cached_property
+    def _body(self) -> Circuit:
+        return self.select(~self.final_mask)
 
     @cached_property
     def final_mask(self) -> npt.NDArray[np.bool_]:
         """Which rows are the measurements of `final_measurements`, bool, shape (m,)."""
         c = self.columns
+        measured = c.ops == Op.MEASURE
+        if len(self) < _FEW or (c.conditions >= 0).any():
+            mask = self._final_mask_by_row()
+        else:
+            # The last row that touches each qubit and that writes each bit: of repeated indices numpy keeps the last.
+            rows = np.arange(len(self))
+            last, wrote = np.zeros(self.num_qubits, dtype=np.int64), np.zeros(self.num_clbits + 1, dtype=np.int64)
+            lengths = np.diff(c.qubit_offsets) * (c.ops != Op.BARRIER)
+            touching = np.repeat(c.ops != Op.BARRIER, np.diff(c.qubit_offsets))
+            last[c.qubits[touching]] = np.repeat(rows, lengths)
+            mask = measured.copy()
+            where = np.flatnonzero(measured)
+            wrote[c.clbits[where]] = where
+            mask[where] = (last[c.qubits[c.qubit_offsets[where]]] == where) & (wrote[c.clbits[where]] == where)
+        mask.flags.writeable = False
+        return mask
+
+    def _final_mask_by_row(self) -> npt.NDArray[np.bool_]:
+        c = self.columns
         mask = np.zeros(len(self), dtype=np.bool_)
-        if not (c.ops == Op.MEASURE).any():
-            mask.flags.writeable = False
-            return mask
         touched: set[int] = set()
         read: set[int] = set()
         written: set[int] = set()
@@ -273,13 +299,12 @@ class Circuit:
             if conditions[i] >= 0:
                 read.update(self.conditions[conditions[i]].clbits)
             touched.update(where)
-        mask.flags.writeable = False
         return mask
 
-    @property
+    @cached_property
     def has_noise(self) -> bool:
         """Whether any operation is a noise channel."""
-        return bool(np.isin(self.columns.ops, sorted(CHANNELS)).any())
+        return not CHANNELS.isdisjoint(np.unique(self.columns.ops).tolist())
 
     @cached_property
     def is_dynamic(self) -> bool:
@@ -291,15 +316,23 @@ class Circuit:
     @cached_property
     def depth(self) -> int:
         """Length of the longest chain of operations that share a qubit or classical bit; barriers do not count."""
-        level = [0] * (self.num_qubits + self.num_clbits)
-        clbits, conditions = self.columns.clbits.tolist(), self.columns.conditions.tolist()
-        for i, (op, qubits, _) in enumerate(self.rows()):
-            wires = list(qubits)
-            if clbits[i] >= 0:
-                wires.append(self.num_qubits + clbits[i])
-            if conditions[i] >= 0:
-                wires.extend(self.num_qubits + bit for bit in self.conditions[conditions[i]].clbits)
-            top = max((level[w] for w in wires), default=0) + (op != Op.BARRIER)
+        c, n = self.columns, self.num_qubits
+        level = [0] * (n + self.num_clbits)
+        qubits, clbits, conditions = c.qubits.tolist(), c.clbits.tolist(), c.conditions.tolist()
+        start = 0
+        for op, end, clbit, condition in zip(
+            c.ops.tolist(), c.qubit_offsets.tolist()[1:], clbits, conditions, strict=True
+        ):
+            wires = qubits[start:end]
+            start = end
+            if len(wires) == 1 and clbit < 0 and condition < 0 and op != Op.BARRIER:
+                level[wires[0]] += 1
+                continue
+            if clbit >= 0:
+                wires.append(n + clbit)
+            if condition >= 0:
+                wires.extend(n + bit for bit in self.conditions[condition].clbits)
+            top = max([level[w] for w in wires], default=0) + (op != Op.BARRIER)
             for wire in wires:
                 level[wire] = top
         return max(level, default=0)

@@ -71,7 +71,7 @@ class _Tables(NamedTuple):
 @cache
 def _tables() -> _Tables:
     clifford, channel, gate, diagonal = np.zeros((4, 256), dtype=np.bool_)
-    bond_bits = np.full(256, 2.0)
+    bond_bits = np.full(256, 2)
     for op, spec in OPERATIONS.items():
         clifford[op] = spec.clifford
         channel[op] = spec.kind is OpKind.CHANNEL
@@ -80,7 +80,7 @@ def _tables() -> _Tables:
         if spec.num_qubits == 2 and (
             spec.diagonal or spec.name.startswith("c") or op in (Op.RXX, Op.RYY, Op.RZX, Op.ECR)
         ):
-            bond_bits[op] = 1.0
+            bond_bits[op] = 1
     return _Tables(clifford, channel, gate, diagonal, bond_bits)
 
 
@@ -114,7 +114,7 @@ def _count(circuit: Circuit) -> Features:
     )
 
 
-_WIDE = 48  # from so many qubits on numpy is faster at walking over the cuts that a row crosses
+_WIDE = 200  # from so many qubits on numpy is faster at walking over the cuts that a row crosses
 
 
 def _bonds(circuit: Circuit, sizes: np.ndarray, counted: np.ndarray) -> tuple[float, float]:
@@ -124,23 +124,25 @@ def _bonds(circuit: Circuit, sizes: np.ndarray, counted: np.ndarray) -> tuple[fl
     if n < 2 or not rows:
         return 0.0, 0.0
     bond_bits = _tables().bond_bits.tolist()
-    limit = [float(min(cut + 1, n - cut - 1)) for cut in range(n - 1)]
-    bits = [0.0] * (n - 1)
+    limit = [min(cut + 1, n - cut - 1) for cut in range(n - 1)]
+    bits = [0] * (n - 1)
+    cubes = [8.0 ** min(k, 20) for k in range(n)]
     offsets, qubits, ops = c.qubit_offsets.tolist(), c.qubits.tolist(), c.ops.tolist()
     work = 0.0
-    wide, caps = np.array(bits), np.array(limit)
+    wide, caps, table = np.array(bits), np.array(limit), np.array(cubes)
     for row in rows:
         where = qubits[offsets[row] : offsets[row + 1]]
         low, high = min(where), max(where)
-        added = bond_bits[ops[row]] if len(where) == 2 else float(2 * len(where))
+        added = bond_bits[ops[row]] if len(where) == 2 else 2 * len(where)
         if n > _WIDE:
-            wide[low:high] = np.minimum(wide[low:high] + added, caps[low:high])
-            work += float(np.exp2(3 * np.minimum(wide[low:high], 20.0)).sum())
+            crossing = wide[low:high]
+            np.minimum(crossing + added, caps[low:high], out=crossing)
+            work += float(table[crossing].sum())
             continue
         for cut in range(low, high):
             crossed = bits[cut] + added
             if crossed > limit[cut]:
                 crossed = limit[cut]
             bits[cut] = crossed
-            work += 8.0 ** min(crossed, 20.0)
-    return max(*bits, float(wide.max())), float(np.log2(work))
+            work += cubes[crossed]
+    return float(max(*bits, int(wide.max()))), float(np.log2(work))

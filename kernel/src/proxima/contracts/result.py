@@ -79,7 +79,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which backend was chosen, why, and what the others would have cost."""
+    """Which backend was chosen, why, and what the others would have cost.
+
+    Attributes:
+        reason: In one line; it names the backends that were not asked, as they could hardly have been quicker.
+        candidates: Those that were asked; the offers come first, the chosen one before all.
+    """
 
     chosen: str
     reason: str

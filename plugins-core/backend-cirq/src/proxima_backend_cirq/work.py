@@ -32,11 +32,11 @@ DEFAULT_RATES: Mapping[str, float] = {
     "tableau": 4.3e-7,
 }
 
-# Cost of one application, per amplitude of the entangled component it acts on, relative to a controlled phase.
+# Cost of one application, per amplitude of the entangled component it acts on, relative to a controlled not.
 _COST = np.full(256, 1.0)
 for _ops, _cost in (
     ((Op.ID, Op.BARRIER, Op.MEASURE, Op.SWAP), 0.0),
-    ((Op.Z, Op.S, Op.SDG, Op.T, Op.TDG, Op.P, Op.CZ, Op.CP, Op.CCZ), 0.5),
+    ((Op.Z, Op.S, Op.SDG, Op.T, Op.TDG, Op.P, Op.RZ, Op.CZ, Op.CP, Op.CRZ, Op.CCZ), 0.5),
     ((Op.RZZ,), 1.5),
     ((Op.Y, Op.CY, Op.ISWAP), 2.2),
     ((Op.CH, Op.CSX, Op.CRX, Op.CRY, Op.CU), 3.5),

@@ -163,7 +163,9 @@ def work(request: RunRequest, features: Features, choice: Choice) -> dict[str, f
         light = sum(_PASSES.get(op, 1.0) * count for op, count in f.ops.items() if op in GATES) * followed * size
         item = 16 if request.precision == "double" else 8
         if item * size * (1 + 2 * ("gradient" in wants)) > _CACHE:
-            out["far_byte"] = light * item
+            # A slow kernel touches the whole state, too, however little of it it changes.
+            slow = sum(f.ops.get(op, 0) for op in (*_SLOW_PASSES, Op.UNITARY))
+            out["far_byte"] = (light + slow * followed * size) * item
         else:
             out["wide_amplitude" if item == 16 else "amplitude"] = light
         out["slow_amplitude"] = _slow_passes(request.circuit, f) * followed * size

@@ -145,7 +145,7 @@ def work(request: RunRequest, features: Features, way: Way) -> dict[str, float]:
         gates = sum(count * _PASSES.get(op, 1.0) for op, count in native.items() if op in GATES)
         channels = sum(count * _PASSES_OF_CHANNEL.get(op, _CHANNEL) for op, count in native.items() if op in CHANNELS)
         out["gate"] += number + runs * number / 4
-        out["call"] += runs * (1 + between)
+        out["call"] += runs * (1 + between) - 1  # the first is part of the run
         out["amplitude"] += runs * size * (_ON_MATRIX * max(gates, 1.0) + channels if mixed else max(gates, 1.0))
         out["between"] += runs * size * between
         out["carried"] += runs * size * (1 + between)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 from proxima.contracts.backend import RunRequest
@@ -31,13 +33,38 @@ class Adaptations:
 
     def __init__(self, request: RunRequest, *, optimize: bool = False) -> None:
         self.request = request
-        self._optimize = optimize
+        self.optimize = optimize
         self._cancelled = request.circuit
         self._made: dict[frozenset[Op] | None, Adapted] = {}
         if optimize:
             from proxima_execution.optimization import cancel
 
             self._cancelled = cancel(request.circuit)
+
+    @cached_property
+    def likeness(self) -> tuple[object, ...]:
+        """What requests have in common that the same backends can run, at about the same cost by the gate."""
+        request, circuit, f = self.request, self.request.circuit, features_of(self.request.circuit)
+        turns = circuit.columns.params * (4 / math.pi)
+        counts = (f.gates_1q, f.gates_2q, f.gates_many, f.noise_sites, f.num_measurements)
+        return (
+            f.num_qubits,
+            f.num_clbits,
+            *(count.bit_length() for count in counts),
+            round(f.noise_weight, 1),
+            f.is_clifford,
+            bool((abs(turns - turns.round()) < 1e-6).all()),  # at such angles rotations may be Clifford gates
+            f.is_dynamic,
+            f.bond_bits,
+            frozenset(f.ops),
+            hash(tuple(matrix.tobytes() for matrices in circuit.payloads for matrix in matrices)),
+            (request.shots or 0).bit_length(),
+            request.precision,
+            request.wants,
+            sum(len(observable.terms) for observable in request.observables),
+            repr(request.options),
+            self.optimize,
+        )
 
     def for_backend(self, capabilities: Mapping[str, Any]) -> Adapted:
         """The request as a backend of these capabilities takes it.
@@ -53,7 +80,7 @@ class Adaptations:
 
     def _adapt(self, known: frozenset[Op] | None) -> Adapted:
         circuit, notes = self._cancelled, []
-        if self._optimize:
+        if self.optimize:
             from proxima_execution.optimization import fuse
 
             if known is None or Op.UNITARY in known:
@@ -80,7 +107,12 @@ def _known(capabilities: Mapping[str, Any]) -> frozenset[Op] | None:
     if names == "all":
         return None
     restricted = capabilities.get("restricted_operations", ())  # its estimate says at which parameters
-    return frozenset(BY_NAME[name].op for name in (*names, *restricted) if name in BY_NAME)
+    return _named((*names, *restricted))
+
+
+@lru_cache(maxsize=64)
+def _named(names: tuple[str, ...]) -> frozenset[Op]:
+    return frozenset(BY_NAME[name].op for name in names if name in BY_NAME)
 
 
 def _optimized(before: Circuit, after: Circuit) -> str:

@@ -78,9 +78,9 @@ def calibrate_backend(
     """
     shipped: dict[str, float] = dict(capabilities.get("rates", {}))
     timings: list[_Timing] = []
-    deadline = time.monotonic() + budget
     context = RunContext(threads=processor_count())
     _warm_up(backend, context)
+    deadline = time.monotonic() + budget  # importing some engines takes as long
     requests = list(_requests(calibration_circuits(), capabilities))
     # In a fixed random order, so that whatever the budget allows covers every size and kind.
     np.random.default_rng(0).shuffle(requests)

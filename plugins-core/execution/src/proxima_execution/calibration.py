@@ -69,13 +69,36 @@ class Calibration:
         self._warn = warn
         self._warned: set[str] = set()
         self._stamp: tuple[int, int] | None = None
-        self._backends: dict[str, BackendRates] = {}
+        self._backends: Mapping[str, BackendRates] = {}
+        self._rates: dict[str, tuple[BackendRates | None, Mapping[str, str], Mapping[str, Any], Rates]] = {}
 
-    def rates_of(self, backend: str, versions: Mapping[str, str], capabilities: Mapping[str, Any]) -> Rates:
-        """The backend's rates: measured where that fits, else the manifest's."""
+    def rates_of(
+        self, backend: str, versions: Mapping[str, str], capabilities: Mapping[str, Any], *, anew: bool = True
+    ) -> Rates:
+        """The backend's rates: measured where that fits, else the manifest's; the same object while nothing changes.
+
+        Args:
+            backend: Its name.
+            versions: Of its engine, from its probe.
+            capabilities: From its manifest.
+            anew: Whether to look if another process has replaced the stored calibration.
+        """
+        measured = (self.backends() if anew else self._backends).get(backend)
+        known = self._rates.get(backend)
+        if known is None or known[0] is not measured or known[1] != versions or known[2] is not capabilities:
+            rates = self._rates_of(backend, measured, versions, capabilities)
+            known = self._rates[backend] = (measured, versions, capabilities, rates)
+        return known[3]
+
+    def _rates_of(
+        self,
+        backend: str,
+        measured: BackendRates | None,
+        versions: Mapping[str, str],
+        capabilities: Mapping[str, Any],
+    ) -> Rates:
         translation = capabilities.get("translation_seconds")
         shipped = Rates(capabilities.get("rates", {}), float(capabilities.get("import_seconds", 0.0)), translation)
-        measured = self.backends().get(backend)
         if measured is None:
             return shipped
         if dict(measured.versions) != dict(versions):

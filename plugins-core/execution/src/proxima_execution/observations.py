@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import math
@@ -9,22 +10,23 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 from proxima.errors import StorageError
 from proxima.storage import Database, open_database
 from proxima_execution.host import fingerprint
 
-Floats = npt.NDArray[np.float64]
+_Miss = tuple[float, float]  # logarithms of measured over predicted time, and of predicted time
 
 _KEPT = 64  # runs of one kind; older ones tell of a machine or an engine that may have changed
 _NEAR = math.log(10) / 2  # runs half a decade away in time tell little of this one
 _PRIOR = 1.0  # how many runs it takes to outweigh the calibration
+_WRITTEN_EVERY = 1.0  # seconds
+_OF_KIND = "host = ? AND backend = ? AND method = ? AND versions = ? AND cold = ?"
 _MIGRATIONS = (
     """
     CREATE TABLE runs (
@@ -60,7 +62,12 @@ class Kind(NamedTuple):
     @classmethod
     def of(cls, backend: str, method: str, versions: Mapping[str, str], *, cold: bool) -> Kind:
         """With the versions as text."""
-        return cls(backend, method, json.dumps(dict(sorted(versions.items()))), cold)
+        return cls(backend, method, _text(tuple(sorted(versions.items()))), cold)
+
+
+@lru_cache(maxsize=256)
+def _text(versions: tuple[tuple[str, str], ...]) -> str:
+    return json.dumps(dict(versions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +86,41 @@ class Correction:
     typical: float | None = None
 
 
+class _Past:
+    """The last runs of one kind, and how far each misses at the rates last asked about."""
+
+    def __init__(self, runs: Iterable[tuple[Mapping[str, float], float]]) -> None:
+        self.runs = deque(runs, _KEPT)
+        self._rates: Mapping[str, float] | None = None
+        self._misses: deque[_Miss | None] = deque(maxlen=_KEPT)
+
+    def add(self, work: Mapping[str, float], seconds: float) -> None:
+        self.runs.append((work, seconds))
+        if self._rates is not None:
+            self._misses.append(_miss(work, seconds, self._rates))
+
+    def misses(self, rates: Mapping[str, float]) -> list[_Miss]:
+        """Of each run that the rates say anything about."""
+        if rates is not self._rates:
+            self._rates = rates
+            self._misses.clear()
+            self._misses.extend(_miss(work, seconds, rates) for work, seconds in self.runs)
+        return [miss for miss in self._misses if miss is not None]
+
+
+def _miss(work: Mapping[str, float], seconds: float, rates: Mapping[str, float]) -> _Miss | None:
+    predicted = sum(amount * rates.get(unit, math.inf) for unit, amount in work.items() if amount)
+    return (math.log(seconds / predicted), math.log(predicted)) if 0 < predicted < math.inf else None
+
+
 class Observations:
     """Past runs in a small database; the last ones of each kind.
 
     A time is compared with what the rates in force now make of its work, so that a new calibration counts at once and
     is not corrected for what an old one got wrong.
+
+    Runs are written some at a time: those of the second after a write wait for the next run, or for `close`, which the
+    interpreter's exit calls too. A process that is killed loses those that wait.
 
     Args:
         path: Of the database; it is made when the first run is added.
@@ -97,8 +134,9 @@ class Observations:
         self.problem = ""
         self._database: Database | None = None
         self._host = json.dumps(fingerprint())
-        self._runs: dict[Kind, list[tuple[Mapping[str, float], float]]] = {}
-        self._logs: dict[tuple[Kind, str], tuple[Floats, Floats]] = {}
+        self._past: dict[Kind, _Past] = {}
+        self._waiting: list[tuple[Kind, str, float, float]] = []
+        self._written = -math.inf
         self._lock = threading.RLock()
 
     def add(self, kind: Kind, work: Mapping[str, float], seconds: float) -> None:
@@ -106,89 +144,76 @@ class Observations:
         if not work or not 0 < seconds < math.inf:
             return
         with self._lock:
-            runs = self._of(kind)
-            runs.append((dict(work), seconds))
-            del runs[:-_KEPT]
-            self._logs = {key: value for key, value in self._logs.items() if key[0] != kind}
-            database = self._open(make=True)
-            if database is None:
-                return
-            try:
-                with database.transaction():
-                    database.execute(
-                        "INSERT INTO runs (host, backend, method, versions, cold, work, seconds, created) "
-                        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                        (self._host, *kind, json.dumps(dict(work)), seconds, time.time()),
-                    )
-                    if len(runs) == _KEPT:
+            self._of(kind).add(dict(work), seconds)
+            if not self._waiting:
+                atexit.register(self.close)
+            self._waiting.append((kind, json.dumps(dict(work)), seconds, time.time()))
+            if time.monotonic() - self._written > _WRITTEN_EVERY:
+                self._write()
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        atexit.unregister(self.close)
+        if not waiting or (database := self._open(make=True)) is None:
+            return
+        try:
+            with database.transaction():
+                database.executemany(
+                    "INSERT INTO runs (host, backend, method, versions, cold, work, seconds, created) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    [(self._host, *kind, work, seconds, when) for kind, work, seconds, when in waiting],
+                )
+                for kind in {kind for kind, *_ in waiting}:
+                    if len(self._past[kind].runs) == _KEPT:
                         database.execute(
-                            "DELETE FROM runs WHERE host = ? AND backend = ? AND method = ? AND versions = ? AND "
-                            "cold = ? AND id <= (SELECT id FROM runs WHERE host = ? AND backend = ? AND method = ? "
-                            "AND versions = ? AND cold = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
+                            f"DELETE FROM runs WHERE {_OF_KIND} AND id <= "
+                            f"(SELECT id FROM runs WHERE {_OF_KIND} ORDER BY id DESC LIMIT 1 OFFSET ?)",
                             (self._host, *kind, self._host, *kind, _KEPT),
                         )
-            except (StorageError, sqlite3.Error) as error:
-                self._give_up(error)
+        except (StorageError, sqlite3.Error) as error:
+            self._give_up(error)
+        self._written = time.monotonic()
 
     def correction(self, kind: Kind, rates: Mapping[str, float], predicted: float, *, fit: bool = False) -> Correction:
-        """What past runs of this kind make of an estimate.
-
-        The factor is the weighted median of measured over predicted time. Runs near in predicted time weigh most, and
-        the calibration itself counts as one run that was predicted exactly: so neither a single run nor one that
-        something else held up moves an estimate far.
+        """What past runs make of an estimate of ``predicted`` seconds; ``rates`` are seconds per unit of work.
 
         Args:
-            kind: Of the run to come.
-            rates: Seconds per unit of work in force.
-            predicted: The estimated time by these rates.
-            fit: Whether to say how well past estimates fit, which takes longer.
+            kind: Of the run.
+            rates: Must not be changed afterwards.
+            predicted: Seconds, by the rates.
+            fit: Whether to say how well the past estimates fit, which takes longer.
         """
         with self._lock:
-            misses, sizes = self._compared(kind, rates)
-        if not len(misses) or not 0 < predicted < math.inf:
-            return Correction(runs=len(misses))
-        factor = math.exp(_median(misses, sizes, math.log(predicted)))
-        return Correction(factor, len(misses), _typical(misses, sizes) if fit else None)
+            misses = self._of(kind).misses(rates)
+            if not misses or not 0 < predicted < math.inf:
+                return Correction(runs=len(misses))
+            factor = math.exp(_median(misses, math.log(predicted)))
+            return Correction(factor, len(misses), _typical(misses) if fit else None)
 
     def fit_of(self, backend: str, versions: Mapping[str, str], rates: Mapping[str, float]) -> tuple[int, float | None]:
         """How many past runs of a backend there are, and by what factor their corrected estimates miss."""
         number, total = 0, 0.0
         text = Kind.of(backend, "", versions, cold=False).versions
         with self._lock:
+            self._write()
             kinds = [kind for kind in self._kinds() if (kind.backend, kind.versions) == (backend, text)]
             for kind in kinds:
-                misses, sizes = self._compared(kind, rates)
-                typical = _typical(misses, sizes)
+                misses = self._of(kind).misses(rates)
+                typical = _typical(misses)
                 if typical is not None:
                     number += len(misses)
                     total += len(misses) * math.log(typical)
         return number, math.exp(total / number) if number else None
 
-    def _compared(self, kind: Kind, rates: Mapping[str, float]) -> tuple[Floats, Floats]:
-        """Logarithms of measured over predicted, and of predicted time, of each past run."""
-        key = (kind, json.dumps(dict(sorted(rates.items()))))
-        found = self._logs.get(key)
-        if found is None:
-            times = []
-            for work, seconds in self._of(kind):
-                predicted = sum(amount * rates.get(unit, math.inf) for unit, amount in work.items() if amount)
-                if 0 < predicted < math.inf:
-                    times.append((math.log(seconds / predicted), math.log(predicted)))
-            table = np.array(times, dtype=np.float64).reshape(-1, 2)
-            found = self._logs[key] = (table[:, 0].copy(), table[:, 1].copy())
-        return found
-
-    def _of(self, kind: Kind) -> list[tuple[Mapping[str, float], float]]:
-        runs = self._runs.get(kind)
-        if runs is None:
-            runs = self._runs[kind] = []
+    def _of(self, kind: Kind) -> _Past:
+        past = self._past.get(kind)
+        if past is None:
             rows = self._read(
-                "SELECT work, seconds FROM runs WHERE host = ? AND backend = ? AND method = ? AND versions = ? AND "
-                "cold = ? ORDER BY id DESC LIMIT ?",
+                f"SELECT work, seconds FROM runs WHERE {_OF_KIND} ORDER BY id DESC LIMIT ?",
                 (self._host, *kind, _KEPT),
             )
-            runs.extend((json.loads(work), seconds) for work, seconds in reversed(rows))
-        return runs
+            past = self._past[kind] = _Past((json.loads(work), seconds) for work, seconds in reversed(rows))
+        return past
 
     def _kinds(self) -> list[Kind]:
         rows = self._read("SELECT DISTINCT backend, method, versions, cold FROM runs WHERE host = ?", (self._host,))
@@ -214,34 +239,38 @@ class Observations:
         return self._database
 
     def close(self) -> None:
-        """Closes the database; the next use opens it again."""
+        """Writes what waits and closes the database; the next use opens it again."""
         with self._lock:
-            if self._database is not None:
-                self._database.close()
-            self._database = None
+            self._write()
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._database is not None:
+            self._database.close()
+        self._database = None
 
     def _give_up(self, error: Exception) -> None:
         self.problem = f"What runs take is not remembered: {error}"
         logging.getLogger(__name__).info("%s", self.problem)
-        self.close()
+        self._disconnect()
 
 
-def _median(misses: Floats, sizes: Floats, size: float) -> float:
+def _median(misses: Iterable[_Miss], size: float) -> float:
     """The weighted median of the misses and of one that is nought."""
-    weights = np.exp(-0.5 * ((sizes - size) / _NEAR) ** 2)
-    order = np.argsort(misses)
-    values = misses[order]
-    at = int(np.searchsorted(values, 0.0))
-    values = np.insert(values, at, 0.0)
-    sums = np.cumsum(np.insert(weights[order], at, _PRIOR))
-    return float(values[int(np.searchsorted(sums, sums[-1] / 2))])
+    weighted = [(miss, math.exp(-0.5 * ((near - size) / _NEAR) ** 2)) for miss, near in misses]
+    weighted.append((0.0, _PRIOR))
+    weighted.sort()
+    half = sum(weight for _, weight in weighted) / 2
+    for miss, weight in weighted:
+        half -= weight
+        if half <= 0:
+            return miss
+    return weighted[-1][0]
 
 
-def _typical(misses: Floats, sizes: Floats) -> float | None:
+def _typical(known: Sequence[_Miss]) -> float | None:
     """By what factor estimates miss that are corrected by all runs but the one they are of: the geometric mean."""
-    if len(misses) < 2:
+    if len(known) < 2:
         return None
-    left = [
-        abs(misses[i] - _median(np.delete(misses, i), np.delete(sizes, i), float(sizes[i]))) for i in range(len(misses))
-    ]
-    return math.exp(float(np.mean(left)))
+    left = [abs(miss - _median([*known[:i], *known[i + 1 :]], size)) for i, (miss, size) in enumerate(known)]
+    return math.exp(sum(left) / len(left))

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from proxima.cli.output import format_seconds
 from proxima.contracts.result import Selection
 from proxima.errors import ResourceError, UnavailableError
 from proxima_execution.adaptation import Adaptations
-from proxima_execution.judging import Judge, Offer, Refusal
+from proxima_execution.judging import Floor, Judge, Offer, Refusal
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
+
+_JUDGING = 1e-4  # seconds that judging one backend takes, about
 
 
 class Selector:
@@ -40,7 +44,7 @@ class Selector:
         """
         if name != "auto":
             return self._named(name, asked)
-        offers, refusals = self.candidates(asked)
+        offers, refusals, unasked = self._likely(asked)
         if not offers:
             raise _none_can(refusals)
         chosen = offers[0]
@@ -48,10 +52,36 @@ class Selector:
             if other.price.import_seconds and other.price.run_seconds < chosen.price.run_seconds:
                 saved = chosen.price.run_seconds - other.price.run_seconds
                 self._credit[other.candidate.backend] = self._credit.get(other.candidate.backend, 0.0) + saved
-        return chosen, selection_of(offers, refusals)
+        return chosen, selection_of(offers, refusals, unasked)
+
+    def _likely(self, asked: Adaptations) -> tuple[list[Offer], list[Refusal], dict[str, float]]:
+        """Judges the backends with the cheapest runs first, until no other could save what judging it takes.
+
+        Returns:
+            The offers, the one to take first; the refusals; and the backends that were not asked, each with the seconds
+            that a run takes there at least.
+        """
+        floors = [(self._charged(floor), floor) for floor in self._judge.floors(asked)]
+        offers: list[tuple[tuple[float, str], Offer]] = []
+        refusals: list[Refusal] = []
+        unasked: dict[str, float] = {}
+        for least, floor in sorted(floors, key=itemgetter(0)):
+            contribution = floor.contribution
+            if offers:
+                (cost, _), best = min(offers, key=itemgetter(0))
+                # The second holds for credit too, which grows by what an import that is avoided would have saved.
+                if least >= cost - _JUDGING and floor.run_seconds >= best.price.run_seconds - _JUDGING:
+                    unasked[contribution.name] = least
+                    continue
+            judgement = self._judge.barred(contribution) or self._judge.judge(contribution, asked)
+            if isinstance(judgement, Refusal):
+                refusals.append(judgement)
+            else:
+                offers.append((self._cost(judgement), judgement))
+        return [offer for _, offer in sorted(offers, key=itemgetter(0))], refusals, unasked
 
     def candidates(self, asked: Adaptations, *, fit: bool = False) -> tuple[list[Offer], list[Refusal]]:
-        """The backends that can run the request, the one to take first, and those that cannot.
+        """The backends that can run the request, the one to take first, and those that cannot; each is judged.
 
         Args:
             asked: What is to be run.
@@ -63,6 +93,10 @@ class Selector:
         ]
         offers = sorted((j for j in judgements if isinstance(j, Offer)), key=self._cost)
         return offers, [j for j in judgements if isinstance(j, Refusal)]
+
+    def _charged(self, floor: Floor) -> float:
+        charge = max(floor.import_seconds - self._credit.get(floor.contribution.name, 0.0), 0.0)
+        return floor.run_seconds + charge
 
     def _cost(self, offer: Offer) -> tuple[float, str]:
         name = offer.candidate.backend
@@ -86,18 +120,36 @@ class Selector:
         return judgement, Selection(name, "asked for by name", (judgement.candidate,))
 
 
-def selection_of(offers: Sequence[Offer], refusals: Sequence[Refusal]) -> Selection:
-    """The choice as it is recorded; there is at least one offer, and the first was chosen."""
+def selection_of(
+    offers: Sequence[Offer], refusals: Sequence[Refusal], unasked: Mapping[str, float] = MappingProxyType({})
+) -> Selection:
+    """The choice as it is recorded.
+
+    Args:
+        offers: At least one; the first was chosen.
+        refusals: Of those that cannot.
+        unasked: Those that were not asked, with the seconds that a run takes there at least.
+    """
     chosen = offers[0]
     candidates = (*(offer.candidate for offer in offers), *(refusal.candidate for refusal in refusals))
-    return Selection(chosen.candidate.backend, _reason(chosen, offers[1:], len(candidates)), candidates)
+    reason = _reason(chosen, offers[1:], len(candidates), unasked)
+    if unasked:
+        slower = [f"{name} ({format_seconds(least)})" for name, least in unasked.items() if least < math.inf]
+        if slower:
+            reason += f"; not asked, by the time that any run takes there: {', '.join(slower)}"
+        if unable := [name for name, least in unasked.items() if least == math.inf]:
+            reason += f"; not asked, as they could not run such a circuit before: {', '.join(unable)}"
+    return Selection(chosen.candidate.backend, reason, candidates)
 
 
-def _reason(chosen: Offer, others: Sequence[Offer], asked: int) -> str:
+def _reason(chosen: Offer, others: Sequence[Offer], asked: int, unasked: Mapping[str, float]) -> str:
     """Why this one, in one line."""
     name, ours = chosen.candidate.backend, chosen.price.seconds
     text = f"{name}: {format_seconds(ours)} estimated"
     if not others:
+        if unasked:
+            pays_off = chosen.price.import_seconds and ours > min(unasked.values())
+            return f"{text}, and importing {name} now pays off" if pays_off else text
         return f"{text}, the only backend installed" if asked == 1 else f"{text}, the only backend that can run it"
     second = others[0]
     theirs = second.price.seconds

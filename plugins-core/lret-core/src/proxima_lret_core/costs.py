@@ -129,8 +129,12 @@ def _asked_tolerance(request: RunRequest) -> float | None:
 
 def _default_of_columns(request: RunRequest) -> float:
     """Twice what rounding may come to; truncations are part of it, but do not raise it above 5e-3."""
-    u, least = ROUNDOFF[request.precision], 2 * _rounding(request.circuit)
-    return min(1.0, max(least * u, min(LARGEST_DEFAULT, (least + _truncations(request.circuit)) * u)))
+    circuit = request.circuit
+    known = circuit.__dict__.get("_lret_rounding")
+    if known is None:
+        known = circuit.__dict__["_lret_rounding"] = (2 * _rounding(circuit), _truncations(circuit))
+    u, (least, truncations) = ROUNDOFF[request.precision], known
+    return float(min(1.0, max(least * u, min(LARGEST_DEFAULT, (least + truncations) * u))))
 
 
 def _rounding(circuit: Circuit) -> float:
@@ -234,7 +238,21 @@ def _work_of(request: RunRequest, method: str, tolerance: float) -> tuple[dict[s
 def estimate(
     request: RunRequest, features: Features, methods: Sequence[str] = METHODS
 ) -> tuple[str, dict[str, float], int, float]:
-    """The method that is expected, its work in all units, its peak bytes on top of the engine, and its columns."""
+    """The method that is expected, its work in all units, its peak bytes on top of the engine, and its columns.
+
+    Of one request it is worked out once for all backends of the same methods, which share the engine.
+    """
+    known = request.circuit.__dict__.get("_lret_estimate")
+    if known is None or known[0] is not request or known[1] != methods:
+        made = _estimate(request, features, methods)
+        known = request.circuit.__dict__["_lret_estimate"] = (request, methods, made)
+    found: tuple[str, dict[str, float], int, float] = known[2]
+    return found
+
+
+def _estimate(
+    request: RunRequest, features: Features, methods: Sequence[str]
+) -> tuple[str, dict[str, float], int, float]:
     method, work, columns = expected(request, choice(request, methods)[1], methods)
     n, wants, size = request.circuit.num_qubits, set(request.wants), 2.0**request.circuit.num_qubits
     dense = bool(wants & {"statevector", "density_matrix"})

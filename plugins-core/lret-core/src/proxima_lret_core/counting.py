@@ -42,6 +42,11 @@ class Counts:
         """Of all channels together."""
         return sum(error for error, _ in self.channels)
 
+    def add_gate(self, qubits: int) -> None:
+        """Counts a matrix on so many qubits."""
+        self.gates[qubits] = self.gates.get(qubits, 0) + 1
+        self.widest = max(self.widest, qubits)
+
     def products(self, base: int) -> float:
         """Multiplications for each amplitude (base 2) or Pauli coefficient (base 4)."""
         gates = float(sum(count * base**k for k, count in self.gates.items()))
@@ -62,8 +67,39 @@ def counts_of(circuit: Circuit) -> Counts:
     """Counts a circuit, up to its final measurements; it is counted once, whoever asks."""
     known = circuit.__dict__.get("_lret_counts")
     if not isinstance(known, Counts):
-        known = circuit.__dict__["_lret_counts"] = _Counter(circuit.without_final_measurements()).counts
+        if circuit.has_noise or circuit.is_dynamic:
+            known = _Counter(circuit.without_final_measurements()).counts
+        else:
+            known = _count_gates(circuit)
+        circuit.__dict__["_lret_counts"] = known
     return known
+
+
+def _count_gates(circuit: Circuit) -> Counts:
+    """What `_Counter` comes to where there are gates and final measurements alone."""
+    counts, c, n = Counts(), circuit.columns, circuit.num_qubits
+    turned, partner = [False] * n, [-1] * n
+    left_out = (int(Op.BARRIER), int(Op.ID), int(Op.MEASURE))
+    qubits, start = c.qubits.tolist(), 0
+    for op, end in zip(c.ops.tolist(), c.qubit_offsets.tolist()[1:], strict=True):
+        where, start = qubits[start:end], end
+        if op in left_out:
+            continue
+        first = where[0]
+        if len(where) == 1:
+            turned[first] = True
+            continue
+        if len(where) == 2 and partner[first] == where[1] and partner[where[1]] == first:
+            turned[first] = turned[where[1]] = False
+            continue
+        counts.add_gate(len(where))
+        for q in where:
+            turned[q], partner[q] = False, -1
+        if len(where) == 2:
+            partner[first], partner[where[1]] = where[1], first
+    if any(turned):
+        counts.gates[1] = sum(turned)
+    return counts
 
 
 class _Counter:
@@ -110,7 +146,7 @@ class _Counter:
             wire.turned = False
             wire.partner = -1
         if not again or noisy:
-            self._add_gate(len(qubits))
+            self.counts.add_gate(len(qubits))
         if len(qubits) == 2:
             wires[0].partner, wires[1].partner = qubits[1], qubits[0]
 
@@ -131,7 +167,7 @@ class _Counter:
             wire = self._wires[q]
             self._flush(wire)
             if wire.turned:
-                self._add_gate(1)
+                self.counts.add_gate(1)
             wire.turned = False
             wire.partner = -1
 
@@ -142,10 +178,6 @@ class _Counter:
             self.counts.channels.append((flips, 1) if wire.fresh else (wire.error, wire.ways))
             self.counts.passes += 0.0 if wire.pauli or wire.fresh else 16.0
         wire.error, wire.ways, wire.pauli, wire.fresh = 0.0, 0, True, False
-
-    def _add_gate(self, qubits: int) -> None:
-        self.counts.gates[qubits] = self.counts.gates.get(qubits, 0) + 1
-        self.counts.widest = max(self.counts.widest, qubits)
 
 
 def _last_touches(circuit: Circuit) -> list[int]:

@@ -18,7 +18,7 @@ from proxima_execution.commands.options import names_of
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
 
-_TOTAL_SECONDS = 36.0
+_TOTAL_SECONDS = 32.0
 
 
 class CalibrateCommand:
