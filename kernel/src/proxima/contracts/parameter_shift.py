@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.operations import CHANNELS, OPERATIONS, Op
 from proxima.errors import UnsupportedError
+from proxima.values import dataclass
 
 METHOD = "parameter_shift"
 

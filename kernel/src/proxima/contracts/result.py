@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from proxima.contracts.lazy_numpy import np, npt
+from proxima.values import dataclass
 
 BoundKind = Literal["exact", "sampling", "trace_distance", "truncated_weight"]
 

@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +25,7 @@ from proxima.sandbox.interfaces import HOOKS, INTERFACES
 from proxima.sandbox.policy import SandboxPolicy
 from proxima.sandbox.rpc import Call, Peer
 from proxima.sandbox.worker_services import WorkerServices
+from proxima.values import dataclass
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proxima.errors import UsageError
@@ -20,6 +20,7 @@ from proxima.store.job import Job
 from proxima.store.journal import Entry, close_entry, entries_left, is_remembered, open_entry, remember
 from proxima.store.layout import TEMPORARY, Layout, names_in
 from proxima.store.pointer import directory_of, pointer_text, read_pointer
+from proxima.values import dataclass
 
 if TYPE_CHECKING:
     from proxima.events import Event

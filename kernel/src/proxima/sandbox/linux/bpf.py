@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from proxima.values import dataclass
 
 ALLOW = 0x7FFF0000
 KILL = 0x80000000  # the whole process
