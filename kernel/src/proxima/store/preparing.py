@@ -30,7 +30,7 @@ from proxima.values import dataclass
 
 # What reads wheels is imported when the resolver is already at work.
 if TYPE_CHECKING:
-    from proxima.store.trees import Compiler, Tree
+    from proxima.store.trees import Linker, Tree
 
 _CHANGELOG_BYTES = 100_000
 
@@ -64,7 +64,7 @@ class Prepared:
         work: Where it lies now; empty where it is among the kept versions already.
         site: Its import root.
         source: What it is made from.
-        compiler: Still compiles what is new of it.
+        linker: Makes its import root, and still compiles what is new of it.
         changelog: The plugin's own account of its changes, where it has one.
     """
 
@@ -75,12 +75,12 @@ class Prepared:
     site: str
     source: Source
     pins: tuple[Pinned, ...]
-    compiler: Compiler
+    linker: Linker
     changelog: str = ""
 
     def discard(self) -> None:
         """Removes it, where it was not put in place."""
-        self.compiler.discard()
+        self.linker.discard()
         if self.work:
             shutil.rmtree(self.work, ignore_errors=True)
 
@@ -108,7 +108,6 @@ class Workbench:
         *,
         version: str | None = None,
         trusted: bool = False,
-        meanwhile: Callable[[], object] = lambda: None,
         ahead: Callable[[Closure], object] | None = None,
     ) -> Closure:
         """What the source stands for, and what it depends on.
@@ -118,8 +117,8 @@ class Workbench:
             job: How long it may take.
             version: Only this one.
             trusted: Other than in a worker, the distributions of the environment come first.
-            meanwhile: Called before the resolver is waited for, to do what else takes time.
-            ahead: Called then too, with what the resolver answers out of its cache: probably what it will answer.
+            ahead: Called before the resolver is waited for, with what it answers out of its cache, which is probably
+                what it will answer.
 
         Raises:
             ConflictError: No versions fit together.
@@ -143,7 +142,6 @@ class Workbench:
         def look() -> None:
             if own:
                 _check_own(own, source, version)
-            meanwhile()
 
         def recall() -> None:
             if ahead is not None and (pins := driver.recall(request)) is not None:
@@ -180,7 +178,7 @@ class Workbench:
     def lay_out(
         self, closure: Closure, wheels: dict[str, str], source: Source, trusted: bool, room: str, job: Job
     ) -> Prepared:
-        """A version's directory, made under a name that nobody reads.
+        """A version's directory, made under a name that nobody reads; `Linker.linked` waits until it is whole.
 
         Args:
             closure: With all hashes.
@@ -194,7 +192,7 @@ class Workbench:
             WheelError: A wheel is refused, or the plugin's own holds no plugin.
             StorageError: The disk is full or read-only.
         """
-        from proxima.store.trees import Compiler, check_hash, unpack_once
+        from proxima.store.trees import check_hash, unpack_once
         from proxima.store.wheel import WheelFile
 
         own = wheels[closure.own.sha256]
@@ -209,20 +207,12 @@ class Workbench:
         job.step("unpack")
         first = sorted(closure.pins, key=lambda pin: pin != closure.own)
         trees = [unpack_once(self.layout, room, pin, wheels[pin.sha256], job) for pin in first]
-        compiler = Compiler(trees)
-        try:
-            made = self._linked(closure, trees, compiler, manifest, target, source, trusted, room, job)
-            compiler.start()  # when nobody lists the trees any more
-            return made
-        except BaseException:
-            compiler.discard()
-            raise
+        return self._linked(closure, trees, manifest, target, source, trusted, room, job)
 
     def _linked(
         self,
         closure: Closure,
         trees: Sequence[Tree],
-        compiler: Compiler,
         manifest: Manifest,
         target: str,
         source: Source,
@@ -230,8 +220,8 @@ class Workbench:
         room: str,
         job: Job,
     ) -> Prepared:
-        """The version's directory, of links to the trees."""
-        from proxima.store.trees import link_site
+        """The version's directory, to which the trees are being linked."""
+        from proxima.store.trees import Linker
 
         pin = closure.own
         found = FoundPlugin(manifest.id, target, pin.name, pin.version, "")
@@ -239,25 +229,27 @@ class Workbench:
         found.fits = " ".join(filter(None, (manifest.fits, _this_python(closure.pins))))
         found.kinds = " ".join(dict.fromkeys(each.kind for each in manifest.contributions))
         name = closure.directory(trusted)
-        changelog = _changelog(trees[0].work)
-        prepared = Prepared(found, manifest, name, "", "", source, closure.pins, compiler, changelog)
+        kept = self._kept(manifest.id, name)
+        work = "" if kept else os.path.join(room, name)
+        site = os.path.join(kept or work, "site")
+        linker, changelog = Linker(trees, "" if kept else site), _changelog(trees[0].work)
+        prepared = Prepared(found, manifest, name, work, site, source, closure.pins, linker, changelog)
         job.step("link")
-        if self._is_kept(prepared):
-            return replace(prepared, site=os.path.join(self.layout.version(manifest.id, name), "site"))
-        work = os.path.join(room, name)
-        shutil.rmtree(work, ignore_errors=True)
-        Paths.ensure(work)
-        link_site(trees, os.path.join(work, "site"))
-        prepared = replace(prepared, work=work, site=os.path.join(work, "site"))
-        _write_facts(prepared)
+        if work:
+            shutil.rmtree(work, ignore_errors=True)
+            Paths.ensure(work)
+            _write_facts(prepared)
+        linker.start()
         return prepared
 
     def stands(self, made: Prepared) -> bool:
         """Whether a version can be put in place as it was made: no other transaction has made or removed the same."""
-        return self._is_kept(made) != bool(made.work)
+        return bool(self._kept(made.found.id, made.directory)) != bool(made.work)
 
-    def _is_kept(self, made: Prepared) -> bool:
-        return os.path.exists(os.path.join(self.layout.version(made.found.id, made.directory), "install.json"))
+    def _kept(self, plugin: str, name: str) -> str:
+        """The directory of a version that is kept; empty where it is not."""
+        path = self.layout.version(plugin, name)
+        return path if os.path.exists(os.path.join(path, "install.json")) else ""
 
     @property
     def _fetcher(self) -> Fetcher:
