@@ -202,6 +202,17 @@ def test_of_a_file_that_two_wheels_have_the_first_one_s_is_taken(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.glob("kept/*")) == ["one", "three", "two"]
 
 
+def test_what_was_linked_can_be_used_before_it_is_compiled(tmp_path: Path) -> None:
+    (tree,) = trees_of(tmp_path, one="one.py")
+    (tmp_path / "one" / "long.py").write_text("\n".join(f"a{number} = [{number}] * 3" for number in range(60_000)))
+    linker = Linker([tree], str(tmp_path / "site"))
+    linker.start()
+    linker.linked(Job())
+    assert (tmp_path / "site" / "one.py").exists()
+    assert not list(tmp_path.glob("one/__pycache__/long.*.pyc")), "it is still being compiled"
+    linker.discard()
+
+
 def test_what_cannot_be_linked_is_told(tmp_path: Path) -> None:
     clash = Linker(trees_of(tmp_path, one="same", two="same/same.py"), str(tmp_path / "site"))
     clash.start()

@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         sys.stdout.buffer.write(f"{error.errno} {error.filename2 or error.filename}".encode())
         return 1
     sys.stdout.buffer.write(LINKED)
-    sys.stdout.close()
+    sys.stdout.flush()
     compile_trees(new)
     return 0
 

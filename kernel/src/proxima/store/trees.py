@@ -118,7 +118,7 @@ class Linker:
         assert pipe is not None
         while not select.select([pipe], [], [], _TICK)[0]:
             job.check("files were linked")
-        said = pipe.read()
+        said = os.read(pipe.fileno(), 8192)  # what it says it says at once, and goes on to compile
         pipe.close()
         if said != linking.LINKED:
             number, _, path = said.decode(errors="replace").partition(" ")
