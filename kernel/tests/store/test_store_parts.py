@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import pytest
 
-from proxima.errors import StorageError, UsageError
+from proxima.errors import UsageError
 from proxima.plugins.scan import FoundPlugin, scan
 from proxima.store.addresses import check_address
 from proxima.store.errors import FetchError
@@ -24,7 +24,7 @@ from proxima.store.resolve.pip import explained
 from proxima.store.resolve.resolver import without_secrets
 from proxima.store.resolve.uv import Uv
 from proxima.store.sources import Source, parse_source
-from proxima.store.trees import Linker, Tree
+from proxima.store.trees import Tree, link_site
 
 PIN = Pinned("leaf", "1.0", "https://user:secret@index.example/files/leaf-1.0-py3-none-any.whl", "ab" * 32)
 
@@ -179,51 +179,14 @@ def test_an_index_s_password_goes_to_its_own_host_alone_and_into_no_message(tmp_
     assert without_secrets("error at https://user:secret@index.example/x") == "error at https://index.example/x"
 
 
-def trees_of(directory: Path, **files: str) -> list[Tree]:
-    """Unpacked wheels, each of one file: name to path."""
-    for name, path in files.items():
-        (directory / name / path).parent.mkdir(parents=True)
-        (directory / name / path).write_text(f"NAME = {name!r}\n")
-    return [Tree(str(directory / "kept" / name), str(directory / name)) for name in files]
-
-
 def test_of_a_file_that_two_wheels_have_the_first_one_s_is_taken(tmp_path: Path) -> None:
-    trees = trees_of(tmp_path, one="shared/same.py", two="shared/same.py", three="shared/three.py")
-    site = tmp_path / "site"
-    linker = Linker(trees, str(site))
-    linker.start()
-    linker.linked(Job())
-    assert (site / "shared" / "same.py").read_text() == "NAME = 'one'\n"
-    assert sorted(path.name for path in site.glob("shared/*.py")) == ["same.py", "three.py"]
-    (tmp_path / "kept").mkdir()
-    linker.keep(Layout(str(tmp_path), ""), str(site), Job())
-    linker.discard()
-    assert len(list(site.glob("shared/__pycache__/*.pyc"))) == 2
-    assert sorted(path.name for path in tmp_path.glob("kept/*")) == ["one", "three", "two"]
-
-
-def test_what_was_linked_can_be_used_before_it_is_compiled(tmp_path: Path) -> None:
-    (tree,) = trees_of(tmp_path, one="one.py")
-    (tmp_path / "one" / "long.py").write_text("\n".join(f"a{number} = [{number}] * 3" for number in range(60_000)))
-    linker = Linker([tree], str(tmp_path / "site"))
-    linker.start()
-    linker.linked(Job())
-    assert (tmp_path / "site" / "one.py").exists()
-    assert not list(tmp_path.glob("one/__pycache__/long.*.pyc")), "it is still being compiled"
-    linker.discard()
-
-
-def test_what_cannot_be_linked_is_told(tmp_path: Path) -> None:
-    clash = Linker(trees_of(tmp_path, one="same", two="same/same.py"), str(tmp_path / "site"))
-    clash.start()
-    with pytest.raises(StorageError, match=r"cannot make .*site/same: File exists"):
-        clash.linked(Job())
-    clash.discard()
-    ended = Linker(trees_of(tmp_path, three="three.py"), str(tmp_path / "nowhere" / "site"))
-    ended.start()
-    with pytest.raises(StorageError, match=r"cannot make .*nowhere/site: No such file or directory"):
-        ended.linked(Job())
-    ended.discard()
+    for name in ("one", "two"):
+        (tmp_path / name / "shared").mkdir(parents=True)
+        (tmp_path / name / "shared" / "same.py").write_text(name)
+        (tmp_path / name / "shared" / f"{name}.py").write_text(name)
+    link_site([Tree(str(tmp_path / name), str(tmp_path / name)) for name in ("one", "two")], str(tmp_path / "site"))
+    assert (tmp_path / "site" / "shared" / "same.py").read_text() == "one"
+    assert len(list((tmp_path / "site" / "shared").iterdir())) == 3
 
 
 def test_what_resolvers_say_is_understood() -> None:

@@ -321,7 +321,7 @@ class Store:
             job.step("agreed")
             agreed = proposal
         assert granted is not None
-        made.linker.keep(self.layout, made.site, job)
+        made.compiler.keep(self.layout, made.site, job)
         job.check(f"{plugin} was installed")
         entry = Entry(
             *(proposal.action, plugin, made.found.distribution, directory_of(before), made.directory),

@@ -73,6 +73,7 @@ class Making:
             self.job,
             version=version,
             trusted=self.trusted,
+            meanwhile=self._prober.load,
             ahead=self._ahead,
         )
 
@@ -106,11 +107,7 @@ class Making:
                 self._prober.expect(pin.version)
         made = self._workbench.lay_out(found, wheels, self._source, self.trusted, self._room.path, self.job)
         try:
-            wanted = self._wanted(made)
-            if wanted:
-                self._prober.load()  # while the files are linked
-            made.linker.linked(self.job)
-            return Tried(closure, made, self._notes(made) if wanted else ())
+            return Tried(closure, made, self._notes(made) if self._wanted(made) else ())
         except BaseException:
             made.discard()
             raise

@@ -30,7 +30,7 @@ from proxima.values import dataclass
 
 # What reads wheels is imported when the resolver is already at work.
 if TYPE_CHECKING:
-    from proxima.store.trees import Linker, Tree
+    from proxima.store.trees import Compiler, Tree
 
 _CHANGELOG_BYTES = 100_000
 
@@ -64,7 +64,7 @@ class Prepared:
         work: Where it lies now; empty where it is among the kept versions already.
         site: Its import root.
         source: What it is made from.
-        linker: Makes its import root, and still compiles what is new of it.
+        compiler: Still compiles what is new of it.
         changelog: The plugin's own account of its changes, where it has one.
     """
 
@@ -75,12 +75,12 @@ class Prepared:
     site: str
     source: Source
     pins: tuple[Pinned, ...]
-    linker: Linker
+    compiler: Compiler
     changelog: str = ""
 
     def discard(self) -> None:
         """Removes it, where it was not put in place."""
-        self.linker.discard()
+        self.compiler.discard()
         if self.work:
             shutil.rmtree(self.work, ignore_errors=True)
 
@@ -108,6 +108,7 @@ class Workbench:
         *,
         version: str | None = None,
         trusted: bool = False,
+        meanwhile: Callable[[], object] = lambda: None,
         ahead: Callable[[Closure], object] | None = None,
     ) -> Closure:
         """What the source stands for, and what it depends on.
@@ -117,8 +118,8 @@ class Workbench:
             job: How long it may take.
             version: Only this one.
             trusted: Other than in a worker, the distributions of the environment come first.
-            ahead: Called before the resolver is waited for, with what it answers out of its cache, which is probably
-                what it will answer.
+            meanwhile: Called before the resolver is waited for, to do what else takes time.
+            ahead: Called then too, with what the resolver answers out of its cache: probably what it will answer.
 
         Raises:
             ConflictError: No versions fit together.
@@ -142,6 +143,7 @@ class Workbench:
         def look() -> None:
             if own:
                 _check_own(own, source, version)
+            meanwhile()
 
         def recall() -> None:
             if ahead is not None and (pins := driver.recall(request)) is not None:
@@ -178,7 +180,7 @@ class Workbench:
     def lay_out(
         self, closure: Closure, wheels: dict[str, str], source: Source, trusted: bool, room: str, job: Job
     ) -> Prepared:
-        """A version's directory, made under a name that nobody reads; `Linker.linked` waits until it is whole.
+        """A version's directory, made under a name that nobody reads.
 
         Args:
             closure: With all hashes.
@@ -192,7 +194,7 @@ class Workbench:
             WheelError: A wheel is refused, or the plugin's own holds no plugin.
             StorageError: The disk is full or read-only.
         """
-        from proxima.store.trees import check_hash, unpack_once
+        from proxima.store.trees import Compiler, check_hash, unpack_once
         from proxima.store.wheel import WheelFile
 
         own = wheels[closure.own.sha256]
@@ -207,12 +209,20 @@ class Workbench:
         job.step("unpack")
         first = sorted(closure.pins, key=lambda pin: pin != closure.own)
         trees = [unpack_once(self.layout, room, pin, wheels[pin.sha256], job) for pin in first]
-        return self._linked(closure, trees, manifest, target, source, trusted, room, job)
+        compiler = Compiler(trees)
+        try:
+            made = self._linked(closure, trees, compiler, manifest, target, source, trusted, room, job)
+            compiler.start()  # when nobody lists the trees any more
+            return made
+        except BaseException:
+            compiler.discard()
+            raise
 
     def _linked(
         self,
         closure: Closure,
         trees: Sequence[Tree],
+        compiler: Compiler,
         manifest: Manifest,
         target: str,
         source: Source,
@@ -220,8 +230,8 @@ class Workbench:
         room: str,
         job: Job,
     ) -> Prepared:
-        """The version's directory, to which the trees are being linked."""
-        from proxima.store.trees import Linker
+        """The version's directory, of links to the trees."""
+        from proxima.store.trees import link_site
 
         pin = closure.own
         found = FoundPlugin(manifest.id, target, pin.name, pin.version, "")
@@ -229,27 +239,25 @@ class Workbench:
         found.fits = " ".join(filter(None, (manifest.fits, _this_python(closure.pins))))
         found.kinds = " ".join(dict.fromkeys(each.kind for each in manifest.contributions))
         name = closure.directory(trusted)
-        kept = self._kept(manifest.id, name)
-        work = "" if kept else os.path.join(room, name)
-        site = os.path.join(kept or work, "site")
-        linker, changelog = Linker(trees, "" if kept else site), _changelog(trees[0].work)
-        prepared = Prepared(found, manifest, name, work, site, source, closure.pins, linker, changelog)
+        changelog = _changelog(trees[0].work)
+        prepared = Prepared(found, manifest, name, "", "", source, closure.pins, compiler, changelog)
         job.step("link")
-        if work:
-            shutil.rmtree(work, ignore_errors=True)
-            Paths.ensure(work)
-            _write_facts(prepared)
-        linker.start()
+        if self._is_kept(prepared):
+            return replace(prepared, site=os.path.join(self.layout.version(manifest.id, name), "site"))
+        work = os.path.join(room, name)
+        shutil.rmtree(work, ignore_errors=True)
+        Paths.ensure(work)
+        link_site(trees, os.path.join(work, "site"))
+        prepared = replace(prepared, work=work, site=os.path.join(work, "site"))
+        _write_facts(prepared)
         return prepared
 
     def stands(self, made: Prepared) -> bool:
         """Whether a version can be put in place as it was made: no other transaction has made or removed the same."""
-        return bool(self._kept(made.found.id, made.directory)) != bool(made.work)
+        return self._is_kept(made) != bool(made.work)
 
-    def _kept(self, plugin: str, name: str) -> str:
-        """The directory of a version that is kept; empty where it is not."""
-        path = self.layout.version(plugin, name)
-        return path if os.path.exists(os.path.join(path, "install.json")) else ""
+    def _is_kept(self, made: Prepared) -> bool:
+        return os.path.exists(os.path.join(self.layout.version(made.found.id, made.directory), "install.json"))
 
     @property
     def _fetcher(self) -> Fetcher:

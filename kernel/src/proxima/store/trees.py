@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 from proxima.paths import Paths
 from proxima.storage import storage_error
-from proxima.store import linking
 from proxima.store.errors import FetchError
 from proxima.store.job import Job
 from proxima.store.layout import Layout
@@ -22,6 +21,7 @@ from proxima.store.pylock import Pinned
 from proxima.store.wheel import WheelFile
 from proxima.values import dataclass
 
+_NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
 _TICK = 0.005
 
 
@@ -31,7 +31,7 @@ class Tree:
 
     Attributes:
         place: Where they belong, under ``wheels``.
-        work: Where they lie until `Linker.keep`; the same as ``place`` where they are there already.
+        work: Where they lie until `Compiler.keep`; the same as ``place`` where they are there already.
     """
 
     place: str
@@ -76,57 +76,33 @@ def unpack_once(layout: Layout, room: str, pin: Pinned, path: str, job: Job) -> 
     return Tree(place, work)
 
 
-class Linker:
-    """Links trees to an import root, and compiles those that are new, while something else is done.
+class Compiler:
+    """Compiles new trees to bytecode while something else is done: a worker may not write it, and would need it anew.
 
-    Bytecode is made here because a worker may not write it, and would need it anew. It takes a process of its own:
-    see `proxima.store.linking`.
-
-    Args:
-        trees: Of files that two of them have, the first one's is taken.
-        site: The import root, whose parent is there; empty where one is kept that was made of the same.
+    In a process of its own, because a hostile file can bring a compiler down; a file that does not compile stays as
+    it is. The bytecode is not compared with its source again, since neither is ever changed.
     """
 
-    def __init__(self, trees: Sequence[Tree], site: str) -> None:
-        self._trees, self._site = trees, site
+    def __init__(self, trees: Sequence[Tree]) -> None:
         self._new = [tree for tree in trees if tree.new]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Begins."""
-        if not self._site and not self._new:
+        if not self._new:
             return
-        trees, new = [tree.work for tree in self._trees], [tree.work for tree in self._new]
+        several = ["-j", "0"] if len(self._new) > 1 else []
+        command = [sys.executable, "-I", "-S", "-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash"]
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", linking.__file__, self._site, *trees, "--", *new],
+            [*command, *several, "-x", r"/tests?/", *(tree.work for tree in self._new)],
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
 
-    def linked(self, job: Job) -> None:
-        """Waits until the import root is made.
-
-        Raises:
-            StorageError: The disk is full or read-only.
-            CancelledError, DeadlineExceededError: As the job says.
-        """
-        if self._process is None:
-            return
-        pipe = self._process.stdout
-        assert pipe is not None
-        while not select.select([pipe], [], [], _TICK)[0]:
-            job.check("files were linked")
-        said = os.read(pipe.fileno(), 8192)  # what it says it says at once, and goes on to compile
-        pipe.close()
-        if said != linking.LINKED:
-            number, _, path = said.decode(errors="replace").partition(" ")
-            wrong = OSError(int(number), os.strerror(int(number))) if number else OSError(0, "its process was ended")
-            raise storage_error("make", path or self._site, wrong)
-
     def keep(self, layout: Layout, site: str, job: Job) -> None:
-        """Waits for the bytecode, links it into the site, and puts the trees where other plugins find them.
+        """Waits for it, links the bytecode into the site, and puts the trees where other plugins find them.
 
         Raises:
             StorageError: The disk is full or read-only.
@@ -137,7 +113,7 @@ class Linker:
             time.sleep(_TICK)
         for tree in self._new:
             try:
-                linking.link(tree.work, site)
+                _link(tree.work, site)
                 Paths.ensure(layout.wheels)
                 if not os.path.exists(tree.place):  # else another transaction made the same while the user was asked
                     os.rename(tree.work, tree.place)
@@ -146,14 +122,50 @@ class Linker:
 
     def discard(self) -> None:
         """Ends it, and removes the new trees where they were not kept."""
-        if self._process is not None:
-            if self._process.poll() is None:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
-            assert self._process.stdout is not None
-            self._process.stdout.close()
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
         for tree in self._new:
             shutil.rmtree(tree.work, ignore_errors=True)
+
+
+def link_site(trees: Sequence[Tree], site: str) -> None:
+    """Makes an import root of unpacked wheels; of files that two of them have, the first wheel's is taken.
+
+    Raises:
+        StorageError: The disk is full or read-only.
+    """
+    try:
+        os.mkdir(site, 0o755)
+        for tree in trees:
+            _link(tree.work, site)
+    except OSError as error:
+        raise storage_error("make", site, error) from error
+
+
+def _link(source: str, target: str) -> None:
+    with os.scandir(source) as entries:
+        for entry in entries:
+            path = f"{target}/{entry.name}"
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    os.mkdir(path, 0o755)
+                else:
+                    _link_file(entry.path, path)
+            except FileExistsError:
+                if os.path.isdir(path) != entry.is_dir(follow_symlinks=False):
+                    raise
+            if entry.is_dir(follow_symlinks=False):
+                _link(entry.path, path)
+
+
+def _link_file(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copy2(source, target)
 
 
 def check_hash(pin: Pinned, path: str) -> None:
