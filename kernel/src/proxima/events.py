@@ -9,10 +9,8 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
-
-from proxima.values import dataclass
 
 E = TypeVar("E", bound="Event")
 

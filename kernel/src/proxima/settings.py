@@ -19,13 +19,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from proxima.errors import SettingsError
 from proxima.nearest import did_you_mean
 from proxima.paths import Paths
 from proxima.storage import storage_error
-from proxima.values import dataclass
 
 ENVIRONMENT_PREFIX = "PROXIMA_SETTING__"
 

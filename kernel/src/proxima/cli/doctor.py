@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from proxima import __version__
@@ -17,7 +17,6 @@ from proxima.kernel import Kernel
 from proxima.plugins.compatibility import KERNEL_API
 from proxima.plugins.registry import REMOVE_ONE, State
 from proxima.plugins.scan import scan
-from proxima.values import dataclass
 
 EPILOG = """\
 examples:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from proxima.contracts.backend import CancelToken
-from proxima.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

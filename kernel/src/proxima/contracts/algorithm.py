@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from proxima.contracts.backend import CancelToken
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import Progress
-from proxima.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -20,7 +20,6 @@ from proxima.contracts.features import Features
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.result import RunResult
 from proxima.errors import CancelledError, DeadlineExceededError
-from proxima.values import dataclass
 
 Precision = Literal["single", "double"]
 Want = Literal["counts", "samples", "probabilities", "statevector", "density_matrix", "expectation", "gradient"]

@@ -5,10 +5,9 @@ Qubit 0 is the least significant bit; bit strings are printed highest classical 
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,7 +16,6 @@ from proxima.contracts.builder import CircuitBuilder as CircuitBuilder
 from proxima.contracts.lazy_numpy import np, npt
 from proxima.contracts.operations import CHANNELS, OPERATIONS, Op
 from proxima.errors import UsageError
-from proxima.values import dataclass
 
 IntColumn: TypeAlias = "npt.NDArray[np.int32]"
 FloatColumn: TypeAlias = "npt.NDArray[np.float64]"
@@ -99,7 +97,7 @@ class Columns(NamedTuple):
     payloads: IntColumn
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Circuit:
     """An immutable circuit: a header and a table of operations.
 

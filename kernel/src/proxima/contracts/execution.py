@@ -6,7 +6,7 @@ import math
 import operator
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 from proxima.contracts.backend import WANTS, CancelToken, Precision, Want
@@ -16,7 +16,6 @@ from proxima.contracts.noise import NoiseModel
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.result import RunResult
 from proxima.errors import UsageError
-from proxima.values import dataclass
 
 Progress = Callable[[float | None, str], None]
 """Called with a fraction in [0, 1], ``None`` where it is not known, and a short message."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.lazy_numpy import np
 from proxima.contracts.operations import OPERATIONS, Op, OpKind
-from proxima.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.operations import BY_NAME, CHANNELS, GATES, OPERATIONS, Op
 from proxima.contracts.readout import ReadoutError
 from proxima.errors import UsageError
-from proxima.values import dataclass
 
 Matrix = tuple[tuple[complex, ...], ...]
 """A matrix that can be compared and hashed: rows of complex numbers."""

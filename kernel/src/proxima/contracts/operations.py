@@ -7,9 +7,8 @@ the least significant bit of a matrix index, and a controlled gate lists its con
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-
-from proxima.values import dataclass
 
 
 class Op(IntEnum):

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.operations import CHANNELS, OPERATIONS, Op
 from proxima.errors import UnsupportedError
-from proxima.values import dataclass
 
 METHOD = "parameter_shift"
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.operations import Op
 from proxima.errors import UsageError
-from proxima.values import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

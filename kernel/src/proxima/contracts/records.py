@@ -6,13 +6,12 @@ import secrets
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.execution import RunOptions
 from proxima.contracts.result import RunResult
-from proxima.values import dataclass
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: in order, without i, l, o and u
 

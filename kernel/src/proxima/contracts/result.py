@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from proxima.contracts.lazy_numpy import np, npt
-from proxima.values import dataclass
 
 BoundKind = Literal["exact", "sampling", "trace_distance", "truncated_weight"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
-
-from proxima.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

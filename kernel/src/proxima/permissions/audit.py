@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
 
 from proxima.permissions.ration import Ration
 from proxima.storage import Database
-from proxima.values import dataclass
 
 # The insert trigger stops INSERT OR REPLACE, which deletes a row without firing the delete trigger. All three hold
 # against mistakes in code; who owns the file can replace it.

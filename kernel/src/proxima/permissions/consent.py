@@ -6,10 +6,10 @@ import os
 import re
 import threading
 import time
+from dataclasses import dataclass
 from typing import Literal, Protocol, TextIO
 
 from proxima.permissions.grammar import Permission
-from proxima.values import dataclass
 
 ConsentAnswer = Literal["once", "session", "always", "deny"]
 

@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 
 from proxima.errors import UsageError
 from proxima.nearest import did_you_mean
 from proxima.paths import Paths, user_home
-from proxima.values import dataclass
 
 MAX_LENGTH = 4096
 

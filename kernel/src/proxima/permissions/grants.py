@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from proxima.errors import UsageError
 from proxima.paths import Paths
@@ -12,7 +13,6 @@ from proxima.permissions import audit
 from proxima.permissions.audit import AuditLog
 from proxima.permissions.grammar import Permission
 from proxima.storage import Database, database_in_memory, open_database
-from proxima.values import dataclass
 
 MIGRATIONS = (
     """

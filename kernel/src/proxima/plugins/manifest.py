@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from proxima.errors import ManifestError
 from proxima.plugins.scan import read_small
-from proxima.values import dataclass
 
 KINDS = (
     "backends",

@@ -9,6 +9,7 @@ import secrets
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from importlib.util import find_spec
 
 from proxima.errors import DeadlineExceededError, ProximaError, RunError
@@ -20,7 +21,6 @@ from proxima.sandbox.policy import Limits, SandboxPolicy, Tier, runtime_paths
 from proxima.sandbox.probe import probe
 from proxima.sandbox.scratch import remove_tree
 from proxima.sandbox.spawn import Forked, Zygote
-from proxima.values import dataclass
 
 _SCRATCH_BYTES = 1 << 20
 

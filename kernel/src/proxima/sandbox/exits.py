@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import dataclass
 
 from proxima.sandbox.errors import CrashedError, LimitError, SandboxError
 from proxima.sandbox.policy import SandboxPolicy
-from proxima.values import dataclass
 
 _FORBIDDEN = "it made a system call that no plugin may make"
 _WORDS: dict[int, str] = {

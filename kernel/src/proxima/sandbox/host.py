@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from proxima.contracts.backend import CancelToken
@@ -27,7 +26,6 @@ from proxima.sandbox.remote_errors import again
 from proxima.sandbox.rpc import Peer
 from proxima.sandbox.scratch import remove_tree, trash_of
 from proxima.sandbox.spawn import Process, Zygote
-from proxima.values import dataclass
 
 DEADLINE_GRACE = 1.0
 """Seconds that a plugin has to give up by itself after the deadline that it was told."""
@@ -53,7 +51,7 @@ class Offer:
     theme: Any = None
 
 
-@dataclasses.dataclass(eq=False)
+@dataclass(eq=False)
 class Worker:
     """A locked process that holds one plugin.
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 HOST_PACKAGES = ("numpy", "msgpack", "pluggy", "proxima", "proxima_sdk")
 """Top-level packages that a worker has from the host; each is read-only for it."""
 
-# What of `proxima` a plugin may import; `sandbox` and `values` are what the worker itself runs on.
-_PUBLIC = frozenset({"contracts", "errors", "hookspecs", "nearest", "sandbox", "values"})
+# What of `proxima` a plugin may import; `sandbox` is what the worker itself runs on.
+_PUBLIC = frozenset({"contracts", "errors", "hookspecs", "nearest", "sandbox"})
 
 
 class HostFinder:
@@ -89,9 +89,10 @@ def brings_numpy(paths: Sequence[str]) -> bool:
 
 
 def is_own_numpy(version: str) -> bool:
-    """Whether a version of numpy that a plugin brings is not the host's, as the host's metadata has it."""
-    # By the directory's name: importlib.metadata takes longer to import than all else that is asked here.
-    return not os.path.isdir(os.path.join(host_homes()["numpy"], f"numpy-{version}.dist-info"))
+    """Whether a version of numpy that a plugin brings is not the host's."""
+    from importlib.metadata import version as version_of
+
+    return version != version_of("numpy")
 
 
 def environment_paths(base: str, package: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Both sides read these tables: the worker serves nothing else, and the kernel tak
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from proxima.contracts.algorithm import AlgorithmResult
@@ -14,7 +14,6 @@ from proxima.contracts.backend import Estimate, Probe
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.tool import ToolDefinition, ToolResult
 from proxima.contracts.view import Group
-from proxima.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,10 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from proxima.errors import UsageError
-from proxima.values import dataclass
 
 if TYPE_CHECKING:
     from proxima.paths import Paths

@@ -9,10 +9,10 @@ import platform
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from typing import Any
 
 from proxima.sandbox.policy import Tier, runtime_paths
-from proxima.values import dataclass
 
 _DEADLINE_S = 20
 _TRIAL = "import sys; sys.path.insert(0, sys.argv[1]); from proxima.sandbox.linux.trial import main; main(sys.argv[2:])"

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from proxima.contracts.backend import CancelToken
@@ -31,7 +32,6 @@ from proxima.sandbox.outgoing import Answer, Outgoing
 from proxima.sandbox.readers import Readers
 from proxima.sandbox.remote_errors import again, to_wire
 from proxima.sandbox.shm import Buffer, BufferPool, MappedBuffers
-from proxima.values import dataclass
 
 _NOTICE = 0.2  # seconds that a message nobody waits for may wait for a busy channel
 

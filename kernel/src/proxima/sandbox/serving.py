@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,6 @@ from proxima.sandbox.interfaces import HOOKS, INTERFACES
 from proxima.sandbox.policy import SandboxPolicy
 from proxima.sandbox.rpc import Call, Peer
 from proxima.sandbox.worker_services import WorkerServices
-from proxima.values import dataclass
 
 T = TypeVar("T")
 

@@ -13,11 +13,11 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from proxima.errors import StorageError
 from proxima.store.problems import Problem, WheelError
-from proxima.values import dataclass
 
 _CHUNK = 1 << 20
 _END = struct.Struct("<4s4H2LH")  # the end of central directory record

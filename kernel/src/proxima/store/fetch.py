@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Protocol
 
 from proxima.errors import ProximaError
@@ -18,7 +18,6 @@ from proxima.store.errors import FetchError
 from proxima.store.job import Job
 from proxima.store.layout import TEMPORARY
 from proxima.store.pylock import Pinned
-from proxima.values import dataclass
 
 MAX_BYTES = 4 << 30
 STALL_SECONDS = 30.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from proxima.errors import NotFoundError, PermissionDeniedError, PluginIncompatibleError, ProximaError
@@ -26,7 +26,6 @@ from proxima.store.sources import Source, parse_source
 from proxima.store.swapping import Swapper
 from proxima.store.turn import Turn
 from proxima.store.versions import Version, earlier, versions_of
-from proxima.values import dataclass
 
 if TYPE_CHECKING:
     from proxima.events import Event

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxima.errors import CancelledError, DeadlineExceededError
-from proxima.values import dataclass
 
 if TYPE_CHECKING:  # numpy comes with it
     from proxima.contracts.backend import CancelToken

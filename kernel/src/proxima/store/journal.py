@@ -11,12 +11,11 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 
 from proxima.paths import Paths
 from proxima.storage import storage_error, write_atomic
 from proxima.store.layout import Layout, names_in
-from proxima.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 
 from proxima.paths import Paths
 from proxima.storage import storage_error
-from proxima.values import dataclass
 
 TEMPORARY = ".new-"
 """Begins the name of a file that is being fetched."""

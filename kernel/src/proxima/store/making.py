@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from proxima.errors import ManifestError, UsageError
@@ -11,7 +12,6 @@ from proxima.store.job import Job
 from proxima.store.preparing import Closure, Prepared, Workbench
 from proxima.store.room import Room
 from proxima.store.sources import Source
-from proxima.values import dataclass
 
 if TYPE_CHECKING:
     from proxima.store.probe import Prober

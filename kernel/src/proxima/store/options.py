@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from proxima.errors import SettingsError
 from proxima.paths import Paths
 from proxima.store.layout import Layout
-from proxima.values import dataclass
 
 if TYPE_CHECKING:
     from proxima.store.preparing import Workbench

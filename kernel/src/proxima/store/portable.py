@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from proxima.errors import UsageError
@@ -17,7 +17,6 @@ from proxima.store.job import Job
 from proxima.store.proposal import Consent, Proposal, accept
 from proxima.store.pylock import Pinned, read_pylock
 from proxima.store.sources import Source
-from proxima.values import dataclass
 
 if TYPE_CHECKING:
     from proxima.permissions import Permission

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from proxima.errors import UsageError
@@ -26,7 +26,6 @@ from proxima.store.pylock import Pinned, digest, normalised, pylock_text
 from proxima.store.resolve import resolver
 from proxima.store.resolve.resolver import Index, Request
 from proxima.store.sources import Source, build_wheel
-from proxima.values import dataclass
 
 # What reads wheels is imported when the resolver is already at work.
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from proxima.errors import ManifestError, ProximaError
@@ -20,7 +21,6 @@ from proxima.plugins.manifest import Contribution, Manifest
 from proxima.plugins.scan import scan
 from proxima.sandbox.errors import LockError
 from proxima.store.problems import Problem
-from proxima.values import dataclass
 
 if TYPE_CHECKING:
     from proxima.kernel import Kernel
@@ -153,7 +153,7 @@ class Prober:
         registry.path, registry.only = [site], [manifest.id]
         trial = _Trial(manifest, kernel.isolation)
         try:
-            record = _record(registry.judge, site, manifest, target, environment)
+            record = _record(registry.judge, Path(site), manifest, target, environment)
             registry.records = {record.id: record}
             kernel.permissions.declare(record.id, record.version, manifest.permissions)
             trial.run(record, self._allow_tier_c)
@@ -184,8 +184,8 @@ class Prober:
         return kernel
 
 
-def _record(judge: Any, site: str, manifest: Manifest, target: str, environment: bool) -> PluginRecord:
-    for found in scan([site]):
+def _record(judge: Any, site: Path, manifest: Manifest, target: str, environment: bool) -> PluginRecord:
+    for found in scan([str(site)]):
         if found.id == manifest.id and found.target == target:
             found.origin = "environment" if environment else "store"
             record: PluginRecord = judge(found, False, False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from proxima.errors import UsageError
-from proxima.values import dataclass
 
 Level = Literal["error", "warning", "note"]
 

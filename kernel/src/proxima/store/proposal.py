@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from proxima.store.sources import Source
 from proxima.store.system import missing_parts
 from proxima.store.versions import Version
-from proxima.values import dataclass
 
 if TYPE_CHECKING:
     from proxima.permissions import Permission, Permissions

@@ -7,11 +7,11 @@ import json
 import os
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from proxima.errors import StorageError
 from proxima.storage import storage_error
-from proxima.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -15,7 +16,6 @@ from proxima.errors import UnavailableError, UsageError
 from proxima.store.addresses import check_address, shown, without_secrets
 from proxima.store.errors import StoreError
 from proxima.store.job import Job
-from proxima.values import dataclass
 
 Kind = Literal["index", "wheel", "project", "url"]
 

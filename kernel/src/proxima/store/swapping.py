@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from proxima.errors import UsageError
@@ -21,7 +21,6 @@ from proxima.store.journal import Entry, close_entry, entries_left, is_remembere
 from proxima.store.layout import TEMPORARY, Layout, names_in
 from proxima.store.pointer import directory_of, pointer_text, read_pointer
 from proxima.store.room import is_lived_in
-from proxima.values import dataclass
 
 if TYPE_CHECKING:
     from proxima.events import Event

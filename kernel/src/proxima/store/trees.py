@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from proxima.paths import Paths
 from proxima.storage import storage_error
@@ -19,7 +20,6 @@ from proxima.store.job import Job
 from proxima.store.layout import Layout
 from proxima.store.pylock import Pinned
 from proxima.store.wheel import WheelFile
-from proxima.values import dataclass
 
 _NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
 _TICK = 0.005

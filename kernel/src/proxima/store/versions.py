@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 
 from proxima.errors import NotFoundError, StorageError
 from proxima.plugins.scan import FoundPlugin
 from proxima.storage import storage_error
 from proxima.store.layout import Layout, names_in
 from proxima.store.pointer import directory_of, read_pointer
-from proxima.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from email import message_from_bytes
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +22,6 @@ from proxima.plugins.manifest import Manifest
 from proxima.plugins.scan import MANIFEST_NAME, MAX_FILE_BYTES, entry_points
 from proxima.store.archive import Archive, ArchiveLimits, is_executable
 from proxima.store.problems import Problem, WheelError
-from proxima.values import dataclass
 
 if TYPE_CHECKING:
     from email.message import Message

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-
-from proxima.values import dataclass
+from dataclasses import dataclass
 
 ALLOW = 0x7FFF0000
 KILL = 0x80000000  # the whole process

@@ -14,14 +14,13 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from proxima.sandbox.errors import LockError
 from proxima.sandbox.linux import landlock, limits, namespaces, seccomp
 from proxima.sandbox.linux.syscalls import call
 from proxima.sandbox.linux.view import Place, base_places, beyond_base, places, system_places
 from proxima.sandbox.policy import SandboxPolicy, Tier
-from proxima.values import dataclass
 
 MINIMUM_ABI = {"A": 6, "B": 1, "C": 0}
 

@@ -12,13 +12,13 @@ import os
 import signal
 import stat
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from proxima.sandbox.linux import limits
 from proxima.sandbox.linux.clone import clone
 from proxima.sandbox.linux.syscalls import call, open_without_links
 from proxima.sandbox.linux.view import STAND, Place
 from proxima.sandbox.policy import MAX_ENTRIES
-from proxima.values import dataclass
 
 NAMESPACES = ("user", "net", "ipc", "mnt", "uts", "cgroup", "pid")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import glob
 import os
+from dataclasses import dataclass
 
 from proxima.sandbox.linux import landlock
 from proxima.sandbox.policy import SandboxPolicy, is_beneath
-from proxima.values import dataclass
 
 _LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/nix/store")
 _FACTS = (

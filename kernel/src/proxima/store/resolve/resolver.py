@@ -9,7 +9,7 @@ import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from proxima.errors import NotFoundError, ProximaError
@@ -17,7 +17,6 @@ from proxima.store.addresses import without_secrets
 from proxima.store.errors import ConflictError, StoreError
 from proxima.store.job import Job
 from proxima.store.pylock import Pinned
-from proxima.values import dataclass
 
 _TICK = 0.005
 _MAX_OUTPUT = 1 << 26
