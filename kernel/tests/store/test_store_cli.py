@@ -148,6 +148,53 @@ def test_ctrl_c_at_the_question_leaves_nothing(cli: Any, shop: Any) -> None:
     assert shop.left_behind() == []
 
 
+def test_others_use_the_store_while_the_user_is_asked(cli: Any, shop: Any) -> None:
+    shop.library("leaf", "1.0")
+    shop.plugin("tea", "1.0", "leaf", permissions=[NET])
+    shop.plugin("cake", "1.0", "leaf")
+    terminal = Terminal("plugin", "install", "tea")
+    terminal.until("[n]o")
+    # Each of them removes what killed processes left, and cake makes of leaf what tea has made already.
+    assert cli("plugin", "install", "cake")[:2] == (0, "cake 1.0 is installed\n")
+    assert cli("plugin", "uninstall", "cake")[0] == 0
+    assert cli("plugin", "install", "cake")[0] == 0
+    terminal.type("y")
+    assert terminal.end() == 0, terminal.seen
+    assert (shop.said("tea"), shop.said("cake")) == ("1.0", "1.0")
+    assert shop.left_behind() == []
+
+
+def test_the_user_is_asked_again_where_another_command_changed_the_plugin(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0")
+    assert cli("plugin", "install", "tea")[0] == 0
+    shop.plugin("tea", "1.5")
+    shop.plugin("tea", "2.0", permissions=[NET])
+    terminal = Terminal("plugin", "update", "tea")
+    terminal.until("update tea 2.0 (now 1.0)")
+    terminal.until("[n]o")
+    assert cli("plugin", "update", "tea", "--version", "1.5")[:2] == (0, "tea 1.5 is installed in place of 1.0\n")
+    terminal.type("y")
+    terminal.until("update tea 2.0 (now 1.5)")
+    terminal.until("note: you are asked again: something of this was changed in the meantime")
+    assert shop.said("tea") == "1.5", "the answer was to another question"
+    terminal.type("y")
+    assert terminal.end() == 0, terminal.seen
+    assert shop.said("tea") == "2.0"
+    assert shop.left_behind() == []
+
+
+def test_who_was_killed_at_the_question_left_nothing_for_long(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0", permissions=[NET])
+    shop.plugin("cake", "1.0")
+    terminal = Terminal("plugin", "install", "tea")
+    terminal.until("[n]o")
+    os.kill(terminal.pid, signal.SIGKILL)
+    assert terminal.end() == -signal.SIGKILL
+    assert shop.left_behind() != []
+    assert cli("plugin", "install", "cake")[0] == 0
+    assert shop.left_behind() == []
+
+
 def test_trust_is_asked_too(cli: Any, shop: Any) -> None:
     shop.plugin("tea", "1.0")
     code, _, err = cli("plugin", "install", "tea", "--trust")

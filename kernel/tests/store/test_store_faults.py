@@ -20,7 +20,7 @@ from proxima.store.job import Job
 from proxima.store.layout import Layout
 from proxima.store.portable import read_lock, write_lock
 
-BUILD = ("resolve", "lock", "fetch", "unpack", "link", "probe", "ask")
+BUILD = ("resolve", "lock", "fetch", "unpack", "link", "probe", "ask", "agreed")
 SWAP = ("journal", "place", "swap", "record", "collect")
 STEPS = {
     "install": (*BUILD, *SWAP),
@@ -196,7 +196,7 @@ def test_killed_at_every_step(life: Life) -> None:
     for step in STEPS[life.action]:
         assert in_child(lambda step=step: life.act(die_at(step))) == DIED, step
         seen[step] = life.check()
-        if seen[step] != life.before or step == "ask":
+        if seen[step] != life.before or step in ("ask", "agreed"):
             assert in_child(lambda: life.act(Job())) in (0, 1)  # whatever was left, it can be done again
             life.check()
             life.again()
@@ -220,6 +220,26 @@ def test_killed_at_every_change_of_the_disk(life: Life) -> None:
     assert len(outcomes) > 8
     changed = outcomes.index(life.after)
     assert set(outcomes[changed:]) == {life.after}, "new once, new for good"
+
+
+def test_killed_while_the_user_is_asked(shop: Any) -> None:
+    shop.plugin("tea", "1.0", permissions=["database"])
+
+    def dies(proposal: Any) -> Any:
+        os._exit(DIED)
+
+    def act() -> None:
+        with shop.kernel() as kernel:
+            kernel.store.install("tea", consent=dies)
+
+    assert in_child(act) == DIED
+    assert shop.left_behind() != [], "what it made still lies there"
+    with shop.kernel() as kernel:
+        kernel.store.heal()
+        assert kernel.store.installed() == []
+        assert shop.left_behind() == []
+        kernel.store.install("tea")
+    assert shop.said("tea") == "1.0"
 
 
 def test_killed_while_the_set_is_written(shop: Any) -> None:

@@ -16,7 +16,7 @@ import pytest
 from proxima.cli import main
 from proxima.errors import NotFoundError, PermissionDeniedError, PluginIncompatibleError, UsageError
 from proxima.events import PluginStateChanged
-from proxima.permissions import Source
+from proxima.permissions import Permission, Source
 from proxima.store.errors import ConflictError, ProbeError, StoreError
 from proxima.store.proposal import Proposal, accept
 from proxima.store.wheel import WheelError
@@ -196,6 +196,105 @@ def test_an_update_asks_for_what_is_new_alone(shop: Any) -> None:
     assert asked[1].dropped == ("file_read:workspace",)
     assert asked[1].changelog == "# Changes\n\n## 2.0\n\nWarmer."
     assert asked[1].version_before == "1.0"
+
+
+def update_of_another(store: Any) -> None:
+    store.update("tea", version="1.5")
+
+
+def removal(store: Any) -> None:
+    store.uninstall("tea")
+
+
+def the_same_update(store: Any) -> None:
+    store.update("tea", version="2.0")
+
+
+def the_same_update_taken_back(store: Any) -> None:
+    store.update("tea", version="2.0")
+    store.rollback("tea")
+
+
+def a_grant_taken_back(store: Any) -> None:
+    store.permissions().grants.reset("tea", Permission.parse("database"))
+
+
+def nothing(store: Any) -> None:
+    store.gc()
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "asked", "changed"),
+    [
+        (nothing, [("1.0", 1)], True),
+        (update_of_another, [("1.0", 1), ("1.5", 1)], True),
+        (removal, [("1.0", 1), ("", 2)], True),
+        (the_same_update, [("1.0", 1)], False),
+        (the_same_update_taken_back, [("1.0", 1), ("1.0", 0)], True),
+        (a_grant_taken_back, [("1.0", 1), ("1.0", 2)], True),
+    ],
+)
+def test_what_was_agreed_to_still_holds_or_is_asked_again(
+    shop: Any, meanwhile: Callable[[Any], None], asked: list[tuple[str, int]], changed: bool
+) -> None:
+    shop.library("leaf", "1.0")
+    shop.plugin("tea", "1.0", "leaf", permissions=["database"])
+    shop.plugin("tea", "1.5", "leaf", permissions=["database"])
+    shop.plugin("tea", "2.0", "leaf", permissions=["database", "network:example.org"])
+    seen: list[Proposal] = []
+
+    def consent(proposal: Proposal) -> Any:
+        if not seen:
+            with shop.kernel(**{"store.wait_seconds": 0.1}) as other:
+                meanwhile(other.store)
+        seen.append(proposal)
+        return proposal.asked
+
+    with shop.kernel() as kernel:
+        kernel.store.install("tea", version="1.0")
+        outcome = kernel.store.update("tea", consent=consent)
+    assert [(each.version_before, len(each.asked)) for each in seen] == asked
+    assert [any("asked again" in note for note in each.notes) for each in seen] == [False, True][: len(seen)]
+    assert (outcome.version, outcome.changed) == ("2.0", changed)
+    assert shop.said("tea") == "2.0"
+    assert shop.left_behind() == []
+
+
+def test_a_kept_version_that_was_removed_at_the_question_is_made_anew(shop: Any) -> None:
+    for version in ("1.0", "2.0"):
+        shop.plugin("tea", version)
+    asked = 0
+
+    def consent(proposal: Proposal) -> Any:
+        nonlocal asked
+        asked += 1
+        with shop.kernel(**{"store.keep": 1}) as other:
+            other.store.gc()
+        return proposal.asked
+
+    with shop.kernel() as kernel:
+        kernel.store.install("tea", version="2.0")
+        kernel.store.install("tea", version="1.0")
+        assert len(kernel.store.versions("tea")) == 2
+        kernel.store.install("tea", version="2.0", consent=consent)
+    assert asked == 1, "what was agreed to is the same"
+    assert shop.said("tea") == "2.0"
+    assert shop.left_behind() == []
+
+
+def test_another_distribution_that_took_the_name_at_the_question_keeps_it(shop: Any) -> None:
+    shop.plugin("tea", "1.0")
+    shop.plugin("tea", "1.0", distribution="other-tea", body="def act(): return 'other'")
+
+    def consent(proposal: Proposal) -> Any:
+        with shop.kernel() as other:
+            other.store.install("other-tea")
+        return proposal.asked
+
+    with shop.kernel() as kernel, pytest.raises(StoreError, match="tea is installed from other-tea"):
+        kernel.store.install("tea", consent=consent)
+    assert shop.said("tea") == "other"
+    assert shop.left_behind() == []
 
 
 def test_removal_takes_back_what_was_granted_and_imports_nothing(shop: Any) -> None:

@@ -24,7 +24,7 @@ from proxima.store.pointer import directory_of, read_pointer, read_pointers
 from proxima.store.proposal import Consent, Proposal, accept, propose
 from proxima.store.sources import Source, parse_source
 from proxima.store.swapping import Swapper
-from proxima.store.turn import turn
+from proxima.store.turn import Turn
 from proxima.store.versions import Version, earlier, versions_of
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from proxima.store.preparing import Closure, Prepared, Workbench
     from proxima.store.probe import Prober
     from proxima.store.pylock import Pinned
+
+_ASKED_AGAIN = "you are asked again: something of this was changed in the meantime"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,8 @@ class Store:
             StorageError: The disk is full or read-only.
         """
         source = parse_source(source) if isinstance(source, str) else source
-        with self._transaction(f"install of {source}", job) as job, self._making(source, trust, job) as making:
-            return self._put(making.resolve(version), making, consent)
+        with self._transaction(f"install of {source}", job) as turn, self._making(source, trust, turn.job) as making:
+            return self._put(making.resolve(version), making, consent, turn)
 
     def install_pinned(
         self,
@@ -144,8 +146,9 @@ class Store:
             consent: See `install`.
             job: See `install`.
         """
-        with self._transaction(f"install of {distribution}", job) as job, self._making(source, trust, job) as making:
-            return self._put(self._workbench.locate(pins, distribution, job), making, consent)
+        doing = f"install of {distribution}"
+        with self._transaction(doing, job) as turn, self._making(source, trust, turn.job) as making:
+            return self._put(self._workbench.locate(pins, distribution, turn.job), making, consent, turn)
 
     def update(
         self,
@@ -167,14 +170,14 @@ class Store:
             consent: Asked before the new version is put in place.
             job: As for `install`, which see for what this raises.
         """
-        with self._transaction(f"update of {plugin}", job) as job:
+        with self._transaction(f"update of {plugin}", job) as turn:
             before = self._running(plugin)
             origin = parse_source(source) if source else Source(**before.source)  # type: ignore[arg-type]
             if origin.kind == "index" and not source:
                 origin = replace(origin, specifier="")
             try:
-                with self._making(origin, before.trusted, job, plugin) as making:
-                    return self._put(making.resolve(version), making, consent)
+                with self._making(origin, before.trusted, turn.job, plugin) as making:
+                    return self._put(making.resolve(version), making, consent, turn)
             except ProximaError as error:
                 entry = Entry("update", plugin, before.distribution, before.directory, "", "", before.version)
                 remember(self.layout, replace(entry, why=f"{type(error).__name__}: {error}"[:1000]), "failed")
@@ -205,7 +208,7 @@ class Store:
             NotFoundError: It is not kept.
             PluginIncompatibleError: It does not fit this kernel or Python any more.
         """
-        with self._transaction(f"rollback of {plugin}", job) as job:
+        with self._transaction(f"rollback of {plugin}", job) as turn:
             pointer = self._pointer(plugin)
             wanted = earlier(plugin, versions_of(self.layout, plugin), version)
             if reason := unfit(wanted.fits):
@@ -217,7 +220,7 @@ class Store:
                     permissions=wanted.permissions,
                     why="the user",
                 )
-                self._swapper.swap(entry, wanted.found, "", job)
+                self._swapper.swap(entry, wanted.found, "", turn.job)
             return wanted
 
     def uninstall(self, plugin: str, *, job: Job | None = None) -> None:
@@ -226,12 +229,12 @@ class Store:
         Raises:
             NotFoundError: The store has no such plugin.
         """
-        with self._transaction(f"removal of {plugin}", job) as job:
+        with self._transaction(f"removal of {plugin}", job) as turn:
             found = self._pointer(plugin)
             entry = Entry(
                 *("uninstall", plugin, found.distribution, directory_of(found), "", "", found.version), why="the user"
             )
-            self._swapper.swap(entry, None, "", job)
+            self._swapper.swap(entry, None, "", turn.job)
 
     def heal(self) -> list[Entry]:
         """Finishes or undoes what a killed process left; every other transaction does so first."""
@@ -256,23 +259,21 @@ class Store:
     def _job(self) -> Job:
         return Job(deadline=time.monotonic() + self.options.seconds)
 
-    @contextmanager
-    def _turn(self, doing: str, job: Job) -> Iterator[None]:
-        with turn(self.layout, doing, job, self.options.wait_seconds):
-            yield
+    def _turn(self, doing: str, job: Job) -> Turn:
+        return Turn(self.layout, doing, job, self.options.wait_seconds)
 
     @contextmanager
-    def _transaction(self, doing: str, job: Job | None) -> Iterator[Job]:
+    def _transaction(self, doing: str, job: Job | None) -> Iterator[Turn]:
         """Holds the store, healed; what the transaction was working on is gone when it ends."""
-        job = job or self._job()
-        with self._turn(doing, job):
+        with self._turn(doing, job or self._job()) as turn:
             self._swapper.heal()
-            if job.deadline == float("inf"):
-                job = replace(job, deadline=time.monotonic() + self.options.seconds)
+            if turn.job.deadline == float("inf"):
+                turn.job = replace(turn.job, deadline=time.monotonic() + self.options.seconds)
             try:
-                yield job
+                yield turn
             except BaseException:
-                self._swapper.heal()
+                if turn.held:
+                    self._swapper.heal()
                 raise
 
     def _making(self, source: Source, trusted: bool, job: Job, expected: str = "") -> Making:
@@ -288,24 +289,37 @@ class Store:
 
         return Making(self._workbench, prober, source, trusted, job, wanted)
 
-    def _put(self, closure: Closure, making: Making, consent: Consent) -> Installed:
-        """From a resolved closure to a version in place."""
-        job = making.job
+    def _put(self, closure: Closure, making: Making, consent: Consent, turn: Turn) -> Installed:
+        """From a resolved closure to a version in place.
+
+        Others have the store while the user is asked. Who comes back to something else than was agreed to asks again.
+        """
+        job, agreed, granted = making.job, None, None
         job.step("lock")
-        if same := self._same(closure, making.trusted):
-            return Installed(same.plugin, same.version, same.version, changed=False)
-        tried = making.tried(closure)
-        made, plugin = tried.made, tried.made.found.id
-        before = read_pointer(self.layout.root, plugin)
-        version_before = before.version if before and before.target else ""
-        if directory_of(before) == made.directory:
-            return Installed(plugin, made.found.version, version_before, changed=False)
-        job.step("ask")
-        proposal = propose(made, self._current(before) if before else None, tried.notes, self.permissions())
-        granted = consent(proposal)
-        if granted is None:
-            message = f"{plugin} {made.found.version} was not installed: what it asks for was not accepted"
-            raise PermissionDeniedError(message, plugin=plugin)
+        while True:
+            if same := self._same(closure, making.trusted):
+                return Installed(same.plugin, same.version, same.version, changed=False)
+            tried = making.tried(closure)
+            made, plugin = tried.made, tried.made.found.id
+            before = read_pointer(self.layout.root, plugin)
+            _check_distribution(made, before)
+            version_before = before.version if before and before.target else ""
+            if directory_of(before) == made.directory:
+                return Installed(plugin, made.found.version, version_before, changed=False)
+            proposal = propose(made, self._current(before) if before else None, tried.notes, self.permissions())
+            if proposal == agreed:
+                break
+            job.step("ask")
+            shown = replace(proposal, notes=(*proposal.notes, _ASKED_AGAIN)) if agreed else proposal
+            with turn.left_to_others():
+                granted = consent(shown)
+            self._swapper.heal()
+            if granted is None:
+                message = f"{plugin} {made.found.version} was not installed: what it asks for was not accepted"
+                raise PermissionDeniedError(message, plugin=plugin)
+            job.step("agreed")
+            agreed = proposal
+        assert granted is not None
         made.compiler.keep(self.layout, made.site, job)
         job.check(f"{plugin} was installed")
         entry = Entry(
@@ -326,7 +340,7 @@ class Store:
         return None
 
     def _check_id(self, made: Prepared, before: FoundPlugin | None, expected: str) -> None:
-        plugin, distribution = made.found.id, made.found.distribution
+        plugin = made.found.id
         if expected not in ("", plugin):
             raise StoreError(f"{made.source} is the plugin {plugin}, not {expected}", plugin=expected)
         for other in self.environment():
@@ -336,12 +350,7 @@ class Store:
                     hint=f"Remove that first: pip uninstall {other.distribution}",
                     plugin=plugin,
                 )
-        if before and before.target and before.distribution != distribution:
-            raise StoreError(
-                f"{plugin} is installed from {before.distribution}; {distribution} claims the same name",
-                hint=f"Remove that first: proxima plugin uninstall {plugin}",
-                plugin=plugin,
-            )
+        _check_distribution(made, before)
 
     def _pointer(self, plugin: str) -> FoundPlugin:
         found = read_pointer(self.layout.root, plugin)
@@ -366,3 +375,13 @@ class Store:
             hint = f"Remove and install it again: proxima plugin uninstall {plugin}"
             raise StoreError(f"the store's entry of {plugin} is damaged", hint=hint, plugin=plugin)
         return current
+
+
+def _check_distribution(made: Prepared, before: FoundPlugin | None) -> None:
+    plugin, distribution = made.found.id, made.found.distribution
+    if before and before.target and before.distribution != distribution:
+        raise StoreError(
+            f"{plugin} is installed from {before.distribution}; {distribution} claims the same name",
+            hint=f"Remove that first: proxima plugin uninstall {plugin}",
+            plugin=plugin,
+        )

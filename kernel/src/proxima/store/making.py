@@ -10,6 +10,7 @@ from proxima.errors import ManifestError, UsageError
 from proxima.store.errors import FetchError, ProbeError, StoreError
 from proxima.store.job import Job
 from proxima.store.preparing import Closure, Prepared, Workbench
+from proxima.store.room import Room
 from proxima.store.sources import Source
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Making:
     ) -> None:
         self.trusted, self.job = trusted, job
         self._workbench, self._prober, self._source, self._wanted = workbench, prober, source, wanted
+        self._room = Room(workbench.layout)
         self._last: Tried | None = None
 
     def __enter__(self) -> Self:
@@ -61,6 +63,7 @@ class Making:
 
     def __exit__(self, *_: object) -> None:
         self._discard()
+        self._room.close()
         self._prober.__exit__()
 
     def resolve(self, version: str | None) -> Closure:
@@ -75,13 +78,13 @@ class Making:
         )
 
     def tried(self, closure: Closure) -> Tried:
-        """The version that is made of these wheels, tried.
+        """The version that is made of these wheels, tried; made anew where another transaction came in between.
 
         Raises:
             ProbeError: It is not what its manifest says.
             WheelError, FetchError, StorageError: As `Workbench.fetch` and `Workbench.lay_out` say.
         """
-        if self._last is None or self._last.closure != closure:
+        if self._last is None or self._last.closure != closure or not self._workbench.stands(self._last.made):
             self._discard()
             self._last = self._make(closure)
         return self._last
@@ -102,7 +105,7 @@ class Making:
         for pin in found.pins:
             if pin.name == "numpy":
                 self._prober.expect(pin.version)
-        made = self._workbench.lay_out(found, wheels, self._source, self.trusted, self.job)
+        made = self._workbench.lay_out(found, wheels, self._source, self.trusted, self._room.path, self.job)
         try:
             return Tried(closure, made, self._notes(made) if self._wanted(made) else ())
         except BaseException:

@@ -176,7 +176,9 @@ class Workbench:
         fetched = self._fetcher.fetch(closure.pins, job)
         return _closure([pin for pin, _ in fetched], closure.own.name), {pin.sha256: path for pin, path in fetched}
 
-    def lay_out(self, closure: Closure, wheels: dict[str, str], source: Source, trusted: bool, job: Job) -> Prepared:
+    def lay_out(
+        self, closure: Closure, wheels: dict[str, str], source: Source, trusted: bool, room: str, job: Job
+    ) -> Prepared:
         """A version's directory, made under a name that nobody reads.
 
         Args:
@@ -184,6 +186,7 @@ class Workbench:
             wheels: The path of each wheel by its hash.
             source: For the record.
             trusted: The user lets it run in-process.
+            room: The directory to make it in.
             job: How long it may take.
 
         Raises:
@@ -204,10 +207,10 @@ class Workbench:
             ((_, target),) = wheel.entry_points
         job.step("unpack")
         first = sorted(closure.pins, key=lambda pin: pin != closure.own)
-        trees = [unpack_once(self.layout, pin, wheels[pin.sha256], job) for pin in first]
+        trees = [unpack_once(self.layout, room, pin, wheels[pin.sha256], job) for pin in first]
         compiler = Compiler(trees)
         try:
-            made = self._linked(closure, trees, compiler, manifest, target, source, trusted, job)
+            made = self._linked(closure, trees, compiler, manifest, target, source, trusted, room, job)
             compiler.start()  # when nobody lists the trees any more
             return made
         except BaseException:
@@ -223,6 +226,7 @@ class Workbench:
         target: str,
         source: Source,
         trusted: bool,
+        room: str,
         job: Job,
     ) -> Prepared:
         """The version's directory, of links to the trees."""
@@ -237,16 +241,22 @@ class Workbench:
         changelog = _changelog(trees[0].work)
         prepared = Prepared(found, manifest, name, "", "", source, closure.pins, compiler, changelog)
         job.step("link")
-        kept = self.layout.version(manifest.id, name)
-        if os.path.exists(os.path.join(kept, "install.json")):
-            return replace(prepared, site=os.path.join(kept, "site"))
-        work = os.path.join(Paths.ensure(self.layout.work), name)
+        if self._is_kept(prepared):
+            return replace(prepared, site=os.path.join(self.layout.version(manifest.id, name), "site"))
+        work = os.path.join(room, name)
         shutil.rmtree(work, ignore_errors=True)
         Paths.ensure(work)
         link_site(trees, os.path.join(work, "site"))
         prepared = replace(prepared, work=work, site=os.path.join(work, "site"))
         _write_facts(prepared)
         return prepared
+
+    def stands(self, made: Prepared) -> bool:
+        """Whether a version can be put in place as it was made: no other transaction has made or removed the same."""
+        return self._is_kept(made) != bool(made.work)
+
+    def _is_kept(self, made: Prepared) -> bool:
+        return os.path.exists(os.path.join(self.layout.version(made.found.id, made.directory), "install.json"))
 
     @property
     def _fetcher(self) -> Fetcher:

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from proxima.errors import ManifestError, ProximaError
@@ -153,7 +152,7 @@ class Prober:
         registry.path, registry.only = [site], [manifest.id]
         trial = _Trial(manifest, kernel.isolation)
         try:
-            record = _record(registry.judge, Path(site), manifest, target, environment)
+            record = _record(registry.judge, site, manifest, target, environment)
             registry.records = {record.id: record}
             kernel.permissions.declare(record.id, record.version, manifest.permissions)
             trial.run(record, self._allow_tier_c)
@@ -184,8 +183,8 @@ class Prober:
         return kernel
 
 
-def _record(judge: Any, site: Path, manifest: Manifest, target: str, environment: bool) -> PluginRecord:
-    for found in scan([str(site)]):
+def _record(judge: Any, site: str, manifest: Manifest, target: str, environment: bool) -> PluginRecord:
+    for found in scan([site]):
         if found.id == manifest.id and found.target == target:
             found.origin = "environment" if environment else "store"
             record: PluginRecord = judge(found, False, False)

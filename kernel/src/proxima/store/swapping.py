@@ -20,6 +20,7 @@ from proxima.store.job import Job
 from proxima.store.journal import Entry, close_entry, entries_left, is_remembered, open_entry, remember
 from proxima.store.layout import TEMPORARY, Layout, names_in
 from proxima.store.pointer import directory_of, pointer_text, read_pointer
+from proxima.store.room import is_lived_in
 
 if TYPE_CHECKING:
     from proxima.events import Event
@@ -85,13 +86,11 @@ class Swapper:
         left = list(entries_left(self.layout))
         for entry in left:
             self._settle(entry)
-        for directory, prefix in (
-            (self.layout.work, ""),
-            (self.layout.downloads, TEMPORARY),
-            (self.layout.current, "."),
-            (self.layout.journal, "."),
-        ):
-            _sweep(directory, prefix)
+        work = self.layout.work
+        _sweep(work, lambda name: not is_lived_in(os.path.join(work, name)))
+        _sweep(self.layout.downloads, lambda name: name.startswith(TEMPORARY))
+        for directory in (self.layout.current, self.layout.journal):
+            _sweep(directory, lambda name: name.startswith("."))
         for plugin in set(names_in(self.layout.versions())) - set(names_in(self.layout.current)):
             remove(self.layout, self.layout.versions(plugin))
         remove_unused(self.layout)
@@ -142,12 +141,10 @@ class Swapper:
         close_entry(self.layout, entry)
 
 
-def _sweep(directory: str, prefix: str) -> None:
-    """Removes what begins with a prefix."""
-    for name in names_in(directory):
+def _sweep(directory: str, is_left: Callable[[str], bool]) -> None:
+    """Removes what a killed process left in a directory, by its name."""
+    for name in filter(is_left, names_in(directory)):
         path = os.path.join(directory, name)
-        if not name.startswith(prefix):
-            continue
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path, ignore_errors=True)
         else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
 import shutil
 import signal
 import subprocess
@@ -44,11 +43,12 @@ class Tree:
         return self.work != self.place
 
 
-def unpack_once(layout: Layout, pin: Pinned, path: str, job: Job) -> Tree:
+def unpack_once(layout: Layout, room: str, pin: Pinned, path: str, job: Job) -> Tree:
     """The files of a wheel: unpacked now, where no plugin needed it before.
 
     Args:
         layout: The store, which the caller holds.
+        room: The directory to unpack it to.
         pin: What the wheel has to be.
         path: Where it lies.
         job: Told how far it is.
@@ -62,8 +62,8 @@ def unpack_once(layout: Layout, pin: Pinned, path: str, job: Job) -> Tree:
     if os.path.isdir(place):
         return Tree(place, place)
     check_hash(pin, path)
-    # A name of its own, as the compiler of a transaction that was killed may still be writing.
-    work = os.path.join(Paths.ensure(layout.work), f"{pin.sha256}-{secrets.token_hex(4)}")
+    work = os.path.join(room, pin.sha256)
+    shutil.rmtree(work, ignore_errors=True)
 
     def told(done: int, of: int) -> None:
         job.check(f"{pin.name} was unpacked")
@@ -114,7 +114,9 @@ class Compiler:
         for tree in self._new:
             try:
                 _link(tree.work, site)
-                os.rename(tree.work, os.path.join(Paths.ensure(layout.wheels), os.path.basename(tree.place)))
+                Paths.ensure(layout.wheels)
+                if not os.path.exists(tree.place):  # else another transaction made the same while the user was asked
+                    os.rename(tree.work, tree.place)
             except OSError as error:
                 raise storage_error("make", tree.place, error) from error
 

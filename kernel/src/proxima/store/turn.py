@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Self
 
 from proxima.errors import CancelledError, DeadlineExceededError
 from proxima.paths import Paths
@@ -17,8 +18,7 @@ from proxima.store.layout import Layout
 _TICK = 0.02
 
 
-@contextmanager
-def turn(layout: Layout, doing: str, job: Job, wait_seconds: float) -> Iterator[None]:
+class Turn:
     """Holds the store; the system lets go of it for a process that is killed.
 
     Args:
@@ -26,23 +26,56 @@ def turn(layout: Layout, doing: str, job: Job, wait_seconds: float) -> Iterator[
         doing: What for, told to others who wait meanwhile.
         job: Told that it waits, and for whom; its cancel token ends the wait.
         wait_seconds: How long to wait for another process.
-
-    Raises:
-        DeadlineExceededError: Another process holds it for longer.
-        StorageError: The store cannot be written.
     """
-    Paths.ensure(layout.root)
-    try:
-        descriptor = os.open(layout.turn, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise storage_error("open", layout.turn, error) from error
-    try:
-        _wait(descriptor, job, time.monotonic() + wait_seconds, layout.turn)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{doing} (process {os.getpid()})".encode()[:500], 0)
+
+    def __init__(self, layout: Layout, doing: str, job: Job, wait_seconds: float) -> None:
+        self.job = job
+        self._layout, self._doing, self._seconds = layout, doing, wait_seconds
+        self._descriptor = -1
+
+    @property
+    def held(self) -> bool:
+        """Whether it holds the store now."""
+        return self._descriptor >= 0
+
+    def __enter__(self) -> Self:
+        """Waits for the store.
+
+        Raises:
+            DeadlineExceededError: Another process holds it for longer.
+            StorageError: The store cannot be written.
+        """
+        Paths.ensure(self._layout.root)
+        path = self._layout.turn
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise storage_error("open", path, error) from error
+        try:
+            _wait(descriptor, self.job, time.monotonic() + self._seconds, path)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{self._doing} (process {os.getpid()})".encode()[:500], 0)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor = descriptor
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.held:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @contextmanager
+    def left_to_others(self) -> Iterator[None]:
+        """Lets others have the store for a while; it is not taken again where that ends with an error.
+
+        Raises:
+            DeadlineExceededError, StorageError, CancelledError: It could not be taken again.
+        """
+        self.__exit__()
         yield
-    finally:
-        os.close(descriptor)
+        self.__enter__()
 
 
 def _wait(descriptor: int, job: Job, last: float, path: str) -> None:
