@@ -262,3 +262,55 @@ def end_in_the_middle(both: Both, who: str, seconds: float) -> None:
     assert both.worker.wait(5)
     assert both.reasons.qsize() == 1
     both.close()
+
+
+def test_a_peer_that_runs_in_a_thread_has_no_other_until_a_request_that_is_not_served_alone() -> None:
+    ours, theirs = socket.socketpair()
+    kernel = Peer(Channel(ours), plugin="demo", buffers=BufferPool())
+    worker = Peer(Channel(theirs), plugin="worker-of-demo", buffers=MappedBuffers())
+    served: list[tuple[str, int]] = []
+
+    def note(value: str, call: Call) -> list[str]:
+        served.append((value, threading.get_ident()))
+        return [thread.name for thread in threading.enumerate()]
+
+    worker.serve("load", note, alone=True)
+    worker.serve("call", note)
+    kernel.start()
+    running = threading.Thread(target=worker.run)
+    running.start()
+    for _ in range(3):
+        assert not any("worker-of-demo" in name for name in kernel.call("load", "load"))
+    assert served == [("load", running.ident)] * 3
+    assert any("worker-of-demo" in name for name in kernel.call("call", "call"))
+    assert kernel.call("load", "again")
+    kernel.close()
+    running.join(5)
+    assert not running.is_alive()
+    assert worker.failure is not None
+
+
+def test_a_request_waits_while_one_is_served_alone() -> None:
+    ours, theirs = socket.socketpair()
+    kernel = Peer(Channel(ours), plugin="demo", buffers=BufferPool())
+    worker = Peer(Channel(theirs), plugin="demo", buffers=MappedBuffers())
+    release, order = threading.Event(), []
+
+    def load(value: None, call: Call) -> None:
+        release.wait(5)
+        order.append("load")
+
+    worker.serve("load", load, alone=True)
+    worker.serve("call", lambda value, call: order.append("call"))
+    kernel.start()
+    threading.Thread(target=worker.run).start()
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(kernel.call, "load")
+        time.sleep(0.1)
+        second = pool.submit(kernel.call, "call")
+        time.sleep(0.1)
+        release.set()
+        first.result(5)
+        second.result(5)
+    kernel.close()
+    assert order == ["load", "call"]

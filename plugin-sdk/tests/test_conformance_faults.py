@@ -241,7 +241,7 @@ def test_summary_counts_checks_and_gives_reasons_for_skipping(pytester: pytest.P
     run = pytester.runpytest_inprocess("-q", "-k", "endianness or expectation_values or engine_absent")
     run.stdout.fnmatch_lines(
         [
-            "*Proxima conformance kit, version 3*",
+            "*Proxima conformance kit, version 4*",
             "TestLimited: 3 passed, 2 skipped",
             "  skipped 1: limited does not declare the want 'expectation' (capabilities.wants)",
             "  skipped 1: limited has no engine_module: nothing to hide",

@@ -31,6 +31,7 @@ class Readers:
         name: What the threads are called.
         hear: Reads a message, waiting until an instant if one is given, and acts on it; gives the request if it is one.
         serve: Answers a request.
+        alone: Whether nobody needs to read while a request is served, but whoever serves it.
         more: Whether the next message is there already.
         quiet: Whether no caller waits for an answer.
         finish: Called once by one of the threads when the conversation is over and nobody reads any more.
@@ -42,6 +43,7 @@ class Readers:
         *,
         hear: Callable[[float | None], Request | None],
         serve: Callable[[Request], object],
+        alone: Callable[[Request], bool],
         more: Callable[[], bool],
         quiet: Callable[[], bool],
         finish: Callable[[], object],
@@ -49,6 +51,7 @@ class Readers:
         self._name = name
         self._hear = hear
         self._serve = serve
+        self._alone = alone
         self._more = more
         self._quiet = quiet
         self._finish = finish
@@ -171,7 +174,7 @@ class Readers:
                 self._end()
         finally:
             self._leave(hurry=hurry)
-        if request is not None and not self._standing:
+        if request is not None and not self._standing and not self._alone(request):
             self._another()
         return request
 

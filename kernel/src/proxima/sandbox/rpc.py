@@ -83,6 +83,7 @@ class Peer:
             f"proxima-{plugin}",
             hear=self._next,
             serve=self._answer,
+            alone=lambda request: request.method in self._alone,
             more=channel.ready,
             quiet=lambda: self._outgoing.idle,
             finish=self._finish,
@@ -99,6 +100,7 @@ class Peer:
             plugin, self._outgoing, self._incoming, self._lending, held=Held(MAX_HELD) if self._in_kernel else None
         )
         self._served: dict[str, _Served] = {}
+        self._alone: set[str] = set()
         self._failing = threading.Lock()
         self._failure: ProximaError | None = None
         self._over = threading.Event()
@@ -110,15 +112,20 @@ class Peer:
         """Why the conversation ended; ``None`` while it goes on."""
         return self._failure
 
-    def serve(self, method: str, function: Callable[[Any, Call], Any], *, takes: Any = Any) -> None:
+    def serve(
+        self, method: str, function: Callable[[Any, Call], Any], *, takes: Any = Any, alone: bool = False
+    ) -> None:
         """Answers calls of ``method`` with what ``function(arguments, call)`` returns or raises, each in a thread.
 
         Args:
             method: Its name.
             function: In the kernel it may return `WithFds`.
             takes: The annotation that the arguments must match.
+            alone: Whether what else comes may wait meanwhile, so that no further thread is needed.
         """
         self._served[method] = _Served(function, takes)
+        if alone:
+            self._alone.add(method)
 
     def start(self) -> None:
         """Begins to read, in a thread of its own."""

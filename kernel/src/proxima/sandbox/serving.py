@@ -89,9 +89,13 @@ class Served:
         self._numbers = itertools.count(1)
         self._loading = threading.Lock()
 
-    def register(self) -> None:
-        """Serves loading alone; what was loaded decides what else."""
-        self._peer.serve("load", self._named(self._load))
+    def register(self, *, rehearsal: bool = False) -> None:
+        """Serves loading alone; what was loaded decides what else.
+
+        Args:
+            rehearsal: Whether this process stays as it is otherwise, and can load others later.
+        """
+        self._peer.serve("load", self._named(self._take if rehearsal else self._load), alone=True)
 
     def _load(self, call: Call, *, target: str, kinds: tuple[str, ...], settings: dict[str, Any]) -> dict[str, Any]:
         """Imports the plugin and asks it for its objects.
@@ -112,25 +116,27 @@ class Served:
             if self._own.keeps_files:
                 worker_removal.install(self._own.scratch)
             sys.path.extend(path for path in self._own.import_paths if path not in sys.path)
-            importlib.invalidate_caches()
-            module, _, attribute = target.partition(":")
-            plugin = importlib.import_module(module)
-            for name in filter(None, attribute.split(".")):
-                plugin = getattr(plugin, name)
-            kernel = WorkerKernel(WorkerSettings(self._own.plugin, settings), WorkerServices(self._peer))
-            hooks, manager = self._hooks(plugin)
-            offers = [offer for kind in kinds for offer in self._collect(manager, kind, kernel)]
-            self._plugin = plugin
-            for method, function in (
-                ("call", self._call),
-                ("plan", self._plan),
-                ("bind", self._bind),
-                ("run", self._run),
-                ("tell", self._tell),
-                ("inspect", self._inspect),
-            ):
-                self._peer.serve(method, self._named(function))
-            return {"offers": tuple(offers), "hooks": hooks}
+            return self._take(call, target=target, kinds=kinds, settings=settings)
+
+    def _take(self, call: Call, *, target: str, kinds: tuple[str, ...], settings: dict[str, Any]) -> dict[str, Any]:
+        module, _, attribute = target.partition(":")
+        plugin = importlib.import_module(module)
+        for name in filter(None, attribute.split(".")):
+            plugin = getattr(plugin, name)
+        kernel = WorkerKernel(WorkerSettings(self._own.plugin, settings), WorkerServices(self._peer))
+        hooks, manager = self._hooks(plugin)
+        offers = [offer for kind in kinds for offer in self._collect(manager, kind, kernel)]
+        self._plugin = plugin
+        for method, function in (
+            ("call", self._call),
+            ("plan", self._plan),
+            ("bind", self._bind),
+            ("run", self._run),
+            ("tell", self._tell),
+            ("inspect", self._inspect),
+        ):
+            self._peer.serve(method, self._named(function))
+        return {"offers": tuple(offers), "hooks": hooks}
 
     def _hooks(self, plugin: Any) -> tuple[tuple[str, ...], Any]:
         """Registers the plugin as the kernel would, which finds marked methods that are no hooks."""
@@ -273,4 +279,4 @@ def reseed() -> None:
     """Has this process draw other random numbers than the others that were forked from the same zygote."""
     random.seed()
     if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed(numpy.frombuffer(os.urandom(32), dtype=numpy.uint32))
+        numpy.random.seed(int.from_bytes(os.urandom(4)))

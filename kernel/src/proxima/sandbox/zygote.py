@@ -131,28 +131,31 @@ def _warm_up() -> None:
 
 
 def _rehearse() -> None:
-    """Has a conversation as a worker has it, up to where it would load a plugin."""
+    """Has conversations as a worker has them, in which a plugin is loaded."""
     import threading
 
     from proxima.sandbox.channel import Channel
+    from proxima.sandbox.encoding import Encoded
     from proxima.sandbox.messages import REQUEST as CALL
     from proxima.sandbox.own import Own
     from proxima.sandbox.rpc import Peer
     from proxima.sandbox.serving import Served, bare_manager, reseed
     from proxima.sandbox.shm import MappedBuffers
 
-    bare_manager()
+    load = Encoded({"target": "proxima.sandbox.rehearsal:plugin", "kinds": ("tools",), "settings": {}}).data
     for _ in range(_WARM_UPS):
         reseed()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         peer = Peer(Channel(theirs), plugin="none", buffers=MappedBuffers())
-        Served(Own("none", (), "/", (), False, False, {}), peer).register()
+        Served(Own("none", (), "/", (), False, False, {}), peer).register(rehearsal=True)
         peer.start()
         kernel = Channel(ours)
-        kernel.send([CALL, 1, "nothing", None, None])
+        kernel.send([CALL, 1, "load", load, None])
         kernel.receive()
         kernel.close()
         peer.wait()
+        bare_manager.cache_clear()
+    bare_manager()
     for thread in threading.enumerate():
         if thread is not threading.main_thread():
             thread.join()

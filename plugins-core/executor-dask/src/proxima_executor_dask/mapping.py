@@ -93,8 +93,11 @@ class DaskExecutor(Executor):
                         raise ended.error
                     seconds = max(ended.seconds / len(task), 1e-9)
                 for future in ready:
-                    if future.status != "finished":
+                    if str(future.key) not in running:
+                        continue
+                    if future.status in ("error", "cancelled"):
                         raise self._failure(future, running[str(future.key)][0])
+                    future.add_done_callback(done.put)  # its worker died with the answer, and another does it anew
         finally:
             if not self._gone and self._client.status == "running":
                 with suppress(OSError):  # of a scheduler that ends meanwhile, and with it the tasks
