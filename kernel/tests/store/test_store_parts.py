@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.server
+import subprocess
+import sys
 import threading
 import tomllib
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from proxima.store.pylock import Pinned, digest, parse_pylock, pylock_text
 from proxima.store.resolve.pip import explained
 from proxima.store.resolve.resolver import without_secrets
 from proxima.store.resolve.uv import Uv
+from proxima.store.room import Room, is_lived_in
 from proxima.store.sources import Source, parse_source
 from proxima.store.trees import Tree, link_site
 
@@ -211,3 +214,33 @@ def test_a_layout_makes_nothing(tmp_path: Path) -> None:
     layout = Layout(str(tmp_path / "store"), str(tmp_path / "cache"))
     assert layout.version("tea", "1.0-abc") == f"{layout.versions('tea')}/1.0-abc"
     assert list(tmp_path.iterdir()) == []
+
+
+HOLD = "import fcntl, sys, time; file = open(sys.argv[1]); fcntl.flock(file, 2); print(flush=True); time.sleep(9)"
+
+
+@pytest.mark.parametrize("seconds", [0.2, 9])
+def test_a_room_whose_process_is_gone_is_lived_in_only_while_its_lock_stays_held(
+    tmp_path: Path, seconds: float
+) -> None:
+    room = Room(Layout(str(tmp_path / "store"), str(tmp_path / "cache")))
+    mine = Path(room.path)
+    assert is_lived_in(str(mine))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    other = mine.parent / f"room-{gone.pid}-00"
+    other.mkdir()
+    assert not is_lived_in(str(other))
+    (other / "lock").touch()
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(other / "lock")], stdout=subprocess.PIPE)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    timer = threading.Timer(seconds, holder.kill)
+    timer.start()
+    assert is_lived_in(str(other)) == (seconds > 1)
+    timer.cancel()
+    holder.kill()
+    holder.communicate()
+    room.close()
+    assert not mine.exists()
+    assert not is_lived_in(str(mine))

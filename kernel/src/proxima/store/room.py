@@ -10,12 +10,14 @@ import fcntl
 import os
 import secrets
 import shutil
+import time
 
 from proxima.paths import Paths
 from proxima.storage import storage_error
 from proxima.store.layout import Layout
 
 _LOCK = "lock"
+_MOMENT = 1.0  # seconds
 
 
 class Room:
@@ -59,15 +61,35 @@ class Room:
 
 
 def is_lived_in(path: str) -> bool:
-    """Whether a directory under `Layout.work` is the room of a transaction that goes on; the caller holds the store."""
+    """Whether a directory under `Layout.work` is the room of a transaction that goes on; the caller holds the store.
+
+    Where its process is gone and the lock is held, a program that it was starting may hold it a moment longer.
+    """
     try:
         descriptor = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         return False
+    until = time.monotonic() + _MOMENT
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if _runs(path) or time.monotonic() > until:
+                    return True
+                time.sleep(0.01)
+            else:
+                return False
     finally:
         os.close(descriptor)
-    return False
+
+
+def _runs(path: str) -> bool:
+    """Whether the process that a room is named after is there, as far as this one can see."""
+    try:
+        os.kill(int(os.path.basename(path).split("-")[1]), 0)
+    except (ValueError, IndexError, ProcessLookupError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
