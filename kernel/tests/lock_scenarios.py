@@ -158,7 +158,8 @@ def play(tier: Tier, base: str) -> None:
 
     if tier == "A":
         os.makedirs(f"{base}/workspace/.venv/lib")
-        covered = replace(policy, read=(*policy.read, f"{base}/workspace/.venv"), write=(f"{base}/workspace",))
+        open(f"{base}/workspace/.venv/lib/module.py", "w").close()
+        covered = replace(policy, covered=(f"{base}/workspace/.venv",), write=(f"{base}/workspace",))
 
         def write_in_the_environment() -> str:
             met = []
@@ -167,6 +168,7 @@ def play(tier: Tier, base: str) -> None:
                 lambda: os.rename(f"{base}/workspace/.venv", f"{base}/workspace/moved"),
                 lambda: os.rmdir(f"{base}/workspace/.venv/lib"),
                 lambda: open(f"{base}/workspace/fine", "w").close(),
+                lambda: open(f"{base}/workspace/.venv/lib/module.py").close(),
             ):
                 try:
                     attempt()
@@ -176,7 +178,7 @@ def play(tier: Tier, base: str) -> None:
             return " ".join(met)
 
         worker = Worker(covered, write_in_the_environment, nothing)
-        assert worker.answer == "EROFS EBUSY EROFS done", worker.answer
+        assert worker.answer == "EROFS EBUSY EROFS done EACCES", worker.answer
         worker.end()
     print("covered")
 

@@ -105,7 +105,9 @@ def test_python_in_a_writable_directory_is_covered_at_tier_a_and_refused_at_tier
     (environment / "lib/site-packages").mkdir(parents=True)
     monkeypatch.setattr(sys, "path", [*sys.path, str(environment / "lib/site-packages")])
     monkeypatch.setattr(sys, "prefix", str(environment))
-    assert str(environment) in compiled(home, "file_write:workspace").read
+    policy = compiled(home, "file_write:workspace")
+    assert policy.covered == (str(environment),)
+    assert str(environment) not in policy.read
     with pytest.raises(UsageError, match="imports from"):
         compiled(home, "file_write:workspace", tier="B")
     monkeypatch.setattr(sys, "path", [*sys.path, str(home / "work/sub/lib")])

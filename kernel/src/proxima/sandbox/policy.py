@@ -79,6 +79,7 @@ class SandboxPolicy:
         tier: A: namespaces and B. B: Landlock, seccomp and limits. C: a separate process, which is no boundary.
         read: Absolute files and directories, without symbolic links in them, that the worker may read.
         write: Those it may also write.
+        covered: Those in what it may write that it may not, and need not read.
         import_paths: Directories that join `sys.path` after the lock; readable.
         scratch: Its private directory: working directory, `HOME` and `TMPDIR`; readable and writable.
         network: What it may ask the kernel to connect to, as the permission grammar writes it; an empty string is
@@ -93,6 +94,7 @@ class SandboxPolicy:
     tier: Tier
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()
+    covered: tuple[str, ...] = ()
     import_paths: tuple[str, ...] = ()
     scratch: str
     network: tuple[str, ...] = ()
@@ -106,11 +108,11 @@ class SandboxPolicy:
             raise UsageError(f"sandbox policy: {self.plugin!r} is not a plugin id")
         if self.tier not in get_args(Tier):
             raise UsageError(f"sandbox policy: there is no tier {self.tier!r}")
-        for name in ("read", "write", "import_paths", "network"):
+        for name in ("read", "write", "covered", "import_paths", "network"):
             value = getattr(self, name)
             if type(value) is not tuple or len(value) > MAX_PATHS or any(type(each) is not str for each in value):
                 raise UsageError(f"sandbox policy: {name} is not a tuple of at most {MAX_PATHS} texts")
-        for path in (*self.read, *self.import_paths):
+        for path in (*self.read, *self.covered, *self.import_paths):
             _check_path(path, written=False)
         for path in (*self.write, self.scratch):
             _check_path(path, written=True)
@@ -172,6 +174,7 @@ def compile_policy(
     """
     read: set[str] = set()
     write: set[str] = set()
+    covered: set[str] = set()
     network: list[str] = []
     kinds: set[str] = set()
     for permission in granted:
@@ -197,7 +200,7 @@ def compile_policy(
                 continue
             if permission.kind == "file_write":
                 write.add(place)
-                read.update(_code_beneath(place, str(permission), tier))
+                covered.update(_code_beneath(place, str(permission), tier))
             else:
                 read.add(place)
     return SandboxPolicy(
@@ -205,6 +208,7 @@ def compile_policy(
         tier=tier,
         read=tuple(sorted({*runtime_paths(), *read})),
         write=tuple(sorted(write)),
+        covered=tuple(sorted(covered)),
         import_paths=tuple(dict.fromkeys(os.path.realpath(path) for path in import_paths if os.path.exists(path))),
         scratch=os.path.realpath(scratch),
         network=tuple(sorted(set(network))),

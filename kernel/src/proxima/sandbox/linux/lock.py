@@ -182,7 +182,8 @@ def write_lock(policy: SandboxPolicy, holder: Holder, *, abi: int | None = None,
         with script.step("single thread"):
             script.require_one_thread()
     with script.step("landlock"):
-        landlock.restrict(script, {path: place.rights for path, place in shown.items()}, version=version)
+        rules = {path: place.rights for path, place in shown.items() if place.rights}  # the covered have none
+        landlock.restrict(script, rules, version=version)
     with script.step("seccomp"):
         seccomp.install(
             script,

@@ -73,6 +73,9 @@ def places(policy: SandboxPolicy) -> tuple[dict[str, Place], dict[str, str]]:
     for path in policy.write:  # to read there, too, is a permission of its own
         readable = any(is_beneath(path, each) for each in policy.read)
         found[path] = Place(landlock.WRITE | (landlock.READ if readable else 0), owned=True)
+    for path in policy.covered:
+        readable = any(is_beneath(path, each) for each in (*policy.read, *policy.import_paths))
+        found[path] = Place(landlock.READ | run if readable else 0, owned=True)
     found[policy.scratch] = Place(landlock.WRITE | landlock.READ, owned=True)
     return {path: found[path] for path in sorted(found) if not _covered(path, found)}, links
 
