@@ -30,6 +30,17 @@ def method_asked(request: RunRequest, backend: str, methods: Sequence[str]) -> s
     if circuit.parameters and "gradient" not in wants:
         names = ", ".join(circuit.parameters)
         raise UsageError(f"the circuit has open parameters: {names}", hint="bind them to values first")
+    check_answerable(request)
+    return str(asked)
+
+
+def check_answerable(request: RunRequest) -> None:
+    """Refuses samples without measurements or shots, and observables on another number of qubits.
+
+    Raises:
+        UsageError: The request asks for one of these.
+    """
+    circuit, wants = request.circuit, set(request.wants)
     sampled = sorted({"counts", "samples"} & wants)
     if sampled and not (circuit.columns.ops == Op.MEASURE).any():
         raise UsageError(
@@ -45,4 +56,3 @@ def method_asked(request: RunRequest, backend: str, methods: Sequence[str]) -> s
                 f" {circuit.num_qubits}",
                 hint="write one letter for each qubit, the highest qubit leftmost",
             )
-    return str(asked)

@@ -53,6 +53,7 @@ class _Lease:
 class _Served:
     function: Callable[[Any, Call], Any]
     takes: Any
+    alone: bool = False
 
 
 class Peer:
@@ -83,7 +84,7 @@ class Peer:
             f"proxima-{plugin}",
             hear=self._next,
             serve=self._answer,
-            alone=lambda request: request.method in self._alone,
+            alone=lambda request: request.method in self._served and self._served[request.method].alone,
             more=channel.ready,
             quiet=lambda: self._outgoing.idle,
             finish=self._finish,
@@ -100,7 +101,6 @@ class Peer:
             plugin, self._outgoing, self._incoming, self._lending, held=Held(MAX_HELD) if self._in_kernel else None
         )
         self._served: dict[str, _Served] = {}
-        self._alone: set[str] = set()
         self._failing = threading.Lock()
         self._failure: ProximaError | None = None
         self._over = threading.Event()
@@ -123,9 +123,7 @@ class Peer:
             takes: The annotation that the arguments must match.
             alone: Whether what else comes may wait meanwhile, so that no further thread is needed.
         """
-        self._served[method] = _Served(function, takes)
-        if alone:
-            self._alone.add(method)
+        self._served[method] = _Served(function, takes, alone)
 
     def start(self) -> None:
         """Begins to read, in a thread of its own."""

@@ -27,7 +27,9 @@ REQUEST_SECONDS = 10.0
 LOOK_SECONDS = 5.0
 """How long the kernel may take to look at a worker's namespaces."""
 
-_LENT = 3  # the descriptors of `begin`
+LENT = 3
+"""How many descriptors a worker is lent: its channel, standard output and standard error."""
+
 _OUT_OF_THE_WAY = 16
 
 
@@ -48,9 +50,9 @@ def wait(leash: int, parent: int, user_namespace: int, base: Program) -> None:
         _place(leash, parent, user_namespace)
         if run(base).whole:
             end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, CHANNEL)
-            _, ancillary, _, _ = end.recvmsg(1, socket.CMSG_LEN(4 * _LENT))
+            _, ancillary, _, _ = end.recvmsg(1, socket.CMSG_LEN(4 * LENT))
             end.detach()
-            if ancillary and len(fds := array.array("i", ancillary[0][2])) == _LENT:
+            if ancillary and len(fds := array.array("i", ancillary[0][2])) == LENT:
                 begin(fds)
     finally:
         os._exit(code)

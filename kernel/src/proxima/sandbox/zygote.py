@@ -44,8 +44,6 @@ ANSWER = struct.Struct("<id")
 What went wrong instead is JSON, with ``failed``, ``reason`` and ``hint`` where a step of the lock failed, else with an
 ``error``.
 """
-LENT = 3
-"""How many descriptors a worker is lent: its channel, standard output and standard error."""
 
 _QUIET = 50  # milliseconds without a request, in which the next worker is forked ahead
 _WARM_UPS = 10  # Python specialises a function after eight calls
@@ -162,6 +160,8 @@ def _rehearse() -> None:
 
 
 def _serve(nursery: Nursery, control: socket.socket, kernel: int) -> int:
+    from proxima.sandbox.worker import LENT
+
     poll = select.poll()
     poll.register(control, select.POLLIN)
     poll.register(kernel, select.POLLIN)
@@ -180,6 +180,8 @@ def _serve(nursery: Nursery, control: socket.socket, kernel: int) -> int:
             continue
         fds = array.array("i", ancillary[0][2] if ancillary else b"")
         try:
+            if len(fds) != LENT:
+                raise ValueError(f"a worker was sent {len(fds)} descriptors, not {LENT}")
             pid, waited = nursery.spawn(kind, fds)
             process = os.pidfd_open(pid)
         except Exception as error:  # noqa: BLE001 - told to the kernel
@@ -231,8 +233,6 @@ class Nursery:
             LockError: It could not be forked into namespaces of its own.
             OSError: It could not be forked.
         """
-        if len(fds) != LENT:
-            raise ValueError(f"a worker was sent {len(fds)} descriptors, not {LENT}")
         if kind == UNLOCKED:
             pid = os.fork()
             if pid == 0:

@@ -14,6 +14,7 @@ import numpy as np
 from proxima.contracts.backend import RunRequest, Want
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
+from proxima.contracts.methods import check_answerable
 from proxima.contracts.operations import CHANNELS, GATES, Op
 from proxima.errors import UnsupportedError, UsageError
 from proxima_lret_core.counting import Counts, columns_bits, counts_of
@@ -60,20 +61,7 @@ def check(request: RunRequest, name: str, methods: Sequence[str] = METHODS) -> N
         raise UsageError(f"trajectories give counts and samples, no {' and '.join(other)}", hint="take another method")
     _asked_tolerance(request)
     _check_circuit(circuit, wants, name)
-    sampled = sorted({"counts", "samples"} & wants)
-    if sampled and not (circuit.columns.ops == Op.MEASURE).any():
-        raise UsageError(
-            f"the circuit measures nothing, so there are no {' and '.join(sampled)}",
-            hint="measure qubits into classical bits, or ask for probabilities",
-        )
-    if sampled and (request.shots is None or request.shots < 1):
-        raise UsageError(f"{' and '.join(sampled)} need at least one shot, got {request.shots}")
-    for observable in request.observables if "expectation" in wants else ():
-        if observable.num_qubits != circuit.num_qubits:
-            raise UsageError(
-                f"the observable {observable} acts on {observable.num_qubits} qubits, the circuit has"
-                f" {circuit.num_qubits}"
-            )
+    check_answerable(request)
 
 
 def _check_circuit(circuit: Circuit, wants: set[Want], name: str) -> None:
