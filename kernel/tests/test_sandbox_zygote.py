@@ -40,9 +40,8 @@ def start(kernel_pid: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.settimeout(20)
     words = [sys.executable, "-I", "-S", "-B", proxima.sandbox.zygote.__file__, str(theirs.fileno()), str(kernel_pid)]
-    process = subprocess.Popen(
-        [*words, json.dumps(host_homes())], pass_fds=(theirs.fileno(),), env={"OPENBLAS_NUM_THREADS": "1"}
-    )
+    words += [json.dumps(host_homes()), "often"]
+    process = subprocess.Popen(words, pass_fds=(theirs.fileno(),), env={"OPENBLAS_NUM_THREADS": "1"})
     theirs.close()
     return process, ours
 

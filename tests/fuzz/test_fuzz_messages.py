@@ -25,7 +25,7 @@ from proxima.contracts.llm import ChatChunk, ChatMessage
 from proxima.contracts.records import RecordSummary
 from proxima.contracts.tool import ToolDefinition
 from proxima.errors import ProximaError
-from proxima.sandbox.carried import CARRIED, mistake
+from proxima.sandbox.carried import CARRIED, class_of, mistake
 from proxima.sandbox.channel import MAX_FRAME, MAX_OBJECTS, Channel
 from proxima.sandbox.codec import Encoded, decode
 from proxima.sandbox.errors import ProtocolError
@@ -54,7 +54,7 @@ def _values() -> list[Any]:
 VALUES = _values()
 EXPECTED: list[Any] = [
     *(type(value) for value in VALUES[:-7]),
-    *CARRIED.values(),
+    *map(class_of, CARRIED),
     *(Any, int, float, str, bytes, bool, None, np.ndarray, dict[str, Any], list[str], tuple[int, ...], frozenset[str]),
     *(tuple[str, int, float | None], tuple[str, str], tuple[int, str | None], tuple[str], dict[str, float], int | None),
     tuple[str, str, tuple[ChatMessage, ...], tuple[ToolDefinition, ...]],

@@ -63,7 +63,7 @@ def _install(words: list[str]) -> int:
     from proxima.sandbox.errors import SandboxError
     from proxima.sandbox.spawn import Zygote
 
-    with closing(Zygote()) as zygote:
+    with closing(Zygote(once=True)) as zygote:
         with suppress(SandboxError):  # it is started anew when it is needed, which tells
             zygote.start()
         from proxima.cli.app import run

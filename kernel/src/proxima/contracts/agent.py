@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from proxima.contracts.backend import CancelToken
+if TYPE_CHECKING:
+    from proxima.contracts.backend import CancelToken
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from proxima.contracts.backend import CancelToken
-from proxima.contracts.circuit import Circuit
-from proxima.contracts.execution import Progress
+if TYPE_CHECKING:
+    from proxima.contracts.backend import CancelToken
+    from proxima.contracts.circuit import Circuit
+    from proxima.contracts.execution import Progress
 
 
 @dataclass(frozen=True, slots=True)

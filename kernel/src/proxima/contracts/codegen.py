@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from proxima.contracts.circuit import Circuit
+if TYPE_CHECKING:
+    from proxima.contracts.circuit import Circuit
 
 
 class CodeGenerator(Protocol):

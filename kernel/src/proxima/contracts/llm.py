@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
-from proxima.contracts.tool import ToolDefinition
+if TYPE_CHECKING:
+    from proxima.contracts.tool import ToolDefinition
 
 
 @dataclass(frozen=True, slots=True)

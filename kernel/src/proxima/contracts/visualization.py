@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from proxima.contracts.circuit import Circuit
-from proxima.contracts.result import RunResult
+if TYPE_CHECKING:
+    from proxima.contracts.circuit import Circuit
+    from proxima.contracts.result import RunResult
 
 
 class Visualization(Protocol):

@@ -7,12 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from proxima.contracts.circuit import Circuit
-from proxima.contracts.execution import Comparison, Execution, RunOptions
-from proxima.contracts.llm import ChatChunk, ChatMessage
-from proxima.contracts.records import RecordSummary, ResultStore, RunRecord
-from proxima.contracts.result import RunResult
-from proxima.contracts.tool import ToolDefinition
 from proxima.errors import CancelledError, NotFoundError, ProximaError, StorageError, UsageError
 from proxima.sandbox.filebroker import FileBroker
 from proxima.sandbox.netbroker import NetworkBroker
@@ -20,22 +14,28 @@ from proxima.sandbox.policy import SandboxPolicy
 from proxima.sandbox.rpc import Call, Peer, WithFds
 
 if TYPE_CHECKING:
+    from proxima.contracts.circuit import Circuit
+    from proxima.contracts.execution import Comparison, Execution, RunOptions
+    from proxima.contracts.llm import ChatChunk, ChatMessage
+    from proxima.contracts.records import RecordSummary, ResultStore, RunRecord
+    from proxima.contracts.result import RunResult
+    from proxima.contracts.tool import ToolDefinition
     from proxima.kernel import Kernel
 
 MAX_LISTED = 1000
 MAX_CHUNKS = 100_000
 
-# Method to the type of its arguments; whatever else comes ends the conversation.
+# Method to the type of its arguments, as `codec.decode` expects it; whatever else comes ends the conversation.
 _METHODS: dict[str, Any] = {
     "network.connect": tuple[str, int, float | None],
     "files.open": tuple[str, str],
     "execution.load": tuple[str, bytes],
-    "execution.run": tuple[Circuit, RunOptions],
-    "execution.compare": tuple[Circuit, tuple[str, ...], RunOptions],
+    "execution.run": tuple["Circuit", "RunOptions"],
+    "execution.compare": tuple["Circuit", tuple[str, ...], "RunOptions"],
     "results.list": tuple[int, str | None],
     "results.get": tuple[str],
     "llm.models": tuple[str],
-    "llm.chat": tuple[str, str, tuple[ChatMessage, ...], tuple[ToolDefinition, ...]],
+    "llm.chat": tuple[str, str, tuple["ChatMessage", ...], tuple["ToolDefinition", ...]],
     "secrets.get": tuple[str],
 }
 
@@ -100,17 +100,23 @@ class Brokers:
         return execution.compare(circuit, backends, _unstored(options), cancel=call.cancel, progress=call.progress)
 
     def _execution(self, plugin: str, what: str) -> Execution:
+        from proxima.contracts.execution import Execution
+
         self._kernel.permissions.use(plugin, "execute_circuits", target=what)
         return self._kernel.services.require(Execution)
 
     def _results_list(self, plugin: str, call: Call, limit: int, backend: str | None) -> tuple[RecordSummary, ...]:
-        self._kernel.permissions.use(plugin, "database", target="list")
-        store = self._kernel.services.require(ResultStore)
-        return tuple(store.list(limit=min(max(limit, 0), MAX_LISTED), backend=backend))
+        results = self._results(plugin, "list")
+        return tuple(results.list(limit=min(max(limit, 0), MAX_LISTED), backend=backend))
 
     def _results_get(self, plugin: str, call: Call, record_id: str) -> RunRecord:
-        self._kernel.permissions.use(plugin, "database", target=record_id)
-        return self._kernel.services.require(ResultStore).get(record_id)
+        return self._results(plugin, record_id).get(record_id)
+
+    def _results(self, plugin: str, what: str) -> ResultStore:
+        from proxima.contracts.records import ResultStore
+
+        self._kernel.permissions.use(plugin, "database", target=what)
+        return self._kernel.services.require(ResultStore)
 
     def _llm_models(self, plugin: str, call: Call, provider: str) -> tuple[str, ...]:
         self._kernel.permissions.use(plugin, "llm", target=provider)

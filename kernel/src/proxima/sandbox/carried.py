@@ -6,37 +6,58 @@ is looked at once: lengths that belong together, shapes, signs, and numbers that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from proxima.contracts.agent import AgentMessage
-from proxima.contracts.algorithm import AlgorithmResult
-from proxima.contracts.backend import Estimate, Plan, Probe, RunRequest
-from proxima.contracts.execution import ComparedRun, Comparison, RunOptions
-from proxima.contracts.features import Features
 from proxima.contracts.lazy_numpy import np
-from proxima.contracts.llm import ChatChunk, ChatMessage
-from proxima.contracts.mcp_server import MCPServer
-from proxima.contracts.noise import NoiseModel, NoiseRule
-from proxima.contracts.observable import PauliSum
-from proxima.contracts.readout import ReadoutError
-from proxima.contracts.records import RecordSummary, RunRecord
-from proxima.contracts.result import Candidate, CircuitInfo, ErrorBound, Expectation, Gradient, RunResult, Selection
-from proxima.contracts.theme import Theme
-from proxima.contracts.tool import ToolDefinition, ToolResult
-from proxima.contracts.view import Action, Form, Group, Plot, Table, Text
 
-CARRIED: dict[str, type[Any]] = {
-    cls.__name__: cls
-    for cls in (
-        *(RunRequest, Estimate, Probe, Plan, Features, RunOptions, ComparedRun, Comparison, RecordSummary, RunRecord),
-        *(RunResult, ErrorBound, Expectation, Gradient, Candidate, Selection, CircuitInfo, PauliSum),
-        *(NoiseModel, NoiseRule, ReadoutError),
-        *(AlgorithmResult, ToolDefinition, ToolResult, Theme, MCPServer, ChatMessage, ChatChunk, AgentMessage),
-        *(Text, Table, Plot, Form, Action, Group),
-    )
+if TYPE_CHECKING:
+    from proxima.contracts.backend import Estimate, RunRequest
+    from proxima.contracts.observable import PauliSum
+    from proxima.contracts.result import Gradient, RunResult
+    from proxima.contracts.view import Plot, Table
+
+_PLACES: Mapping[str, tuple[str, ...]] = {
+    "agent": ("AgentMessage",),
+    "algorithm": ("AlgorithmResult",),
+    "backend": ("RunRequest", "Estimate", "Probe", "Plan"),
+    "circuit": ("Circuit",),
+    "execution": ("RunOptions", "ComparedRun", "Comparison"),
+    "features": ("Features",),
+    "llm": ("ChatMessage", "ChatChunk"),
+    "mcp_server": ("MCPServer",),
+    "noise": ("NoiseModel", "NoiseRule"),
+    "observable": ("PauliSum",),
+    "readout": ("ReadoutError",),
+    "records": ("RecordSummary", "RunRecord"),
+    "result": ("RunResult", "ErrorBound", "Expectation", "Gradient", "Candidate", "Selection", "CircuitInfo"),
+    "theme": ("Theme",),
+    "tool": ("ToolDefinition", "ToolResult"),
+    "view": ("Text", "Table", "Plot", "Form", "Action", "Group"),
 }
-"""By the tag that stands for them on the wire; `Circuit` crosses as its own buffer."""
+
+CIRCUIT = "Circuit"
+
+CARRIED: Mapping[str, str] = {name: f"proxima.contracts.{place}" for place, names in _PLACES.items() for name in names}
+"""By the tag that stands for a class on the wire, the module that it is in, which is imported when it is needed.
+
+A `Circuit` crosses as its own buffer, any other as its fields.
+"""
+
+
+@cache
+def class_of(tag: str) -> type[Any]:
+    """The class that a tag of `CARRIED` stands for."""
+    return getattr(import_module(CARRIED[tag]), tag)  # type: ignore[no-any-return]
+
+
+def tag_of(cls: type[Any]) -> str:
+    """The tag of a class; empty where it is not carried."""
+    name = cls.__name__
+    return name if CARRIED.get(name) == cls.__module__ and class_of(name) is cls else ""
+
 
 NOT_FINITE = {
     "AlgorithmResult.value",  # an algorithm that diverged says so
@@ -55,7 +76,7 @@ _SEEDS = 2**63
 
 def mistake(value: Any) -> str:
     """What is wrong with a value whose fields have their types, or an empty string."""
-    check = _CHECKS.get(type(value))
+    check = _CHECKS.get(tag_of(type(value)))
     return "" if check is None else next(check(value), "")
 
 
@@ -131,12 +152,12 @@ def _plot(plot: Plot) -> Iterator[str]:
         yield "series: not one value for each x"
 
 
-_CHECKS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
-    RunRequest: _request,
-    Estimate: _estimate,
-    RunResult: _result,
-    Gradient: _gradient,
-    PauliSum: _pauli_sum,
-    Table: _table,
-    Plot: _plot,
+_CHECKS: Mapping[str, Callable[[Any], Iterator[str]]] = {
+    "RunRequest": _request,
+    "Estimate": _estimate,
+    "RunResult": _result,
+    "Gradient": _gradient,
+    "PauliSum": _pauli_sum,
+    "Table": _table,
+    "Plot": _plot,
 }

@@ -16,15 +16,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
-from proxima.contracts.circuit import Circuit
 from proxima.contracts.lazy_numpy import np, npt
 from proxima.errors import CircuitError, UsageError
-from proxima.sandbox.carried import CARRIED, NOT_FINITE, mistake
+from proxima.sandbox.carried import CARRIED, CIRCUIT, NOT_FINITE, class_of, mistake, tag_of
 from proxima.sandbox.encoding import DTYPES, MAX_DEPTH, MAX_INT_BYTES, TAG
 from proxima.sandbox.encoding import Encoded as Encoded
 from proxima.sandbox.errors import ProtocolError
+
+if TYPE_CHECKING:
+    from proxima.contracts.circuit import Circuit
 
 MAX_DIMENSIONS = 32
 MAX_COLLIDING = 1000
@@ -38,7 +40,8 @@ def decode(data: object, expected: Any = Any, memory: Any = None) -> Any:
 
     Args:
         data: As msgpack read it.
-        expected: The type the value must have, as an annotation: ``RunResult``, ``tuple[str, ...]``, ``Any``.
+        expected: The type the value must have, as an annotation: ``RunResult``, ``tuple[str, ...]``, ``Any``. A class
+            that is carried may stand there by its name, and is imported when such a value is first expected.
         memory: The shared buffer that came with the message.
 
     Raises:
@@ -85,6 +88,8 @@ def _refuse(where: str, wanted: str, got: object) -> NoReturn:
 @lru_cache(maxsize=1024)
 def _decoder(expected: Any, where: str, finite: bool) -> _Decoder:
     """A decoder for an annotation; ``where`` names the field in errors."""
+    if isinstance(expected, str):
+        expected = class_of(expected)
     origin, args = typing.get_origin(expected), typing.get_args(expected)
     if expected is Any or expected is object:
         return lambda data, source: _anything(data, source, where)
@@ -100,8 +105,6 @@ def _decoder(expected: Any, where: str, finite: bool) -> _Decoder:
         return lambda data, source: _complex(data, source, where)
     if expected is bytes:
         return lambda data, source: _octets(data, source, where)
-    if expected is Circuit:
-        return lambda data, source: _circuit(data, source, where)
     if origin is Literal:
         return _one_of(where, args)
     if origin in (typing.Union, types.UnionType):
@@ -115,8 +118,8 @@ def _decoder(expected: Any, where: str, finite: bool) -> _Decoder:
         return _mapping(where, args, finite)
     if isinstance(expected, type) and issubclass(expected, Enum):
         return _member_of(where, expected)
-    if isinstance(expected, type) and expected in CARRIED.values():
-        return _record(where, expected)
+    if isinstance(expected, type) and (tag := tag_of(expected)):
+        return _carried(where, tag)
     if origin is np.ndarray or expected is np.ndarray:
         scalar = typing.get_args(args[1])[0] if args else Any
         dtype = None if scalar is Any else np.dtype(scalar)
@@ -172,10 +175,10 @@ def _octets(data: object, source: _Source, where: str) -> bytes:
 
 
 def _circuit(data: object, source: _Source, where: str) -> Circuit:
-    if not isinstance(data, dict) or data.get(TAG) != "Circuit" or len(data) != 2:
+    if not isinstance(data, dict) or data.get(TAG) != CIRCUIT or len(data) != 2:
         _refuse(where, "a circuit", data)
     try:
-        return Circuit.from_bytes(_octets(data.get("v"), source, where))
+        return cast("Circuit", class_of(CIRCUIT).from_bytes(_octets(data.get("v"), source, where)))
     except (CircuitError, ArithmeticError, TypeError, ValueError, AttributeError, LookupError, MemoryError) as error:
         raise ProtocolError(f"{where}: {str(error) or type(error).__name__}") from None
 
@@ -238,7 +241,8 @@ def _one_of(where: str, choices: tuple[Any, ...]) -> _Decoder:
 
 def _one_type_of(where: str, choices: dict[Any, _Decoder]) -> _Decoder:
     optional = choices.pop(type(None), None) is not None
-    records = {choice.__name__: one for choice, one in choices.items() if choice in CARRIED.values()}
+    named = {choice: tag_of(choice) for choice in choices if isinstance(choice, type)}
+    records = {tag: choices[choice] for choice, tag in named.items() if tag}
 
     def decode_union(data: object, source: _Source) -> object:
         if optional and data is None:
@@ -323,9 +327,11 @@ def _member_of(where: str, enum: type[Enum]) -> _Decoder:
     return decode_member
 
 
-def _record(where: str, cls: Any) -> _Decoder:
-    # The fields are looked at on first use: a `Group` may hold a `Group`.
-    name = cls.__name__
+def _carried(where: str, name: str) -> _Decoder:
+    """A decoder for a class; its fields are looked at on first use, for a `Group` may hold a `Group`."""
+    if name == CIRCUIT:
+        return lambda data, source: _circuit(data, source, where)
+    cls: Any = class_of(name)
 
     def decode_record(data: object, source: _Source) -> object:
         if not isinstance(data, dict) or data.get(TAG) != name:
@@ -417,8 +423,6 @@ def _tagged(data: dict[str, object], source: _Source, where: str) -> Any:
             isinstance(parts := data.get("v"), list) and len(parts) == 2 and all(type(part) is float for part in parts)
         ):
             return complex(*parts)
-        case "Circuit":
-            return _circuit(data, source, where)
         case str() if tag in CARRIED:
-            return _record(where, CARRIED[tag])(data, source)
+            return _carried(where, tag)(data, source)
     raise ProtocolError(f"{where}: {str(tag)[:80]!r} is not a value that crosses a process border")

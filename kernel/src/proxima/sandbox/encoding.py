@@ -11,12 +11,14 @@ import dataclasses
 import typing
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from proxima.contracts.circuit import Circuit
 from proxima.contracts.lazy_numpy import np, npt
 from proxima.errors import UsageError
-from proxima.sandbox.carried import CARRIED
+from proxima.sandbox.carried import CIRCUIT, tag_of
+
+if TYPE_CHECKING:
+    from proxima.contracts.circuit import Circuit
 
 INLINE = 64 << 10
 """Arrays and bytes of this many bytes or more go by shared memory."""
@@ -73,10 +75,10 @@ class Encoded:
         if isinstance(value, list | frozenset | set):
             tag = "list" if isinstance(value, list) else "set"
             return {TAG: tag, "v": [self._encode(item, depth + 1) for item in value]}
-        if kind.__name__ in CARRIED and kind is CARRIED[kind.__name__]:
-            return self._fields(value, kind.__name__, depth)
-        if isinstance(value, Circuit):
-            return {TAG: "Circuit", "v": self._circuit(value)}
+        if tag := tag_of(kind):
+            if tag == CIRCUIT:
+                return {TAG: tag, "v": self._circuit(typing.cast("Circuit", value))}
+            return self._fields(value, tag, depth)
         if isinstance(value, Enum):
             return self._encode(value.value, depth + 1)
         if isinstance(value, Mapping):

@@ -7,10 +7,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from proxima.contracts.backend import CancelToken
-from proxima.contracts.execution import Progress
 from proxima.contracts.theme import Theme
 from proxima.errors import CancelledError, DeadlineExceededError, PluginBrokenError, ProximaError, UsageError
 from proxima.permissions import Permission
@@ -27,6 +25,10 @@ from proxima.sandbox.remote_errors import again
 from proxima.sandbox.rpc import Peer
 from proxima.sandbox.scratch import remove_tree, trash_of
 from proxima.sandbox.spawn import Forked, Process, Zygote
+
+if TYPE_CHECKING:
+    from proxima.contracts.backend import CancelToken
+    from proxima.contracts.execution import Progress
 
 DEADLINE_GRACE = 1.0
 """Seconds that a plugin has to give up by itself after the deadline that it was told."""

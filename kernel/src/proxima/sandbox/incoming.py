@@ -6,12 +6,14 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from proxima.contracts.backend import CancelToken
 from proxima.errors import ProximaError
 from proxima.sandbox.errors import ProtocolError
 from proxima.sandbox.messages import MAX_CALLS, MAX_TOLD, PROGRESS, BufferRef
+
+if TYPE_CHECKING:
+    from proxima.contracts.backend import CancelToken
 
 _TOLD_EVERY = 0.01  # seconds; far below the rate that counts as a flood at the other end
 _MAX_UNSENT = 4 * MAX_CALLS  # whose answers are not read; a side that reads them has at most `MAX_CALLS` open
@@ -33,6 +35,8 @@ class Call:
     @property
     def cancel(self) -> CancelToken:
         """Set when the caller cancels, and when the conversation ends."""
+        from proxima.contracts.backend import CancelToken
+
         with self._lock:
             if self._cancel is None:
                 self._cancel = CancelToken()

@@ -9,12 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from proxima.contracts.algorithm import AlgorithmResult
-from proxima.contracts.backend import Estimate, Probe
-from proxima.contracts.circuit import Circuit
-from proxima.contracts.tool import ToolDefinition, ToolResult
-from proxima.contracts.view import Group
-
 
 @dataclass(frozen=True, slots=True)
 class Interface:
@@ -22,7 +16,7 @@ class Interface:
 
     Attributes:
         attributes: What an object of the kind is read for once, to its type.
-        methods: What it is called for, to the type of the answer.
+        methods: What it is called for, to the type of the answer, as `codec.decode` expects it.
     """
 
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -31,16 +25,16 @@ class Interface:
 
 INTERFACES: Mapping[str, Interface] = {
     # plan, bind and run are served apart from these: a plan stays where it was made.
-    "backends": Interface({}, {"probe": Probe, "estimate": Estimate}),
+    "backends": Interface({}, {"probe": "Probe", "estimate": "Estimate"}),
     "formats": Interface(
         {"extensions": tuple[str, ...]},
-        {"recognises": bool, "load": Circuit, "dump": str},
+        {"recognises": bool, "load": "Circuit", "dump": str},
     ),
-    "algorithms": Interface({}, {"default_params": Mapping[str, Any], "execute": AlgorithmResult}),
+    "algorithms": Interface({}, {"default_params": Mapping[str, Any], "execute": "AlgorithmResult"}),
     "visualizations": Interface({"formats": tuple[str, ...]}, {"render": bytes}),
     "codegens": Interface({"language": str, "library": str}, {"generate": str}),
-    "tools": Interface({}, {"definition": ToolDefinition, "call": ToolResult}),
-    "views": Interface({"title": str}, {"show": Group, "act": Group}),
+    "tools": Interface({}, {"definition": "ToolDefinition", "call": "ToolResult"}),
+    "views": Interface({"title": str}, {"show": "Group", "act": "Group"}),
     "themes": Interface(),
 }
 

@@ -9,14 +9,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from proxima.contracts.backend import CancelToken
-from proxima.contracts.execution import Progress
 from proxima.errors import CancelledError, DeadlineExceededError, ProximaError
 from proxima.sandbox.errors import ProtocolError
 from proxima.sandbox.messages import CANCEL, MAX_CALLS, MAX_TOLD, BufferRef
 from proxima.sandbox.remote_errors import again
+
+if TYPE_CHECKING:
+    from proxima.contracts.backend import CancelToken
+    from proxima.contracts.execution import Progress
 
 CANCEL_GRACE = 2.0
 """Seconds between cancelling a call and giving up on its answer."""

@@ -14,10 +14,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from proxima.contracts.backend import CancelToken
-from proxima.contracts.execution import Progress
 from proxima.errors import DeadlineExceededError, NotFoundError, PluginBrokenError, ProximaError, RunError
 from proxima.sandbox.channel import Channel, close_all
 from proxima.sandbox.codec import Encoded, decode
@@ -32,6 +30,10 @@ from proxima.sandbox.outgoing import Answer, Outgoing
 from proxima.sandbox.readers import Readers
 from proxima.sandbox.remote_errors import again, to_wire
 from proxima.sandbox.shm import Buffer, BufferPool, MappedBuffers
+
+if TYPE_CHECKING:
+    from proxima.contracts.backend import CancelToken
+    from proxima.contracts.execution import Progress
 
 _NOTICE = 0.2  # seconds that a message nobody waits for may wait for a busy channel
 

@@ -16,10 +16,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from proxima.contracts.backend import Backend, Plan, RunContext, RunRequest
-from proxima.contracts.result import RunResult
 from proxima.contracts.theme import Theme
 from proxima.errors import NotFoundError, ResourceError, SettingsError
 from proxima.hookspecs import PROJECT
@@ -29,6 +27,10 @@ from proxima.sandbox.interfaces import HOOKS, INTERFACES
 from proxima.sandbox.own import Own
 from proxima.sandbox.rpc import Call, Peer
 from proxima.sandbox.worker_services import WorkerServices
+
+if TYPE_CHECKING:
+    from proxima.contracts.backend import Backend, Plan, RunRequest
+    from proxima.contracts.result import RunResult
 
 T = TypeVar("T")
 
@@ -190,6 +192,8 @@ class Served:
         scratch: bool,
         drop: tuple[int, ...],
     ) -> tuple[RunResult, ...]:
+        from proxima.contracts.backend import RunContext
+
         made = [self._plans[number] for number in plans]
         self._forget(drop)
         directory = tempfile.mkdtemp(prefix="run-", dir=self._own.scratch) if scratch else None

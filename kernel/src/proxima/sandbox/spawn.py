@@ -81,13 +81,19 @@ class Zygote:
         on_start: Called with the reading end of its standard error, and its pid, when it is first asked for something;
             may be set until then.
         numpy: Whether its workers have numpy from the host.
+        once: Whether it forks one worker and no more: it is ready sooner, and each worker has more to import.
     """
 
     def __init__(
-        self, on_start: Callable[[int, int], object] = lambda stderr, pid: os.close(stderr), *, numpy: bool = True
+        self,
+        on_start: Callable[[int, int], object] = lambda stderr, pid: os.close(stderr),
+        *,
+        numpy: bool = True,
+        once: bool = False,
     ) -> None:
         self.on_start = on_start
         self._numpy = numpy
+        self.once = once
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -251,8 +257,9 @@ class Zygote:
         homes = {name: home for name, home in host_homes().items() if name != "numpy" or self._numpy}
         try:
             script = os.path.join(os.path.dirname(__file__), "zygote.py")
+            arguments = (str(theirs.fileno()), str(os.getpid()), json.dumps(homes))
             self._process = subprocess.Popen(
-                [*_COMMAND, script, str(theirs.fileno()), str(os.getpid()), json.dumps(homes)],
+                [*_COMMAND, script, *arguments, "once" if self.once else "often"],
                 env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=error_write,

@@ -103,7 +103,7 @@ class Supervisor:
         self._watch: threading.Thread | None = None
         self.zygote = zygote or Zygote()
         self.zygote.on_start = self.zygote_started
-        self._without_numpy = Zygote(self.zygote_started, numpy=False)
+        self._without_numpy = Zygote(self.zygote_started, numpy=False, once=self.zygote.once)
 
     def worker(self, record: PluginRecord) -> Worker:
         """The plugin's worker; started if it does not run.

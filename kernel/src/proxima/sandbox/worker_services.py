@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from proxima.contracts.backend import CancelToken
-from proxima.contracts.circuit import Circuit
-from proxima.contracts.execution import Comparison, Execution, Progress, RunOptions
-from proxima.contracts.llm import ChatChunk, ChatMessage
-from proxima.contracts.records import RecordSummary, ResultStore, RunRecord
-from proxima.contracts.result import RunResult
-from proxima.contracts.tool import ToolDefinition
-from proxima.errors import NotFoundError, PermissionDeniedError, UsageError
+from proxima.errors import NotFoundError
 from proxima.sandbox import worker_files, worker_network
 from proxima.sandbox.rpc import Peer
+
+if TYPE_CHECKING:
+    from proxima.sandbox.remote import RemoteLLM
 
 T = TypeVar("T")
 
@@ -35,117 +31,6 @@ def install(peer: Peer, files: Sequence[str]) -> None:
     worker_files.install(ask, own=files)
 
 
-class RemoteExecution(Execution):
-    """Runs circuits on the user's backends; needs the permission `execute_circuits`. Nothing of it is stored."""
-
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-
-    def load(self, source: str, *, data: bytes | None = None) -> Circuit:
-        """See `Execution.load`; a file is read here, under the plugin's own permissions."""
-        if data is None:
-            try:
-                with open(source, "rb") as file:
-                    data = file.read()
-            except (FileNotFoundError, IsADirectoryError) as error:
-                raise UsageError(f"{source}: {error.strerror}") from error
-        return cast(Circuit, self._peer.call("execution.load", (source, data), returns=Circuit))
-
-    def run(
-        self,
-        circuit: Circuit,
-        options: RunOptions,
-        *,
-        cancel: CancelToken | None = None,
-        progress: Progress | None = None,
-        executor: str = "local",
-    ) -> RunResult:
-        """See `Execution.run`; other executors are out of reach."""
-        if executor != "local":
-            raise PermissionDeniedError(f"a plugin in a worker cannot use the executor {executor!r}")
-        answer = self._peer.call(
-            "execution.run", (circuit, options), returns=RunResult, cancel=cancel, progress=progress
-        )
-        return cast(RunResult, answer)
-
-    def sweep(self, *arguments: Any, **options: Any) -> Generator[tuple[int, RunResult], None, None]:
-        """Refused: a plugin in a worker runs one circuit at a time.
-
-        Raises:
-            PermissionDeniedError: Always.
-        """
-        raise PermissionDeniedError("a plugin in a worker cannot sweep; it may run each point by itself")
-
-    def compare(
-        self,
-        circuit: Circuit,
-        backends: Sequence[str],
-        options: RunOptions,
-        *,
-        cancel: CancelToken | None = None,
-        progress: Progress | None = None,
-    ) -> Comparison:
-        """See `Execution.compare`."""
-        arguments = (circuit, tuple(backends), options)
-        answer = self._peer.call("execution.compare", arguments, returns=Comparison, cancel=cancel, progress=progress)
-        return cast(Comparison, answer)
-
-
-class RemoteResults(ResultStore):
-    """The stored results, to read; needs the permission `database`."""
-
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-
-    def save(self, record: RunRecord) -> str:
-        """Refused: a plugin in a worker only reads.
-
-        Raises:
-            PermissionDeniedError: Always.
-        """
-        raise PermissionDeniedError("a plugin in a worker cannot store results; no permission allows it")
-
-    def list(self, *, limit: int = 50, backend: str | None = None) -> list[RecordSummary]:
-        """The newest records first, at most 1000."""
-        returns = tuple[RecordSummary, ...]
-        return [*self._peer.call("results.list", (limit, backend), returns=returns)]
-
-    def get(self, record_id: str) -> RunRecord:
-        """See `ResultStore.get`."""
-        return cast(RunRecord, self._peer.call("results.get", (record_id,), returns=RunRecord))
-
-    def delete(self, record_id: str) -> None:
-        """Refused: a plugin in a worker only reads.
-
-        Raises:
-            PermissionDeniedError: Always.
-        """
-        raise PermissionDeniedError("a plugin in a worker cannot remove results; no permission allows it")
-
-
-class RemoteLLM:
-    """A language model provider of the kernel's; needs the permission `llm`. A reply arrives whole."""
-
-    def __init__(self, peer: Peer, name: str) -> None:
-        self._peer = peer
-        self.name = name
-
-    def models(self) -> Sequence[str]:
-        """The models it offers."""
-        return cast(Sequence[str], self._peer.call("llm.models", (self.name,), returns=tuple[str, ...]))
-
-    async def chat(
-        self, model: str, messages: Sequence[ChatMessage], tools: Sequence[ToolDefinition] = ()
-    ) -> AsyncIterator[ChatChunk]:
-        """A reply to the conversation."""
-        import asyncio
-
-        arguments = (self.name, model, tuple(messages), tuple(tools))
-        returns = tuple[ChatChunk, ...]
-        for chunk in await asyncio.to_thread(self._peer.call, "llm.chat", arguments, returns=returns):
-            yield chunk
-
-
 class WorkerServices:
     """The kernel's services that a worker can reach, by contract."""
 
@@ -154,12 +39,10 @@ class WorkerServices:
 
     def get(self, contract: type[T]) -> T | None:
         """The service, or None where it is not one that a worker can reach."""
-        found: object = None
-        if contract is Execution:
-            found = RemoteExecution(self._peer)
-        elif contract is ResultStore:
-            found = RemoteResults(self._peer)
-        return cast(T | None, found)
+        from proxima.sandbox.remote import REMOTE
+
+        found = REMOTE.get(contract)
+        return None if found is None else cast(T, found(self._peer))
 
     def require(self, contract: type[T]) -> T:
         """The service.
@@ -174,6 +57,8 @@ class WorkerServices:
 
     def llm(self, provider: str) -> RemoteLLM:
         """A language model provider by its contribution's name."""
+        from proxima.sandbox.remote import RemoteLLM
+
         return RemoteLLM(self._peer, provider)
 
     def secret(self, name: str) -> str:

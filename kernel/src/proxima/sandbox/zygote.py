@@ -2,9 +2,10 @@
 
 For plugins that bring a numpy of their own there is a second one, without numpy: their workers import it once locked.
 
-Run as ``python -I -S -B zygote.py CONTROL_FD KERNEL_PID HOMES``, once for each kernel. It has one thread, an empty
-environment and one open socket, the control socket, on which the kernel asks for workers and for how they ended. It
-ends when the kernel does, and takes its workers along.
+Run as ``python -I -S -B zygote.py CONTROL_FD KERNEL_PID HOMES once|often``, once for each kernel. It has one thread, an
+empty environment and one open socket, the control socket, on which the kernel asks for workers and for how they ended.
+It ends when the kernel does, and takes its workers along. One that is used once loads no contracts: its worker imports
+those that its plugin needs.
 
 At tier A one child waits: it was forked ahead and has its namespaces and the system's part of its root directory, which
 are the same for almost every policy. After it has become a worker the next is forked while nobody waits.
@@ -63,9 +64,13 @@ def main(arguments: list[str]) -> int:
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")  # where memory runs out, a worker is ended rather than the kernel
     _preload(homes)
-    control.send(READY)
-    _warm_up()
-    gc.collect()
+    if arguments[3] == "once":
+        control.send(READY)
+    else:
+        _preload_contracts()
+        control.send(READY)
+        _warm_up()
+        gc.collect()
     gc.freeze()  # else the first collection in a worker would copy every page
     return _serve(Nursery(), control, kernel)
 
@@ -98,16 +103,22 @@ def _preload(homes: dict[str, str]) -> None:
         "proxima.sandbox.channel",
         "pluggy",
         "proxima.sandbox.worker",
-        "proxima.contracts.execution",
-        "proxima.contracts.features",
-        "proxima.contracts.noise",
-        "proxima.contracts.view",
         "proxima.hookspecs",
         "proxima.sandbox.serving",
     )
-    numpy = ("numpy.fft", "numpy.linalg", "numpy.random", "proxima.contracts.matrices") if "numpy" in homes else ()
-    for module in (*modules, *numpy):
+    for module in (*modules, "numpy") if "numpy" in homes else modules:
         importlib.import_module(module)
+
+
+def _preload_contracts() -> None:
+    """Imports what most plugins need."""
+    from proxima.sandbox.carried import CARRIED
+
+    for module in (*CARRIED.values(), "proxima.sandbox.remote"):
+        importlib.import_module(module)
+    if "numpy" in sys.modules:
+        for module in ("numpy.fft", "numpy.linalg", "numpy.random", "proxima.contracts.matrices"):
+            importlib.import_module(module)
 
 
 def _warm_up() -> None:

@@ -168,6 +168,7 @@ class Prober:
         from proxima.permissions import Permissions
         from proxima.sandbox.probe import BEST
         from proxima.sandbox.probe import probe as host_support
+        from proxima.sandbox.spawn import Zygote
 
         home = self._resources.enter_context(tempfile.TemporaryDirectory(prefix="proxima-probe-"))
         kernel = self._resources.enter_context(Kernel(paths=Paths.under(home), only=[], flags=self._flags))
@@ -176,8 +177,7 @@ class Prober:
         # Nobody asks beforehand what this host has, which takes a process of its own: the lock of the best tier fails
         # where the host has less.
         kernel.isolation.host = self._host or (BEST if sys.platform == "linux" else host_support())
-        if self._zygote is not None:
-            kernel.isolation.zygote, self._zygote = self._zygote, None
+        kernel.isolation.zygote, self._zygote = self._zygote or Zygote(once=True), None
         kernel.isolation.start()
         self._kernel = kernel
         return kernel

@@ -6,24 +6,29 @@ Whether it works *well* is the conformance kit's question, which its author answ
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from proxima.contracts.backend import RunContext, RunRequest
-from proxima.contracts.circuit import Circuit
-from proxima.contracts.features import features_of
 from proxima.errors import ManifestError, PermissionDeniedError, UnsupportedError, UsageError
 from proxima.plugins.manifest import Contribution
 from proxima.schema import check_schema
 from proxima.store.problems import Problem
 
+if TYPE_CHECKING:
+    from proxima.contracts.circuit import Circuit
+
 _SHOTS = 128
 
 
 def _bell() -> Circuit:
+    from proxima.contracts.circuit import Circuit
+
     return Circuit.builder(2, 2).h(0).cx(0, 1).measure(0, 0).measure(1, 1).build()
 
 
 def _backend(backend: Any, declared: Contribution) -> Iterator[Problem]:
+    from proxima.contracts.backend import RunContext, RunRequest
+    from proxima.contracts.features import features_of
+
     state = backend.probe()
     if state.state == "error":
         yield Problem("smoke", f"its probe says: {state.reason}", hint=state.hint)
