@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -73,3 +75,40 @@ def test_an_assembly_that_is_killed_is_no_import_root(tmp_path: Path) -> None:
             assembly.wait(Job())
     finally:
         assembly.discard()
+
+
+def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    """While it compiles, in several processes."""
+    slow = "x = [" + "[1]," * 200_000 + "]\n"
+    trees = [tree(tmp_path, name, {f"{name}{n}.py": slow for n in range(40)}, new=True) for name in ("one", "two")]
+    code = (
+        "import sys, os, signal\n"
+        "from proxima.store.trees import Assembly, Tree\n"
+        "from proxima.store.job import Job\n"
+        "made = Assembly([Tree(*pair.split('=')) for pair in sys.argv[2:]], sys.argv[1])\n"
+        "made.start(); made.wait(Job()); print(made._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    pairs = [f"{each.place}={each.work}" for each in trees]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "site"), *pairs], capture_output=True, text=True, timeout=60
+    )
+    group = int(done.stdout)
+    deadline = time.monotonic() + 10
+    while living(group):
+        assert time.monotonic() < deadline, living(group)
+        time.sleep(0.05)
+    assert not list(tmp_path.rglob("two*.pyc"))  # it did not just come to its end
+
+
+def living(group: int) -> list[int]:
+    """The processes of a group that have not ended; one that nobody waited for has."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, of = stat.read_text().rpartition(") ")[2].split()[:3]
+        except OSError:
+            continue
+        if int(of) == group and state != "Z":
+            found.append(int(stat.parent.name))
+    return found

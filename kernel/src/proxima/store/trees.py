@@ -100,8 +100,8 @@ class Assembly:
         trees = [("+" if tree.new else "") + tree.work for tree in self._trees]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", "-X", "utf8", program, str(os.getpid()), self._site, *trees],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, "-I", "-S", "-B", "-X", "utf8", program, self._site, *trees],
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
@@ -168,8 +168,9 @@ class Assembly:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
         self._process = None
 
 
