@@ -233,15 +233,15 @@ class MarketplaceModel(_Strict):
 
 
 class LimitsModel(_Strict):
-    """What the plugin may use up in its worker; never more than the host's maximum."""
+    """What the plugin may use up in its worker: never more than the host's maximum, which is what holds without one."""
 
-    memory_bytes: Annotated[int, Field(ge=1, description="Address space")] | None = None
-    cpu_seconds: Annotated[int, Field(ge=1, description="Processor time of all threads together")] | None = None
-    wall_seconds: Annotated[float, Field(gt=0, description="Time of one call")] | None = None
-    open_files: Annotated[int, Field(ge=1)] | None = None
-    file_bytes: Annotated[int, Field(ge=1, description="Size of one file")] | None = None
-    scratch_bytes: Annotated[int, Field(ge=1, description="Size of the private directory")] | None = None
-    processes: Annotated[int, Field(ge=0, description="Processes beside its own; threads are none")] | None = None
+    memory_bytes: Annotated[int | None, Field(ge=1, description="address space")] = None
+    cpu_seconds: Annotated[int | None, Field(ge=1, description="processor time of all threads together")] = None
+    wall_seconds: Annotated[float | None, Field(gt=0, description="time of one call")] = None
+    open_files: Annotated[int | None, Field(ge=1, description="files, pipes and connections open at once")] = None
+    file_bytes: Annotated[int | None, Field(ge=1, description="size of one file")] = None
+    scratch_bytes: Annotated[int | None, Field(ge=1, description="size of the private directory")] = None
+    processes: Annotated[int | None, Field(ge=0, description="processes beside its own; threads are none")] = None
 
 
 class ManifestModel(_Strict):
