@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from proxima.sandbox.interfaces import INTERFACES
+from proxima_sdk.build import built_wheel
 from proxima_sdk.new import TYPES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,6 +32,7 @@ PAGES = [
     ROOT / "docs" / "developer-guide" / "store.md",
     *([ROOT / "docs" / "developer-guide" / "lowrank.md"] if NATIVE else []),
 ]
+WITH_INDEX = ("plugins",)
 # Engines that are not on every platform: lret takes a C++ compiler, the others have no wheels for some.
 ENGINES = {"lret": "proxima_lret_core", "--backend quest": "qoqo_quest", "--backend stim": "stim"}
 ABSENT = [words for words, module in ENGINES.items() if find_spec(module) is None]
@@ -50,12 +58,66 @@ def place(tmp_path: Path) -> dict[str, object]:
     return {"cwd": tmp_path, "env": env, "capture_output": True, "text": True, "timeout": 120}
 
 
+@pytest.fixture(scope="session")
+def lab_queue(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Wheels of the example plugin: as it is, and a next version that asks for one permission more."""
+    project = tmp_path_factory.mktemp("project") / "lab-queue"
+    shutil.copytree(ROOT / "examples" / "plugins" / "lab-queue", project)
+    wheels = []
+    for version, more in (("0.1.0", ""), ("0.2.0", '  - "file_read:workspace"\n')):
+        for name in ("plugin.yaml", "pyproject.toml"):
+            text = (project / name).read_text("utf-8").replace('"0.1.0"', f'"{version}"')
+            (project / name).write_text(text + more * (name == "plugin.yaml"), "utf-8")
+        with built_wheel(project, isolated=False) as wheel:
+            wheels.append(Path(shutil.copy(wheel, project)))
+    return wheels
+
+
+@pytest.fixture
+def index(place: dict[str, Any], tmp_path: Path, lab_queue: list[Path]) -> Iterator[None]:
+    """The directory ``index``, which a web server lists: all that a package index has to be."""
+    folder = tmp_path / "index" / "lab-queue"
+    folder.mkdir(parents=True)
+    for wheel in lab_queue:
+        shutil.copy(wheel, folder)
+    handler = partial(_Quiet, directory=str(tmp_path / "index"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        place["env"]["PROXIMA_SETTING__store__index_url"] = f"http://127.0.0.1:{server.server_address[1]}/"
+        yield
+        server.shutdown()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        """Tests read what is printed."""
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if _commands(p)], ids=lambda p: p.stem)
-def test_commands_work(page: Path, place: dict[str, object]) -> None:
+def test_commands_work(page: Path, place: dict[str, object], request: pytest.FixtureRequest) -> None:
+    if page.stem in WITH_INDEX:
+        request.getfixturevalue("index")
     for command in _commands(page):
         done = subprocess.run(["bash", "-c", command], **place)  # type: ignore[call-overload]
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert done.stdout.strip(), command
+
+
+@pytest.mark.usefixtures("index")
+def test_what_a_user_is_asked_is_what_the_page_shows(place: dict[str, Any]) -> None:
+    page = (ROOT / "docs" / "user-guide" / "plugins.md").read_text("utf-8")
+    (shown,) = re.findall(r"^```text\n(install lab-queue .*?)^```", page, re.MULTILINE | re.DOTALL)
+    command = [sys.executable, "-m", "proxima", "plugin", "install", "lab-queue", "--version", "0.1.0"]
+    asking, asked = pty.openpty()
+    with subprocess.Popen(command, cwd=place["cwd"], env=place["env"], stdin=asked, stdout=asked, stderr=asked) as done:
+        os.close(asked)
+        told = b""
+        while b"permissions: " not in told and (more := os.read(asking, 4096)):
+            told += more
+        os.write(asking, b"no\n")
+        assert done.wait(60) == 4
+    os.close(asking)
+    assert told.decode().replace("\r\n", "\n").rpartition("\x1b[K")[2].lstrip("\r") == shown.rstrip("\n") + " "
 
 
 def _examples(page: Path) -> str:
