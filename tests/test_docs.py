@@ -20,7 +20,9 @@ import pytest
 
 from proxima.sandbox.interfaces import INTERFACES
 from proxima_sdk.build import built_wheel
-from proxima_sdk.new import TYPES
+from proxima_sdk.manifest.compile import compile_manifest
+from proxima_sdk.new import TYPES, Project, create_project
+from proxima_sdk.testing import open_kernel
 
 ROOT = Path(__file__).resolve().parent.parent
 NATIVE = find_spec("proxima_lret_core") is not None  # it takes a C++ compiler
@@ -129,6 +131,38 @@ def _examples(page: Path) -> str:
 def test_python_examples_work(page: Path, place: dict[str, object]) -> None:
     done = subprocess.run([sys.executable, "-c", _examples(page)], **place)  # type: ignore[call-overload]
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
+def test_a_plugin_in_a_worker_has_the_settings_and_services_that_the_page_says(tmp_path: Path) -> None:
+    page = ROOT / "docs" / "developer-guide" / "plugin-development.md"
+    (code,) = [block for block in _blocks(page, "python") if "class Timer" in block]
+    (schema,) = re.findall(r"^```yaml\n(config_schema:.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    project = create_project(Project(name="my-timer", type="tool", author="Ada"), tmp_path, git=False)
+    looks = """
+    def definition(self):
+        from proxima.contracts.execution import Execution
+        from proxima.contracts.executor import Executor
+        from proxima.contracts.records import ResultStore
+
+        kernel = self._kernel
+        public = [name for name in dir(kernel) if not name.startswith("_")]
+        found = [kernel.services.get(each) is not None for each in (Execution, ResultStore, Executor)]
+        of_services = sorted(name for name in dir(kernel.services) if not name.startswith("_"))
+        assert (public, found) == (["services", "settings"], [True, True, False]), (public, found)
+        assert of_services == ["get", "llm", "require", "secret"], of_services
+        assert kernel.settings.section("plugins.my-timer") == {"unit": "us"}
+        return super().definition()
+"""
+    (project / "src" / "my_timer" / "counting.py").write_text(code + looks)
+    manifest = project / "plugin.yaml"
+    manifest.write_text(manifest.read_text().replace("counting.CountGates", "counting.Timer") + schema)
+    compiled, text = compile_manifest(manifest)
+    compiled.write_text(text)
+    with open_kernel(project, sandboxed=True, settings={"plugins.my-timer.unit": "us"}) as kernel:
+        tool = kernel.get("tools", "my-timer")
+        assert tool.definition().name == "my-timer"
+        assert tool.call({}).text == "0.035 us"
 
 
 def test_every_template_is_listed() -> None:
