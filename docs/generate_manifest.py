@@ -21,9 +21,9 @@ There is no field for plugins that a plugin depends on, and no plugin imports an
 and, mostly, a process of its own. What to do instead:
 
 - Code that two plugins share is a library: a Python package that both name under `dependencies`.
-- What a plugin does for others is a [service](plugin-development.md#settings-and-services). The contract's class lies in
-  such a library, too. Others ask the kernel for it when they need it, and are told why where nobody offers it; they say
-  what to install.
+- What a plugin does for others is a [service](plugin-development.md#settings-and-services). The contract's class lies
+  in such a library, too. Others ask the kernel for it when they need it, and are told why where nobody offers it; they
+  say what to install.
 """
 
 
