@@ -29,15 +29,18 @@ NATIVE = find_spec("proxima_lret_core") is not None  # it takes a C++ compiler
 PAGES = [
     ROOT / "README.md",
     *sorted(p for p in (ROOT / "docs" / "user-guide").glob("*.md") if NATIVE or not p.stem.startswith("lret-")),
+    ROOT / "docs" / "developer-guide" / "backend.md",
     ROOT / "docs" / "developer-guide" / "plugin-development.md",
     ROOT / "docs" / "developer-guide" / "sandbox.md",
     ROOT / "docs" / "developer-guide" / "store.md",
     *([ROOT / "docs" / "developer-guide" / "lowrank.md"] if NATIVE else []),
+    ROOT / "docs" / "marketplace" / "publishing-guide.md",
 ]
-WITH_INDEX = ("plugins",)
+WITH_INDEX = ("plugins", "publishing-guide")
 # Engines that are not on every platform: lret takes a C++ compiler, the others have no wheels for some.
 ENGINES = {"lret": "proxima_lret_core", "--backend quest": "qoqo_quest", "--backend stim": "stim"}
 ABSENT = [words for words, module in ENGINES.items() if find_spec(module) is None]
+SHOWN = re.compile(r"^```\n\n```text\n(.*?)^```", re.MULTILINE | re.DOTALL)  # what the commands above it print
 BLOCK = re.compile(r"^```(console|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -99,10 +102,15 @@ class _Quiet(SimpleHTTPRequestHandler):
 def test_commands_work(page: Path, place: dict[str, object], request: pytest.FixtureRequest) -> None:
     if page.stem in WITH_INDEX:
         request.getfixturevalue("index")
+    said = ""
     for command in _commands(page):
         done = subprocess.run(["bash", "-c", command], **place)  # type: ignore[call-overload]
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert done.stdout.strip(), command
+        said += done.stderr + done.stdout
+    for shown in SHOWN.findall(page.read_text("utf-8")):
+        for line in shown.splitlines():
+            assert line in said, line
 
 
 @pytest.mark.usefixtures("index")
@@ -184,3 +192,11 @@ def test_every_code_of_a_problem_with_a_wheel_is_explained() -> None:
     page = (ROOT / "docs" / "developer-guide" / "wheel.md").read_text("utf-8")
     assert {"bomb", "smoke", "licence"} <= codes
     assert sorted(codes - set(re.findall(r"`([a-z-]+)`", page))) == []
+
+
+def test_every_plugin_to_read_is_there() -> None:
+    page = (ROOT / "docs" / "developer-guide" / "plugin-examples.md").read_text("utf-8")
+    named = re.findall(r"^\| `([a-z-]+)` \|", page, re.MULTILINE)
+    examples = {path.name for path in (ROOT / "examples" / "plugins").iterdir() if (path / "plugin.yaml").exists()}
+    ours = {path.parent.name for path in ROOT.glob("plugins-core/*/plugin.yaml")}
+    assert examples <= set(named) <= examples | ours
