@@ -23,7 +23,7 @@ ANSATZ = "OPENQASM 3.0;\ninput float theta;\nqubit[2] q;\nry(theta) q[0];\ncx q[
 
 # What a user types to use it, or what a program of theirs says, and what is to be seen; {id} is the plugin.
 USES: dict[str, tuple[list[str] | str, str]] = {
-    "agent": (["use", "agent", "{id}", "help"], ""),
+    "agent": (["use", "agent", "{id}", "How many qubits fit into 8 GiB?"], "of 29 qubits fits"),
     "algorithm": (["use", "algorithm", "{id}", "ansatz.qasm", "-p", "observable=XX + 0.5*ZI"], "-1.118"),
     "backend": (["run", "bell.qasm", "--backend", "{id}"], "tier "),
     "codegen": (["use", "codegen", "{id}", "bell.qasm"], "cirq"),
@@ -57,8 +57,8 @@ print(px.services.require(service.contract).seconds(Circuit.builder(1).h(0).buil
         "3.5e-08",
     ),
     "theme": ('print(px.get("themes", "{id}").colours["background"])', "#"),
-    "tool": (["use", "tool", "{id}", f"program={BELL}"], "2"),
-    "view": (["use", "view", "{id}"], ""),
+    "tool": (["use", "tool", "{id}", f"program={BELL}"], "2 qubits, depth 3"),
+    "view": (["use", "view", "{id}", "compare", "qubits=2", "shots=100", "backends=qsim,stim"], "They agree"),
     "visualization": (["use", "visualization", "{id}", "bell.qasm", "--result", "-o", "bell.svg"], "wrote bell.svg"),
 }
 
