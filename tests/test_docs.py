@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import fields
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 from proxima.sandbox.interfaces import INTERFACES
+from proxima.store.options import Options
 from proxima_sdk.build import built_wheel
 from proxima_sdk.manifest.compile import compile_manifest
 from proxima_sdk.new import TYPES, Project, create_project
@@ -192,6 +194,15 @@ def test_every_code_of_a_problem_with_a_wheel_is_explained() -> None:
     page = (ROOT / "docs" / "developer-guide" / "wheel.md").read_text("utf-8")
     assert {"bomb", "smoke", "licence"} <= codes
     assert sorted(codes - set(re.findall(r"`([a-z-]+)`", page))) == []
+
+
+def test_every_setting_of_the_store_is_told_with_its_default() -> None:
+    page = (ROOT / "docs" / "developer-guide" / "store.md").read_text("utf-8")
+    told = {name: row for row in re.findall(r"^\| `.*", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+    for each in fields(Options):
+        default = getattr(Options(), each.name)
+        value = f"{default:g}" if isinstance(default, float) else default or ""
+        assert f"| {value} |".replace("  ", " ") in told[each.name], each.name
 
 
 def test_every_plugin_to_read_is_there() -> None:
