@@ -53,6 +53,7 @@ DEPTH = 3.0
 """How deep, in metres."""
 
 FISH: dict[str, int] = {"a long name of a fish": 1, "another long name of a fish": 2}
+Names = tuple[str, ...]
 water = "a name in small letters without a docstring"
 
 
@@ -101,6 +102,11 @@ class Higher(Point):
 
 @dataclass
 class Foreign(Elsewhere):
+    z: float
+
+
+@dataclass
+class Myself(Myself):
     z: float
 
 
@@ -160,7 +166,10 @@ def test_constants_are_told_with_their_docstring(project: Path) -> None:
     api = pages_of(project).texts["api.md"]
     assert "### `DEPTH`\n\n```python\nDEPTH = 3.0\n```\n\nHow deep, in metres.\n" in api
     assert "FISH: dict[str, int] = ...\n" in api
+    assert "```python\nNames = tuple[str, ...]\n```" in api
     assert "### `water`" not in api
+    (project / "src" / "pond" / "long.py").write_text("SUM = " + " + ".join(["x"] * 2000))
+    assert "```python\nSUM = ...\n```" in pages_of(project).texts["api.md"]
 
 
 def test_a_dataclass_is_told_with_its_fields_and_how_it_is_made(project: Path) -> None:
@@ -170,6 +179,7 @@ def test_a_dataclass_is_told_with_its_fields_and_how_it_is_made(project: Path) -
     assert f"\nPoint({point})\n```" in api
     assert f"\nHigher({point}, z: float=1.0)\n```" in api
     assert "Foreign(z" not in api  # what it inherits is not known
+    assert "Myself(z" not in api
     assert "\nPair(left: int, right: int=2)\n```" in api
 
 

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from proxima.errors import UsageError
 from proxima_sdk.docs.docstring import docstring_as_markdown, fenced
-from proxima_sdk.docs.signature import Assignment, Definition, Function, shortened, signature, target
+from proxima_sdk.docs.signature import (
+    Assignment,
+    Definition,
+    Fields,
+    Function,
+    fields_of,
+    shortened,
+    signature,
+    target,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ def reference_of(package: Path) -> Reference:
             continue
         tree = _parsed(file)
         lines += [f"## `{'.'.join(names)}`", "", *_prose(tree), ""]
-        for entry in _entries(tree.body, {each.name: each for each in tree.body if isinstance(each, ast.ClassDef)}):
+        for entry in _entries(tree.body, fields_of(tree.body)):
             if entry.line:
                 undocumented.append(f"{file}:{entry.line}: {entry.name}")
             heading = f"{'#' * entry.level} `{entry.name}`"
@@ -70,7 +79,9 @@ class _Entry:
     line: int  # 0 where it has a docstring, or needs none
 
 
-def _entries(body: Sequence[ast.stmt], classes: Mapping[str, ast.ClassDef], level: int = 3) -> Iterator[_Entry]:
+def _entries(
+    body: Sequence[ast.stmt], fields: Mapping[ast.ClassDef, Fields | None], level: int = 3
+) -> Iterator[_Entry]:
     """What is public, each name once: constants, functions with their overloads, classes with their methods."""
     named: dict[str, list[Definition]] = {}
     for node in body:
@@ -82,18 +93,18 @@ def _entries(body: Sequence[ast.stmt], classes: Mapping[str, ast.ClassDef], leve
         elif isinstance(node, Definition) and node is named.get(node.name, [None])[0]:
             same = named[node.name]
             told = next((each for each in same if ast.get_docstring(each) is not None), None)
-            text = "\n\n".join(signature(each, classes, method=level > 3) for each in same)
+            text = "\n\n".join(signature(each, fields, method=level > 3) for each in same)
             yield _Entry(node.name, level, text, _prose(told) if told else (), 0 if told else node.lineno)
             if isinstance(node, ast.ClassDef):
-                yield from _entries([each for each in node.body if isinstance(each, Function)], classes, level + 1)
+                yield from _entries([each for each in node.body if isinstance(each, Function)], fields, level + 1)
 
 
 def _constant(node: Assignment, following: ast.stmt) -> Iterator[_Entry]:
-    """A name in capitals, or one with a docstring beneath it."""
+    """A name that begins with a capital, as constants and types do, or one with a docstring beneath it."""
     value = following.value if isinstance(following, ast.Expr) else None
     text = value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
     name = target(node)
-    if not name.startswith("_") and (text or name.isupper()):
+    if not name.startswith("_") and (text or name[0].isupper()):
         prose = docstring_as_markdown(inspect.cleandoc(text))
         yield _Entry(name, 3, ast.unparse(shortened(node)), prose, 0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -16,15 +16,42 @@ _LONGEST_VALUE = 60
 _WITHOUT_FIELDS = ("ABC", "Generic", "NamedTuple", "Protocol", "object")
 
 
-def signature(node: Definition, classes: Mapping[str, ast.ClassDef], *, method: bool) -> str:
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One of a dataclass: the argument of its constructor, and whether that is given by name only."""
+
+    argument: ast.arg
+    default: ast.expr | None
+    by_name: bool
+
+
+Fields = Mapping[str, Field]
+
+
+def fields_of(body: Iterable[ast.stmt]) -> dict[ast.ClassDef, Fields | None]:
+    """The fields of a module's classes, those of bases included; None where a base is not in the module."""
+    found: dict[ast.ClassDef, Fields | None] = {}
+    named: dict[str, Fields | None] = {name: {} for name in _WITHOUT_FIELDS}
+    for node in (each for each in body if isinstance(each, ast.ClassDef)):
+        fields: dict[str, Field] | None = {}
+        for base in reversed(node.bases):
+            inherited = named.get(_last_name(base))
+            fields = None if fields is None or inherited is None else fields | dict(inherited)
+        if fields is not None and (made := _made_by(node)) is not None:
+            fields |= dict(_own_fields(node, _is(True, made.get("kw_only"))))
+        found[node] = named[node.name] = fields
+    return found
+
+
+def signature(node: Definition, fields: Mapping[ast.ClassDef, Fields | None], *, method: bool) -> str:
     """Decorators, name, bases or arguments; of a class also its public attributes, and how an object is made.
 
     Args:
         node: The class or function.
-        classes: Those of its module, from which a dataclass may inherit fields.
+        fields: Of the module's classes.
         method: Whether it is a class's own function.
     """
-    made = _constructor(node, classes) if isinstance(node, ast.ClassDef) else None
+    made = _constructor(node, fields.get(node)) if isinstance(node, ast.ClassDef) else None
     shown = copy.copy(node)
     shown.body = [ast.Expr(ast.Constant(...))]
     if isinstance(shown, ast.ClassDef):
@@ -44,8 +71,11 @@ def target(node: Assignment) -> str:
 
 def shortened(node: Assignment) -> Assignment:
     """The assignment, with an ellipsis in the place of a long value."""
-    if node.value is None or len(ast.unparse(node.value)) <= _LONGEST_VALUE:
-        return node
+    try:
+        if node.value is None or len(ast.unparse(node.value)) <= _LONGEST_VALUE:
+            return node
+    except RecursionError:  # a sum of a thousand terms
+        pass
     short = copy.copy(node)
     short.value = ast.Constant(...)
     return short
@@ -65,21 +95,13 @@ def _bound(method: Function) -> ast.arguments:
     return args
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    argument: ast.arg
-    default: ast.expr | None
-    by_name: bool
-
-
-def _constructor(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> ast.arguments | None:
+def _constructor(node: ast.ClassDef, fields: Fields | None) -> ast.arguments | None:
     """What an object is made from; None where the class does not say so, or a base that is not in the module may."""
     init = next((each for each in node.body if isinstance(each, Function) and each.name == "__init__"), None)
     if init is not None:
         return _bound(init)
     made = _made_by(node)
-    fields = None if made is None or _is(False, made.get("init")) else _fields(node, classes)
-    if fields is None:
+    if made is None or fields is None or _is(False, made.get("init")):
         return None
     places = [field for field in fields.values() if not field.by_name]
     names = [field for field in fields.values() if field.by_name]
@@ -92,21 +114,7 @@ def _constructor(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> ast
     )
 
 
-def _fields(node: ast.ClassDef, classes: Mapping[str, ast.ClassDef]) -> dict[str, _Field] | None:
-    """Those of the class and of its bases; None where a base is not in the module."""
-    fields: dict[str, _Field] = {}
-    others = {name: each for name, each in classes.items() if each.name != node.name}
-    for base in reversed(node.bases):
-        name = _last_name(base)
-        inherited = _fields(others[name], others) if name in others else {} if name in _WITHOUT_FIELDS else None
-        if inherited is None:
-            return None
-        fields |= inherited
-    made = _made_by(node)
-    return fields if made is None else fields | dict(_own_fields(node, _is(True, made.get("kw_only"))))
-
-
-def _own_fields(node: ast.ClassDef, by_name: bool) -> Iterator[tuple[str, _Field]]:
+def _own_fields(node: ast.ClassDef, by_name: bool) -> Iterator[tuple[str, Field]]:
     for each in node.body:
         if not isinstance(each, ast.AnnAssign) or not isinstance(each.target, ast.Name):
             continue
@@ -124,7 +132,7 @@ def _own_fields(node: ast.ClassDef, by_name: bool) -> Iterator[tuple[str, _Field
                 annotation = annotation.slice
             named = _is(True, given["kw_only"]) if "kw_only" in given else by_name
             argument = ast.arg(each.target.id, annotation)
-            yield each.target.id, _Field(argument, default if called else each.value, named)
+            yield each.target.id, Field(argument, default if called else each.value, named)
 
 
 def _made_by(node: ast.ClassDef) -> dict[str, ast.expr] | None:
