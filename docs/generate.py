@@ -10,9 +10,10 @@ import inspect
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 from generate_api import api
+from generate_manifest import manifest
+from generate_permissions import permissions
 
 from proxima import hookspecs
 from proxima.contracts.operations import OPERATIONS, OpKind
@@ -57,48 +58,6 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def manifest() -> str:
-    """The fields of plugin.yaml."""
-    schema = json_schema()
-    lines = [
-        "# The manifest, `plugin.yaml`",
-        "",
-        "The JSON Schema is in [plugin-manifest.schema.json](plugin-manifest.schema.json), for editors that know such.",
-    ]
-    for name, part in (("plugin.yaml", schema), *schema["$defs"].items()):
-        title = "Fields" if name == "plugin.yaml" else name.removesuffix("Model")
-        lines += ["", f"## {title}", "", str(part.get("description", "")).partition("\n\n")[0], ""]
-        lines += ["| field | type | default | meaning |", "|---|---|---|---|"]
-        required = part.get("required", [])
-        for field, about in part.get("properties", {}).items():
-            default = (
-                "required" if field in required else f"`{json.dumps(about['default'])}`" if "default" in about else ""
-            )
-            lines.append(f"| `{field}` | {_type(about)} | {default} | {about.get('description', '')} |")
-    return "\n".join(lines) + "\n"
-
-
-def _type(about: dict[str, Any]) -> str:
-    if "$ref" in about:
-        return str(about["$ref"]).rpartition("/")[2].removesuffix("Model")
-    if "enum" in about:
-        return ", ".join(f"`{value}`" for value in about["enum"])
-    if "const" in about:
-        return f"`{about['const']}`"
-    if "anyOf" in about:
-        return " or ".join(_type(part) for part in about["anyOf"])
-    match about.get("type"):
-        case "array":
-            return f"list of {_type(about['items'])}"
-        case "object" if isinstance(about.get("additionalProperties"), dict):
-            return f"mapping to {_type(about['additionalProperties'])}"
-        case "object":
-            return "mapping"
-        case "null":
-            return "nothing"
-    return str(about.get("type", "anything"))
-
-
 def hooks() -> str:
     """The hooks, with their examples."""
     lines = ["# Hooks", "", inspect.cleandoc(str(hookspecs.__doc__)).replace("``", "`")]
@@ -127,6 +86,7 @@ def hooks() -> str:
 
 PAGES = {
     "user-guide/operations.md": lambda: MADE + operations(),
+    "user-guide/permissions.md": lambda: MADE + permissions(),
     "developer-guide/manifest.md": lambda: MADE + manifest(),
     "developer-guide/hooks.md": lambda: MADE + hooks(),
     "developer-guide/plugin-api-reference.md": lambda: MADE + api(),

@@ -47,6 +47,72 @@ class Heron:
 
 
 def fish(*names, deep=None): ...
+
+
+DEPTH = 3.0
+"""How deep, in metres."""
+
+FISH: dict[str, int] = {"a long name of a fish": 1, "another long name of a fish": 2}
+Names = tuple[str, ...]
+water = "a name in small letters without a docstring"
+
+
+class Base(metaclass=ABCMeta):
+    shared: ClassVar[int] = 0
+
+    @property
+    def norm(self) -> int:
+        """Its length.
+
+        >>> Base().norm
+        3
+
+        Never negative.
+        """
+
+    @norm.setter
+    def norm(self, value: int) -> None: ...
+
+    @staticmethod
+    def still(self: int, other: int) -> int: ...
+
+    def g(self: "dict[str, int]", other): ...
+
+    def all_have_defaults(self=None, other=1): ...
+
+
+@dataclass(frozen=True, slots=True)
+class Point(Base):
+    """A place."""
+
+    x: float
+    y: float = 0.0
+    path: list[str] = field(default_factory=list)
+    cached: int = field(init=False, default=0)
+    seed: InitVar[int] = 1
+    _: KW_ONLY
+    label: str = ""
+    names: ClassVar[tuple[str, ...]] = ()
+
+
+@dataclass
+class Higher(Point):
+    z: float = field(default=1.0, kw_only=True)
+
+
+@dataclass
+class Foreign(Elsewhere):
+    z: float
+
+
+@dataclass
+class Myself(Myself):
+    z: float
+
+
+class Pair(NamedTuple):
+    left: int
+    right: int = 2
 '''
 
 
@@ -80,8 +146,71 @@ def test_the_reference_is_read_and_nothing_is_run(project: Path) -> None:
     assert "```python\nawait heron.wait(2)\n```" in api
     assert "_hidden" not in api
     assert "Stands still; `<i>` is code, &lt;script>" in api
-    assert [name.rpartition(" ")[2] for name in pages.undocumented] == ["undocumented", "fish"]
+    undocumented = [name.rpartition(" ")[2] for name in pages.undocumented]
+    assert undocumented[:4] == ["undocumented", "fish", "Base", "still"]
     assert "heron.py:23: undocumented" in pages.undocumented[0]
+
+
+def test_signatures_are_those_of_the_source(project: Path) -> None:
+    api = pages_of(project).texts["api.md"]
+    assert "```python\nclass Base(metaclass=ABCMeta):\n    shared: ClassVar[int] = 0\n```" in api
+    prop = "@property\ndef norm() -> int\n\n@norm.setter\ndef norm(value: int) -> None"
+    assert f"#### `norm`\n\n```python\n{prop}\n```\n\nIts length." in api
+    assert api.count("#### `norm`") == 1
+    assert "@staticmethod\ndef still(self: int, other: int) -> int\n" in api
+    assert "def g(other)\n" in api
+    assert "def all_have_defaults(other=1)\n" in api
+
+
+def test_constants_are_told_with_their_docstring(project: Path) -> None:
+    api = pages_of(project).texts["api.md"]
+    assert "### `DEPTH`\n\n```python\nDEPTH = 3.0\n```\n\nHow deep, in metres.\n" in api
+    assert "FISH: dict[str, int] = ...\n" in api
+    assert "```python\nNames = tuple[str, ...]\n```" in api
+    assert "### `water`" not in api
+    (project / "src" / "pond" / "long.py").write_text("SUM = " + " + ".join(["x"] * 2000))
+    assert "```python\nSUM = ...\n```" in pages_of(project).texts["api.md"]
+
+
+def test_a_dataclass_is_told_with_its_fields_and_how_it_is_made(project: Path) -> None:
+    api = pages_of(project).texts["api.md"]
+    assert "@dataclass(frozen=True, slots=True)\nclass Point(Base):\n    x: float\n    y: float = 0.0\n" in api
+    point = "x: float, y: float=0.0, path: list[str]=..., seed: int=1, *, label: str=''"
+    assert f"\nPoint({point})\n```" in api
+    assert f"\nHigher({point}, z: float=1.0)\n```" in api
+    assert "Foreign(z" not in api  # what it inherits is not known
+    assert "Myself(z" not in api
+    assert "\nPair(left: int, right: int=2)\n```" in api
+
+
+def test_the_output_of_an_example_stays_in_its_block(project: Path) -> None:
+    api = pages_of(project).texts["api.md"]
+    assert "```pycon\n>>> Base().norm\n3\n```\n\nNever negative.\n" in api
+
+
+def test_the_manifest_page_says_what_each_contribution_can_do(project: Path) -> None:
+    page = pages_of(project).texts["manifest.md"]
+    assert "### What pond can do" in page
+    assert "| gives | counts, samples, probabilities, statevector, expectation |" in page
+    assert "| noise | no |" in page
+    assert "| qubits | at most 24 |" in page
+    assert "## Limits\n\nIt sets itself none" in page
+    manifest = project / "plugin.yaml"
+    entries = """\
+entry_points:
+  formats:
+    - {name: pond, class: pond.heron.Heron, extensions: [".pond", ".p2"]}
+  services:
+    - {name: pond, class: pond.heron.Heron, contract: pond.heron.Base}
+limits: {memory_bytes: 1000000, wall_seconds: 2.5}
+"""
+    kept = manifest.read_text().partition("entry_points:")
+    manifest.write_text(kept[0] + entries)
+    page = pages_of(project).texts["manifest.md"]
+    assert "Files of the format pond end in .pond, .p2." in page
+    assert "found by its contract, `pond.heron.Base`." in page
+    assert "| `memory_bytes` | 1,000,000 | address space |" in page
+    assert "| `wall_seconds` | 2.5 | time of one call |" in page
 
 
 def test_tables_and_examples(project: Path) -> None:
@@ -150,3 +279,16 @@ def test_docstrings_in_googles_style() -> None:
     assert list(docstring_as_markdown(text)) == [
         "Does it.", "", "Args:", "", "- `a`: The first,", "  and more.", "", "Raises:", "", "- `UsageError`: Never.",
     ]  # fmt: skip
+    returns = docstring_as_markdown("Does it.\n\nReturns:\n    A long sentence,\n    in two lines.\n\nThe end.")
+    assert returns == ["Does it.", "", "Returns:", "", "A long sentence,", "in two lines.", "", "The end."]
+
+
+def test_code_in_docstrings() -> None:
+    text = "Look::\n\n    def f():\n        pass\n\n\n    f()\n"
+    text += "\nAnd:\n\n>>> f()\n>>> g(\n...     1)\n\n```sh\na <b>\n```\nend"
+    assert docstring_as_markdown(text) == [
+        "Look:", "", "```python", "def f():", "    pass", "", "", "f()", "```", "", "And:", "",
+        "```python", "f()", "g(", "    1)", "```", "", "```sh", "a <b>", "```", "", "end",
+    ]  # fmt: skip
+    fence = docstring_as_markdown('>>> f("````")\n3')
+    assert fence == ["`````pycon", '>>> f("````")', "3", "`````"]

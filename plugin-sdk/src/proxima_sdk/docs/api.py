@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from proxima.errors import UsageError
-from proxima_sdk.docs.docstring import docstring_as_markdown
-
-_Function = ast.FunctionDef | ast.AsyncFunctionDef
-_Documented = ast.Module | ast.ClassDef | _Function
+from proxima_sdk.docs.docstring import docstring_as_markdown, fenced
+from proxima_sdk.docs.signature import (
+    Assignment,
+    Definition,
+    Fields,
+    Function,
+    fields_of,
+    shortened,
+    signature,
+    target,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +53,12 @@ def reference_of(package: Path) -> Reference:
         if any(name.startswith("_") for name in names[1:]):
             continue
         tree = _parsed(file)
-        lines += [f"## `{'.'.join(names)}`", "", *_prose(tree)]
-        for node, level in _public(tree):
-            if ast.get_docstring(node) is None:
-                undocumented.append(f"{file}:{node.lineno}: {node.name}")
-            lines += [f"{'#' * level} `{node.name}`", "", "```python", _signature(node), "```", "", *_prose(node)]
+        lines += [f"## `{'.'.join(names)}`", "", *_prose(tree), ""]
+        for entry in _entries(tree.body, fields_of(tree.body)):
+            if entry.line:
+                undocumented.append(f"{file}:{entry.line}: {entry.name}")
+            heading = f"{'#' * entry.level} `{entry.name}`"
+            lines += [heading, "", *fenced(entry.signature, "python"), "", *entry.prose, ""]
     return Reference(tuple(lines), tuple(undocumented))
 
 
@@ -60,41 +70,50 @@ def _parsed(file: Path) -> ast.Module:
         raise UsageError(f"{where}: {getattr(error, 'msg', error)}", hint="correct it first") from None
 
 
-def _public(tree: ast.Module) -> Iterator[tuple[ast.ClassDef | _Function, int]]:
-    """Classes with their methods, and functions, each with the level of its heading."""
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef | _Function) and not node.name.startswith("_"):
-            yield node, 3
-            for inner in node.body if isinstance(node, ast.ClassDef) else ():
-                if isinstance(inner, _Function) and not inner.name.startswith("_"):
-                    yield inner, 4
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    level: int
+    signature: str
+    prose: Sequence[str]
+    line: int  # 0 where it has a docstring, or needs none
 
 
-def _signature(node: ast.ClassDef | _Function) -> str:
-    if isinstance(node, ast.ClassDef):
-        bases = ", ".join(ast.unparse(base) for base in (*node.bases, *(keyword.value for keyword in node.keywords)))
-        init = next((each for each in node.body if isinstance(each, _Function) and each.name == "__init__"), None)
-        made = f"\n\n{node.name}{_arguments(init)}" if init is not None else ""
-        return f"class {node.name}({bases})" + made if bases else f"class {node.name}" + made
-    word = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
-    returns = f" -> {ast.unparse(node.returns)}" if node.returns is not None else ""
-    return f"{word} {node.name}{_arguments(node)}{returns}"
+def _entries(
+    body: Sequence[ast.stmt], fields: Mapping[ast.ClassDef, Fields | None], level: int = 3
+) -> Iterator[_Entry]:
+    """What is public, each name once: constants, functions with their overloads, classes with their methods."""
+    named: dict[str, list[Definition]] = {}
+    for node in body:
+        if isinstance(node, Definition) and not node.name.startswith("_"):
+            named.setdefault(node.name, []).append(node)
+    for node, following in pairwise([*body, ast.Pass()]):
+        if isinstance(node, Assignment):
+            yield from _constant(node, following)
+        elif isinstance(node, Definition) and node is named.get(node.name, [None])[0]:
+            same = named[node.name]
+            told = next((each for each in same if ast.get_docstring(each) is not None), None)
+            text = "\n\n".join(signature(each, fields, method=level > 3) for each in same)
+            yield _Entry(node.name, level, text, _prose(told) if told else (), 0 if told else node.lineno)
+            if isinstance(node, ast.ClassDef):
+                yield from _entries([each for each in node.body if isinstance(each, Function)], fields, level + 1)
 
 
-def _arguments(node: _Function) -> str:
-    """As a caller writes them: without ``self`` or ``cls`` of a method."""
-    first = [*node.args.posonlyargs, *node.args.args][:1]
-    text = ast.unparse(node.args)
-    if first and first[0].arg in ("self", "cls"):
-        text = text.partition(", ")[2]
-    return f"({text.removeprefix('/, ')})"
+def _constant(node: Assignment, following: ast.stmt) -> Iterator[_Entry]:
+    """A name that begins with a capital, as constants and types do, or one with a docstring beneath it."""
+    value = following.value if isinstance(following, ast.Expr) else None
+    text = value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else ""
+    name = target(node)
+    if not name.startswith("_") and (text or name[0].isupper()):
+        prose = docstring_as_markdown(inspect.cleandoc(text))
+        yield _Entry(name, 3, ast.unparse(shortened(node)), prose, 0)
 
 
-def _prose(node: _Documented) -> list[str]:
+def _prose(node: ast.Module | Definition) -> list[str]:
     text = ast.get_docstring(node, clean=False)
     if text is None:
-        return [""]
+        return []
     # Not what cleandoc does: where all that follows the first line is code, it would take the code's indentation away.
     indent = node.body[0].col_offset
     lines = [line[indent:] if not line[:indent].strip() else line for line in text.expandtabs().splitlines()]
-    return [*docstring_as_markdown("\n".join([lines[0].strip(), *lines[1:]]).strip() if lines else ""), ""]
+    return docstring_as_markdown("\n".join([lines[0].strip(), *lines[1:]]).strip() if lines else "")

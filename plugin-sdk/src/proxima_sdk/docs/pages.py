@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +14,9 @@ from proxima.permissions import Permission
 from proxima.sandbox.interfaces import INTERFACES
 from proxima.storage import write_atomic
 from proxima_sdk.docs.api import Reference, reference_of
-from proxima_sdk.docs.docstring import docstring_as_markdown
+from proxima_sdk.docs.docstring import docstring_as_markdown, fenced, tidy
 from proxima_sdk.manifest.compile import compile_manifest
+from proxima_sdk.manifest.model import LimitsModel
 from proxima_sdk.markdown import plain
 
 MADE = "[//]: # (Made by `proxima plugin docs` from the project.)\n\n"
@@ -57,7 +57,7 @@ def pages_of(project: Path) -> Pages:
         "api.md": _api(manifest, reference),
         "examples.md": _examples(project),
     }
-    texts = {name: MADE + re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n" for name, lines in pages.items()}
+    texts = {name: MADE + "\n".join(tidy(lines)) + "\n" for name, lines in pages.items()}
     return Pages(texts, reference.undocumented)
 
 
@@ -114,6 +114,15 @@ def _manifest(manifest: Mapping[str, Any]) -> Iterator[str]:
         for entry in entries
     ]
     yield from _table(("kind", "name", "what it is", "runs"), rows)
+    for entry in manifest["entry_points"].get("services", ()):
+        yield f"\nThe service {plain(entry['name'])} is found by its contract, `{entry['contract']}`."
+    for entry in manifest["entry_points"].get("formats", ()):
+        if entry["extensions"]:
+            yield f"\nFiles of the format {plain(entry['name'])} end in {', '.join(map(plain, entry['extensions']))}."
+    for entry in manifest["entry_points"].get("backends", ()):
+        if entry["capabilities"]:
+            yield f"\n### What {plain(entry['name'])} can do\n"
+            yield from _table(("", ""), list(_capabilities(entry["capabilities"])))
     yield "\n## Permissions\n"
     permissions = [Permission.parse(text) for text in manifest["permissions"]]
     yield from _table(
@@ -126,11 +135,30 @@ def _manifest(manifest: Mapping[str, Any]) -> Iterator[str]:
     yield from _table(("setting", "type", "default", "meaning"), settings)
     if not settings:
         yield "It has none."
+    yield "\n## Limits\n"
+    about = LimitsModel.model_fields
+    limits = {name: value for name, value in (manifest["limits"] or {}).items() if value is not None}
+    most = [(f"`{name}`", f"{value:,}", plain(about[name].description or "")) for name, value in limits.items()]
+    yield from _table(("limit", "most", "of what"), most)
+    if not limits:
+        yield "It sets itself none: those of the host hold."
     yield "\n## Dependencies\n"
     needs = manifest["dependencies"]
     lines = [f"- {plain(text)}" for text in needs["python"]]
     lines += [f"- {plain(text)}, which is no Python package: it has to be there already" for text in needs["system"]]
     yield from lines or ["It has none beside Proxima."]
+
+
+def _capabilities(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "methods", plain(", ".join(told["methods"]))
+    yield "gives", plain(", ".join(told["wants"]))
+    yield "precision", " or ".join(told["precisions"])
+    yield "noise", "yes" if told["noise"] else "no"
+    yield "conditions, reset, measurement in the middle", "yes" if told["dynamic"] else "no"
+    yield "operations", "all" if told["operations"] == "all" else plain(", ".join(told["operations"]))
+    if told["restricted_operations"]:
+        yield "operations at some parameters only", plain(", ".join(told["restricted_operations"]))
+    yield "qubits", "as memory allows" if told["max_qubits"] is None else f"at most {told['max_qubits']}"
 
 
 def _runs(kind: str) -> str:
@@ -181,9 +209,7 @@ def _example(file: Path) -> Iterator[str]:
         yield from docstring_as_markdown(ast.get_docstring(tree) or "")
         if ast.get_docstring(tree) is not None:
             text = "".join(text.splitlines(keepends=True)[tree.body[0].end_lineno :])
-    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
-    fence = max(fence, "```", key=len)
-    yield f"\n{fence}{_LANGUAGES.get(file.suffix, 'text')}\n{text.strip()}\n{fence}\n"
+    yield from ("", *fenced(text.strip(), _LANGUAGES.get(file.suffix, "text")), "")
 
 
 def _table(headings: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

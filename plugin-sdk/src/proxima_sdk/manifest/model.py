@@ -126,9 +126,9 @@ class ContributionModel(BaseModel):
 
     model_config = ConfigDict(extra="allow", populate_by_name=True)
 
-    name: Annotated[str, Field(min_length=1, max_length=64, description="How users name it; unique within its kind")]
+    name: Annotated[str, Field(min_length=1, max_length=64, description="how users name it; unique within its kind")]
     target: Annotated[ClassPath, Field(alias="class", description="package.module.Class of the object")]
-    description: str = ""
+    description: Annotated[str, Field(description="one line, for lists")] = ""
 
 
 class CapabilitiesModel(BaseModel):
@@ -136,13 +136,16 @@ class CapabilitiesModel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    methods: Annotated[list[str], Field(min_length=1)]
+    methods: Annotated[list[str], Field(min_length=1, description="ways to compute, named as in `--method`")]
     wants: Annotated[
         list[Literal["counts", "samples", "probabilities", "statevector", "density_matrix", "expectation", "gradient"]],
-        Field(min_length=1),
+        Field(min_length=1, description="what it can return"),
     ]
-    precisions: Annotated[list[Literal["single", "double"]], Field(min_length=1)]
-    noise: bool
+    precisions: Annotated[
+        list[Literal["single", "double"]],
+        Field(min_length=1, description="in which it computes"),
+    ]
+    noise: Annotated[bool, Field(description="whether it runs noise channels")]
     dynamic: Annotated[bool, Field(description="conditions, reset and measurement in the middle of a circuit")]
     operations: Annotated[
         Literal["all"] | list[str], Field(description="what it runs whatever the parameters; all: every operation")
@@ -151,7 +154,9 @@ class CapabilitiesModel(BaseModel):
         list[str],
         Field(description="what else it runs, at some parameters or matrices only; its estimate says whether it can"),
     ] = Field(default_factory=list)
-    max_qubits: Annotated[int, Field(ge=1)] | None = None
+    max_qubits: Annotated[
+        int | None, Field(ge=1, description="the engine's own limit; none where memory is the only one")
+    ] = None
     import_seconds: Annotated[float, Field(ge=0, description="what importing the engine costs a fresh process")] = 0.0
     rates: Annotated[
         dict[str, Annotated[float, Field(ge=0)]],
@@ -165,7 +170,9 @@ class CapabilitiesModel(BaseModel):
 class BackendModel(ContributionModel):
     """A backend."""
 
-    capabilities: CapabilitiesModel | None = None
+    capabilities: Annotated[
+        CapabilitiesModel | None, Field(description="what it can do; without them it is asked about every circuit")
+    ] = None
 
 
 class ServiceModel(ContributionModel):
@@ -177,26 +184,30 @@ class ServiceModel(ContributionModel):
 class FormatModel(ContributionModel):
     """A circuit file format."""
 
-    extensions: list[Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")]] = Field(default_factory=list)
+    extensions: Annotated[
+        list[Annotated[str, Field(pattern=r"^\.[A-Za-z0-9]+$")]], Field(description='file endings, such as ".qasm"')
+    ] = Field(default_factory=list)
 
 
 class EntryPointsModel(_Strict):
     """What the plugin contributes, by kind."""
 
-    backends: list[BackendModel] = Field(default_factory=list)
-    formats: list[FormatModel] = Field(default_factory=list)
-    algorithms: list[ContributionModel] = Field(default_factory=list)
-    visualizations: list[ContributionModel] = Field(default_factory=list)
-    codegens: list[ContributionModel] = Field(default_factory=list)
-    tools: list[ContributionModel] = Field(default_factory=list)
-    agents: list[ContributionModel] = Field(default_factory=list)
-    llm_providers: list[ContributionModel] = Field(default_factory=list)
-    mcp_servers: list[ContributionModel] = Field(default_factory=list)
-    commands: list[ContributionModel] = Field(default_factory=list)
-    screens: list[ContributionModel] = Field(default_factory=list)
-    views: list[ContributionModel] = Field(default_factory=list)
-    themes: list[ContributionModel] = Field(default_factory=list)
-    services: list[ServiceModel] = Field(default_factory=list)
+    backends: list[BackendModel] = Field(default_factory=list, description="simulators and devices")
+    formats: list[FormatModel] = Field(default_factory=list, description="circuit files")
+    algorithms: list[ContributionModel] = Field(default_factory=list, description="what runs circuits many times")
+    visualizations: list[ContributionModel] = Field(
+        default_factory=list, description="pictures of results and circuits"
+    )
+    codegens: list[ContributionModel] = Field(default_factory=list, description="writers of circuits as source code")
+    tools: list[ContributionModel] = Field(default_factory=list, description="functions that a user or an agent calls")
+    agents: list[ContributionModel] = Field(default_factory=list, description="who reaches a goal by calling tools")
+    llm_providers: list[ContributionModel] = Field(default_factory=list, description="language models")
+    mcp_servers: list[ContributionModel] = Field(default_factory=list, description="Model Context Protocol servers")
+    commands: list[ContributionModel] = Field(default_factory=list, description="subcommands of `proxima`")
+    screens: list[ContributionModel] = Field(default_factory=list, description="terminal screens")
+    views: list[ContributionModel] = Field(default_factory=list, description="views as data, drawn by the host")
+    themes: list[ContributionModel] = Field(default_factory=list, description="colours")
+    services: list[ServiceModel] = Field(default_factory=list, description="what other plugins ask the kernel for")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> EntryPointsModel:
@@ -211,65 +222,91 @@ class EntryPointsModel(_Strict):
 class DependenciesModel(_Strict):
     """What the plugin needs: Python requirements, and system parts that are checked but never installed."""
 
-    python: list[Requirement] = Field(default_factory=list)
-    system: list[str] = Field(default_factory=list)
+    python: Annotated[
+        list[Requirement],
+        Field(description='such as "numpy>=2", the same as in pyproject.toml; `proxima-kernel` only there'),
+    ] = Field(default_factory=list)
+    system: Annotated[
+        list[str], Field(description="programs on PATH and shared libraries; the user is told which are missing")
+    ] = Field(default_factory=list)
 
 
 class PriceModel(_Strict):
     """A paid plugin's price."""
 
-    amount: Annotated[float, Field(gt=0)]
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    amount: Annotated[float, Field(gt=0, description="in units of the currency")]
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", description="its ISO 4217 code")] = "USD"
 
 
 class MarketplaceModel(_Strict):
-    """How a marketplace presents the plugin."""
+    """For a marketplace to present the plugin by; nothing in this version reads it."""
 
-    price: Literal["free"] | PriceModel = "free"
-    featured: bool = False
-    mature_rating: bool = False
-    support_url: str = ""
-    documentation_url: str = ""
+    price: Annotated[Literal["free"] | PriceModel, Field(description="`free`, or an amount")] = "free"
+    featured: Annotated[bool, Field(description="whether it asks to be shown first")] = False
+    mature_rating: Annotated[bool, Field(description="whether it is for adults only")] = False
+    support_url: Annotated[str, Field(description="where users ask for help")] = ""
+    documentation_url: Annotated[str, Field(description="where its pages are")] = ""
 
 
 class LimitsModel(_Strict):
-    """What the plugin may use up in its worker; never more than the host's maximum."""
+    """What the plugin may use up in its worker: never more than the host's maximum, which is what holds without one."""
 
-    memory_bytes: Annotated[int, Field(ge=1, description="Address space")] | None = None
-    cpu_seconds: Annotated[int, Field(ge=1, description="Processor time of all threads together")] | None = None
-    wall_seconds: Annotated[float, Field(gt=0, description="Time of one call")] | None = None
-    open_files: Annotated[int, Field(ge=1)] | None = None
-    file_bytes: Annotated[int, Field(ge=1, description="Size of one file")] | None = None
-    scratch_bytes: Annotated[int, Field(ge=1, description="Size of the private directory")] | None = None
-    processes: Annotated[int, Field(ge=0, description="Processes beside its own; threads are none")] | None = None
+    memory_bytes: Annotated[int | None, Field(ge=1, description="address space")] = None
+    cpu_seconds: Annotated[int | None, Field(ge=1, description="processor time of all threads together")] = None
+    wall_seconds: Annotated[float | None, Field(gt=0, description="time of one call")] = None
+    open_files: Annotated[int | None, Field(ge=1, description="files, pipes and connections open at once")] = None
+    file_bytes: Annotated[int | None, Field(ge=1, description="size of one file")] = None
+    scratch_bytes: Annotated[int | None, Field(ge=1, description="size of the private directory")] = None
+    processes: Annotated[int | None, Field(ge=0, description="processes beside its own; threads are none")] = None
 
 
 class ManifestModel(_Strict):
     """``plugin.yaml``."""
 
-    name: Annotated[PluginName, Field(description="The plugin's id: lower-case words joined by hyphens")]
-    version: Version
-    display_name: str = ""
-    description: Annotated[str, Field(min_length=1, max_length=500)]
-    author: str = ""
-    email: str = ""
-    website: str = ""
-    license: Annotated[str, Field(min_length=1, description="An SPDX expression, e.g. MIT")]
-    kernel_api: Annotated[KernelApi, Field(description='The kernel API it is made for, "1" or a range "1-2"')] = str(
+    name: Annotated[PluginName, Field(description="its id: lower-case words joined by hyphens")]
+    version: Annotated[Version, Field(description="as PEP 440 has it, the same as in pyproject.toml")]
+    display_name: Annotated[str, Field(description="what users read; the id where it is empty")] = ""
+    description: Annotated[str, Field(min_length=1, max_length=500, description="what it is, in a sentence")]
+    author: Annotated[str, Field(description="whom users see behind it")] = ""
+    email: Annotated[str, Field(description="the author's")] = ""
+    website: Annotated[str, Field(description="the project's, shown by `plugin info`")] = ""
+    license: Annotated[str, Field(min_length=1, description="an SPDX expression, e.g. MIT")]
+    kernel_api: Annotated[KernelApi, Field(description='the kernel API it is made for, "1" or a range "1-2"')] = str(
         KERNEL_API
     )
-    proxima_version: Specifier = ""
-    python_version: Specifier = ""
-    type: PluginType
-    category: str = ""
-    tags: list[str] = Field(default_factory=list)
-    entry_points: EntryPointsModel = Field(default_factory=EntryPointsModel)
-    dependencies: DependenciesModel = Field(default_factory=DependenciesModel)
-    permissions: list[PermissionText] = Field(default_factory=list)
-    isolation: Literal["in-process", "worker"] | None = None
-    limits: LimitsModel | None = None
-    config_schema: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    marketplace: MarketplaceModel = Field(default_factory=MarketplaceModel)
+    proxima_version: Annotated[
+        Specifier, Field(description='which versions of Proxima, such as ">=0.1"; rarely needed beside `kernel_api`')
+    ] = ""
+    python_version: Annotated[
+        Specifier, Field(description='which versions of Python, such as ">=3.11": what `requires-python` says')
+    ] = ""
+    type: Annotated[PluginType, Field(description="what it mainly is; what it contributes stands in `entry_points`")]
+    category: Annotated[str, Field(description="a word to sort by, such as simulator")] = ""
+    tags: Annotated[list[str], Field(description="words to be found by")] = Field(default_factory=list)
+    entry_points: Annotated[EntryPointsModel, Field(description="what it contributes")] = Field(
+        default_factory=EntryPointsModel
+    )
+    dependencies: Annotated[DependenciesModel, Field(description="what it needs")] = Field(
+        default_factory=DependenciesModel
+    )
+    permissions: Annotated[
+        list[PermissionText],
+        Field(description="all that it may ever be granted"),
+    ] = Field(default_factory=list)
+    isolation: Annotated[
+        Literal["in-process", "worker"] | None,
+        Field(
+            description="`worker`: never in Proxima's own process, unless the user says so; `in-process` grants nothing"
+        ),
+    ] = None
+    limits: Annotated[LimitsModel | None, Field(description="what it may use up in its worker")] = None
+    config_schema: Annotated[
+        dict[str, dict[str, Any]],
+        Field(description="its settings: each name with a JSON Schema, its `default` and `description` included"),
+    ] = Field(default_factory=dict)
+    marketplace: Annotated[MarketplaceModel, Field(description="for a marketplace")] = Field(
+        default_factory=MarketplaceModel
+    )
 
     @model_validator(mode="after")
     def _config_schema_is_json_schema(self) -> ManifestModel:
