@@ -17,11 +17,11 @@ from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.operations import CHANNELS, OPERATIONS, Op, OpKind
+from proxima.contracts.operations import CHANNELS, OPERATIONS, Op
 from proxima.contracts.result import ErrorBound, Expectation, Gradient, RunResult, counts_from_samples
 from proxima.errors import BackendUnavailableError, UnsupportedError, UsageError
 from proxima_sdk import reference
-from proxima_sdk.circuits import clbits_reversed, qubits_reversed, rewritten
+from proxima_sdk.circuits import clbits_reversed, from_instructions, qubits_reversed, rewritten
 
 # The engine of this backend, as far as the kit is concerned: a module that can be hidden and that plan() imports.
 ENGINE = "colorsys"
@@ -392,18 +392,23 @@ class LimitedBackend(ReferenceBackend):
     """Counts in single precision over eight gates, and says so: what the kit must test through three bases."""
 
     name = "limited"
+    capabilities = LIMITED
 
     def _refusal(self, request: RunRequest) -> str:
-        if request.precision == "double":
-            return "double precision is not offered"
+        offered = self.capabilities
+        if request.precision not in offered["precisions"]:
+            return f"{request.precision} precision is not offered"
+        if request.circuit.num_qubits > offered["max_qubits"]:
+            return f"{request.circuit.num_qubits} qubits are too many"
         for want in request.wants:
-            if want != "counts":
+            if want not in offered["wants"]:
                 return f"the want {want} is not offered"
         for instruction in request.circuit:
-            name, kind = OPERATIONS[instruction.op].name, OPERATIONS[instruction.op].kind
-            if kind not in (OpKind.MEASURE, OpKind.BARRIER) and name not in LIMITED["operations"]:
+            name = OPERATIONS[instruction.op].name
+            if instruction.op is not Op.MEASURE and name not in offered["operations"]:
                 return f"the operation {name} is not offered"
-        return "conditions and mid-circuit measurements are not offered" if request.circuit.is_dynamic else ""
+        dynamic = request.circuit.is_dynamic and not offered.get("dynamic")
+        return "conditions and mid-circuit measurements are not offered" if dynamic else ""
 
     def estimate(self, request: RunRequest, features: Features) -> Estimate:
         refusal = self._refusal(request)
@@ -420,3 +425,47 @@ class LimitedReversedRotationSign(LimitedBackend):
 
     def plan(self, request: RunRequest) -> Plan:
         return replace(super().plan(request), native=ReversedRotationSign().plan(request).native)
+
+
+NATIVE: Mapping[str, Any] = {**CAPABILITIES, "operations": ["rx", "ry", "rz", "rxx", "kraus", "reset"], "max_qubits": 4}
+
+
+class NativeBackend(LimitedBackend):
+    """Four qubits, and rotations for gates, as a trapped-ion machine has them: whatever is not written so is refused."""
+
+    name = "native"
+    capabilities = NATIVE
+
+
+class NativeReversedRotationSign(NativeBackend):
+    """The native backend with exp(+i theta X / 2) for rx."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        return replace(super().plan(request), native=ReversedRotationSign().plan(request).native)
+
+
+class CarelessBackend(LimitedBackend):
+    """Leaves out what it does not know, where the limited backend refuses it."""
+
+    def estimate(self, request: RunRequest, features: Features) -> Estimate:
+        return ReferenceBackend.estimate(self, request, features)
+
+    def plan(self, request: RunRequest) -> Plan:
+        plan = ReferenceBackend.plan(self, request)
+        known = {"measure", *LIMITED["operations"]}
+        circuit = plan.native
+        kept = [i for i in circuit if OPERATIONS[i.op].name in known]
+        return replace(plan, native=from_instructions(circuit.num_qubits, circuit.num_clbits, kept))
+
+
+TWO_QUBITS: Mapping[str, Any] = {**LIMITED, "max_qubits": 2}
+GATES_OF_ITS_OWN: Mapping[str, Any] = {
+    **CAPABILITIES,
+    "operations": ["rx", "ry", "rz", "rxx", "reset", *sorted(OPERATIONS[op].name for op in CHANNELS)],
+}
+
+
+class TwoQubits(LimitedBackend):
+    """The limited backend on two qubits."""
+
+    capabilities = TWO_QUBITS

@@ -83,6 +83,46 @@ def test_finds_a_rotation_sign_without_states(pytester: pytest.Pytester) -> None
     expect(outcome, {"test_gate[rx]": "rotation sign reversed"})
 
 
+def test_passes_a_small_backend_with_gates_of_its_own(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "NativeBackend", "not (cancel or deadline)", "NATIVE")
+    assert outcome.failed == {}
+    assert {
+        "test_gate[rxx]",
+        "test_endianness_on_many_qubits",
+        "test_random_circuit[0-double]",
+        "test_runs_in_threads_agree_with_runs_in_turn",
+        "test_every_declared_method_works",
+        "test_undeclared_operations_are_refused_by_name",
+        "test_estimate[qft]",
+        "test_noise_model",
+        "test_teleportation",
+        "test_gradient[double]",
+        "test_engine_absent",
+    } <= outcome.passed
+    assert "native does not declare the operation 'h'" in outcome.skipped["test_gate[h]"]
+
+
+def test_finds_a_sign_of_a_backend_with_gates_of_its_own(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "NativeReversedRotationSign", "test_gate and rx", "NATIVE")
+    expect(outcome, {"test_gate[rx]": "rotation sign reversed"})
+
+
+def test_skips_what_a_backend_is_too_small_for(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "TwoQubits", "idle or subset or endianness_of_counts or shots", "TWO_QUBITS")
+    assert outcome.failed == {}
+    assert "takes 2 qubits, and the check 4" in outcome.skipped["test_measured_subset"]
+
+
+def test_finds_what_is_left_out_where_it_is_not_known(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "CarelessBackend", "undeclared_operations", "LIMITED")
+    expect(outcome, {"test_undeclared_operations_are_refused_by_name": "counts that are not right"})
+
+
+def test_a_list_may_leave_out_what_is_run_rightly(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "ReferenceBackend", "undeclared_operations", "GATES_OF_ITS_OWN")
+    assert outcome.passed == {"test_undeclared_operations_are_refused_by_name"}
+
+
 def test_finds_flipped_endianness(pytester: pytest.Pytester) -> None:
     outcome = run_kit(pytester, "FlippedEndianness", _SLOW)
     expect(

@@ -35,6 +35,13 @@ def test_a_gate_that_cannot_be_decomposed_is_named(execution):
         execution.run(circuit, RunOptions(backend="unflipped", wants=("statevector",)))
 
 
+def test_measuring_need_not_be_named(execution, kernel):
+    declared = kernel.registry.find("backends", "unflipped").data["capabilities"]["operations"]
+    assert declared == ["h", "x", "cx"]
+    circuit = Circuit.builder(2).x(0).barrier(0, 1).measure_all().build()
+    assert execution.run(circuit, RunOptions(backend="unflipped", shots=10, seed=1)).counts == {"01": 10}
+
+
 def test_counts_of_a_decomposed_circuit_are_those_of_the_circuit(execution):
     circuit = (
         Circuit.builder(3)

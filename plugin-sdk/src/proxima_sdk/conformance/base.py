@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 import pytest
 
 from proxima.contracts.backend import Precision, RunContext, RunRequest, Want
 from proxima.contracts.circuit import Circuit
+from proxima.contracts.decomposition import decompose
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import Op
 from proxima.contracts.result import RunResult
@@ -28,7 +29,7 @@ BasisChange: TypeAlias = tuple[tuple[Op, tuple[float, ...]], ...]
 DTYPE: Mapping[str, Any] = {"single": np.complex64, "double": np.complex128}
 
 _HALF_TURN = math.pi / 2
-# Per basis, what to do to a qubit before measuring it; the first that the backend offers is used.
+# Per basis, what to do to a qubit before measuring it; the first that the backend can run is used.
 _BASES: Mapping[str, Sequence[BasisChange]] = {
     "Z": ((),),
     "X": (((Op.H, ()),), ((Op.RY, (-_HALF_TURN,)),)),
@@ -84,7 +85,7 @@ class BackendChecks:
         """The highest precision it declares."""
         return "double" if "double" in self.offered.precisions else "single"
 
-    def skip(self, reason: str) -> None:
+    def skip(self, reason: str) -> NoReturn:
         """Skips the check, saying why."""
         pytest.skip(f"{self.target.backend.name} {reason}")
 
@@ -121,6 +122,22 @@ class BackendChecks:
         if probe.state != "available":
             self.skip(f"cannot run here: {probe.state}: {probe.reason}")
 
+    def at_most(self, num_qubits: int) -> int:
+        """So many qubits, or as many as the backend takes."""
+        return min(num_qubits, self.offered.max_qubits or num_qubits)
+
+    def written(self, circuit: Circuit, *, restricted: bool = False) -> Circuit:
+        """The circuit as Proxima gives it to the backend: in the operations that it declares.
+
+        Args:
+            restricted: Whether those that it runs at some parameters only may stay in it.
+        """
+        known = self.offered.known | (self.offered.restricted if restricted else frozenset())
+        try:
+            return decompose(circuit, known)
+        except UnsupportedError as error:
+            return self.skip(f"is never given the check's circuit: {error} (capabilities)")
+
     def context(self) -> RunContext:
         """One thread, no deadline."""
         return RunContext()
@@ -134,10 +151,18 @@ class BackendChecks:
         precision: Precision | None = None,
         observables: Sequence[PauliSum] = (),
         options: Mapping[str, Any] | None = None,
+        raw: bool = False,
     ) -> RunRequest:
-        """A request; by default in the highest declared precision."""
+        """A request; by default in the highest declared precision.
+
+        Its circuit is `written` for the backend, and the check is skipped where that takes fewer qubits, unless it is
+        to be given ``raw``.
+        """
+        most = self.offered.max_qubits
+        if not raw and most is not None and circuit.num_qubits > most:
+            self.skip(f"takes {most} qubits, and the check {circuit.num_qubits} (capabilities.max_qubits)")
         return RunRequest(
-            circuit=circuit,
+            circuit=circuit if raw else self.written(circuit),
             shots=shots,
             seed=seed,
             precision=precision or self.best_precision,
@@ -219,7 +244,7 @@ class BackendChecks:
             self._check_array("density_matrix", circuit, what, convention, causes, precision)
         else:
             for basis, changes in _BASES.items():
-                usable = [c for c in changes if all(self.offered.supports(op) for op, _ in c)]
+                usable = [c for c in changes if all(self.offered.runs(op) for op, _ in c)]
                 if not usable:
                     continue
                 change = usable[0]

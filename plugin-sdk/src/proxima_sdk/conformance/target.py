@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxima.contracts.backend import Backend
+from proxima.contracts.decomposition import undecomposable
 from proxima.contracts.operations import OPERATIONS, Op, OpKind
 from proxima.errors import UsageError
 
@@ -61,15 +62,29 @@ class Capabilities:
         )
 
     def supports(self, op: Op) -> bool:
-        """Whether it declares that it runs the operation."""
+        """Whether it declares that it runs the operation; every backend takes ``measure``."""
         kind = OPERATIONS[op].kind
-        if kind in (OpKind.MEASURE, OpKind.BARRIER):
+        if kind is OpKind.MEASURE:
             return True
         if kind is OpKind.RESET and not self.dynamic:
             return False
         if kind is OpKind.CHANNEL and not self.noise:
             return False
         return self.operations is None or OPERATIONS[op].name in self.operations
+
+    @property
+    def known(self) -> frozenset[Op]:
+        """What it runs whatever the parameters: circuits come to it in these."""
+        return frozenset(op for op in OPERATIONS if self.supports(op))
+
+    @property
+    def restricted(self) -> frozenset[Op]:
+        """What comes to it as it is, too, and its estimate may refuse."""
+        return frozenset(op for op in OPERATIONS if OPERATIONS[op].name in self.restricted_operations)
+
+    def runs(self, op: Op) -> bool:
+        """Whether a circuit with the named operation can be run: as it is, or written in what it supports."""
+        return not undecomposable([op], self.known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,8 @@ class CapabilitiesModel(BaseModel):
     noise: bool
     dynamic: Annotated[bool, Field(description="conditions, reset and measurement in the middle of a circuit")]
     operations: Annotated[
-        Literal["all"] | list[str], Field(description="what it runs whatever the parameters; all: every operation")
+        Literal["all"] | list[str],
+        Field(description="what it runs whatever the parameters; measure need not be named; all: every operation"),
     ] = "all"
     restricted_operations: Annotated[
         list[str],

@@ -102,12 +102,12 @@ class Adaptations:
 
 
 def _known(capabilities: Mapping[str, Any]) -> frozenset[Op] | None:
-    """The operations that a manifest names; ``None`` for all."""
+    """The operations that a manifest names, and ``measure``, which every backend takes; ``None`` for all."""
     names = capabilities.get("operations", "all")
     if names == "all":
         return None
     restricted = capabilities.get("restricted_operations", ())  # its estimate says at which parameters
-    return _named((*names, *restricted))
+    return _named(("measure", *names, *restricted))
 
 
 @lru_cache(maxsize=64)

@@ -52,7 +52,6 @@ class DynamicChecks(BackendChecks):
     def test_condition_on_a_rotation(self) -> None:
         """A conditioned gate with an angle, on a qubit entangled with the measured one."""
         self.require_dynamic()
-        self.require_operations(Op.RY)
         circuit = (
             Circuit.builder(2, 2)
             .h(0)
@@ -98,7 +97,6 @@ class DynamicChecks(BackendChecks):
     def test_teleportation(self) -> None:
         """The state arrives: rotated back, the receiver always reads 0."""
         self.require_dynamic()
-        self.require_operations(Op.U)
         circuit = (
             Circuit.builder(3, 3)
             .u(0.9, 0.4, 1.7, 0)

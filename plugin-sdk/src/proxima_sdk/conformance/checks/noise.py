@@ -65,7 +65,7 @@ class NoiseChecks(BackendChecks):
     """Channels against exact density matrices, or against exact distributions in three bases."""
 
     def _check_channel(self, tested: Instruction, others: Sequence[tuple[str, Instruction]]) -> None:
-        usable = [op for op in GATES if self.offered.supports(op)]
+        usable = [op for op in GATES if self.offered.runs(op)]
         before = scrambled(3, 8, usable)
 
         def made(*middle: Instruction) -> Circuit:
@@ -123,7 +123,7 @@ class NoiseChecks(BackendChecks):
 
     def test_noise_model(self) -> None:
         """A model whose channels act on two qubits at once, some for particular qubits, in the gates' qubit order."""
-        self.require_operations(Op.H, Op.CX, Op.DEPOLARIZING2, Op.KRAUS)
+        self.require_noise()
         circuit, model = self._joint()
         noisy = model.apply(circuit)
         causes: list[Cause] = [
@@ -134,7 +134,7 @@ class NoiseChecks(BackendChecks):
 
     def test_counts_under_joint_noise(self) -> None:
         """Sampling follows channels that act on two qubits at once."""
-        self.require_operations(Op.H, Op.CX, Op.DEPOLARIZING2, Op.KRAUS)
+        self.require_noise()
         self.require_want("counts")
         circuit, model = self._joint()
         builder = circuit.empty_builder()
@@ -145,7 +145,7 @@ class NoiseChecks(BackendChecks):
 
     def test_noise_under_a_condition(self) -> None:
         """A channel under a condition acts where it holds, and only there."""
-        self.require_operations(Op.H, Op.X, Op.BIT_FLIP)
+        self.require_noise()
         self.require_dynamic()
         self.require_want("counts")
         circuit = Circuit.builder(2, 2).h(0).measure(0, 0).x(1, condition=Condition((0,), 1)).measure(1, 1).build()
@@ -190,7 +190,7 @@ class NoiseChecks(BackendChecks):
             report(f"standard error of {observable} with 4000 shots", expected="below 0.1", got=got.standard_error)
 
     def _noisy(self) -> Circuit:
-        channels = [op for op in (Op.AMPLITUDE_DAMPING, Op.DEPOLARIZING, Op.BIT_FLIP) if self.offered.supports(op)]
+        channels = [op for op in (Op.AMPLITUDE_DAMPING, Op.DEPOLARIZING, Op.BIT_FLIP) if self.offered.runs(op)]
         builder = Circuit.builder(2).h(0).cx(0, 1)
         for qubit, op in zip((1, 0, 0), channels, strict=False):
             builder.append(op, (qubit,), (0.25,))

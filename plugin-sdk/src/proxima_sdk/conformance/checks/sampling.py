@@ -73,7 +73,7 @@ class SamplingChecks(BackendChecks):
     def test_counts_follow_the_exact_distribution(self) -> None:
         """GHZ, and random circuits over the declared vocabulary."""
         usable = [op for op in GATES if self.offered.supports(op)]
-        self.check_counts(ghz(5), "GHZ state of 5 qubits")
+        self.check_counts(ghz(4), "GHZ state of 4 qubits")
         for seed in (1, 2):
             circuit = random(4, 8, seed=seed, operations=usable)
             self.check_counts(circuit, f"random circuit, seed {seed}", shots=20_000)

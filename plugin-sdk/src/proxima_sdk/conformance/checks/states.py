@@ -126,7 +126,7 @@ class StateChecks(BackendChecks):
         self.require_available()
         self.require_want("statevector")
         if what == "noise":
-            self.require_operations(Op.BIT_FLIP)
+            self.require_noise()
             circuit = Circuit.builder(1).bit_flip(0.3, 0).build()
         else:
             self.require_dynamic()
