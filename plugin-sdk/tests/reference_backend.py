@@ -8,6 +8,7 @@ import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
+from proxima.contracts.matrices import PAULIS
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import CHANNELS, OPERATIONS, Op
 from proxima.contracts.result import ErrorBound, Expectation, Gradient, RunResult, counts_from_samples
@@ -340,6 +342,34 @@ class BatchWithOneGenerator(BatchOfTheFirst):
         return [replace(result, seed=plan.request.seed) for result, plan in zip(results, plans, strict=True)]
 
 
+class OneHistory(ReferenceBackend):
+    """Gives probabilities and expectation values of the first history in place of their average; leaves noise out."""
+
+    def run(self, plan: Plan, context: RunContext) -> RunResult:
+        result = super().run(plan, context)
+        if reference.is_pure(plan.native):
+            return result
+        circuit = plan.native.without_final_measurements()
+        quiet = from_instructions(circuit.num_qubits, circuit.num_clbits, [i for i in circuit if i.op not in CHANNELS])
+        rho = next(iter(reference.ensemble_of(quiet).values()))
+        rho = rho / np.trace(rho)
+        return replace(
+            result,
+            probabilities=None if result.probabilities is None else np.diagonal(rho).real.copy(),
+            expectations=tuple(
+                Expectation(str(o), sum(c * np.trace(rho @ reduce(np.kron, map(PAULIS.get, p))).real for c, p in o.terms))
+                for o in (plan.request.observables if result.expectations else ())
+            ),
+        )
+
+
+class OtherMethod(ReferenceBackend):
+    """Takes any method's name for its one."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        return super().plan(replace(request, options={}))
+
+
 class UncaughtImport(ReferenceBackend):
     """Lets the engine's ImportError through."""
 
@@ -469,3 +499,4 @@ class TwoQubits(LimitedBackend):
     """The limited backend on two qubits."""
 
     capabilities = TWO_QUBITS
+TWO_METHODS: Mapping[str, Any] = {**CAPABILITIES, "methods": ["automatic", "ensemble", "trajectories"]}

@@ -221,6 +221,25 @@ def test_finds_channels_whose_condition_is_ignored(pytester: pytest.Pytester) ->
     expect(outcome, {"test_noise_under_a_condition": "the condition of channels is ignored"})
 
 
+def test_finds_one_history_given_for_the_average(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "OneHistory", "expectation or probabilities or density")
+    expect(
+        outcome,
+        {
+            "test_probabilities_under_noise": "noise is left out",
+            "test_expectation_under_noise": "noise is left out",
+            "test_probabilities_of_a_dynamic_circuit": "element [00] = 0.75",
+            "test_expectation_of_a_dynamic_circuit": "expectation value of",
+        },
+    )
+    assert len(outcome.failed) == 4
+
+
+def test_finds_a_method_that_is_another(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "OtherMethod", "declared_method", "TWO_METHODS")
+    expect(outcome, {"test_every_declared_method_works": "RunResult.method == 'trajectories'"})
+
+
 def test_finds_an_estimate_that_takes_too_much(pytester: pytest.Pytester) -> None:
     outcome = run_kit(pytester, "Greedy", "memory or estimate")
     expect(outcome, {"test_memory_is_refused_before_it_is_taken": "40 entangled qubits"})

@@ -239,9 +239,9 @@ class BackendChecks:
     ) -> None:
         """Holds the state before measurement against the reference, by the sharpest result that the backend offers."""
         if "statevector" in self.offered.wants and reference.is_pure(circuit):
-            self._check_array("statevector", circuit, what, convention, causes, precision)
+            self.check_array("statevector", circuit, what, convention=convention, causes=causes, precision=precision)
         elif "density_matrix" in self.offered.wants:
-            self._check_array("density_matrix", circuit, what, convention, causes, precision)
+            self.check_array("density_matrix", circuit, what, convention=convention, causes=causes, precision=precision)
         else:
             for basis, changes in _BASES.items():
                 usable = [c for c in changes if all(self.offered.runs(op) for op, _ in c)]
@@ -252,19 +252,21 @@ class BackendChecks:
                 changed: list[Cause] = [(text, partial(_measured, make, change)) for text, make in causes]
                 self.check_counts(rotated, f"{what}, measured in {basis}", convention=convention, causes=changed)
 
-    def _check_array(
+    def check_array(
         self,
         want: Want,
         circuit: Circuit,
         what: str,
-        convention: str,
-        causes: Sequence[Cause],
-        precision: Precision | None,
+        *,
+        convention: str = ORDER,
+        causes: Sequence[Cause] = (),
+        precision: Precision | None = None,
     ) -> None:
+        """Holds a statevector, a density matrix or probabilities against the reference."""
         chosen = precision or self.best_precision
         result = self.execute(self.request(circuit, want, precision=chosen))
         got = getattr(result, want)
-        exact = {"statevector": reference.statevector, "density_matrix": reference.density_matrix}[want]
+        exact = getattr(reference, want)
         expected = exact(circuit)
         shape = None if got is None else np.shape(got)
         if shape != expected.shape:
@@ -280,12 +282,36 @@ class BackendChecks:
         if not difference <= tolerance:
             wanted, came = diagnosis.worst_element(got, expected)
             suspects = ((text, exact(make())) for text, make in (*causes, *diagnosis.usual_causes(circuit)))
+            verb = "differ" if want == "probabilities" else "differs"
             report(
-                f"{what}: the {want} differs from the reference by {difference:.2e} (tolerance {tolerance:.0e})",
+                f"{what}: the {want} {verb} from the reference by {difference:.2e} (tolerance {tolerance:.0e})",
                 expected=wanted,
                 got=came,
                 convention=convention,
                 causes=diagnosis.state_causes(got, expected, chosen, suspects),
+            )
+
+    def check_expectation(
+        self, circuit: Circuit, observable: PauliSum, what: str, *, causes: Sequence[Cause] = ()
+    ) -> None:
+        """Holds an expectation value against the exact one: within rounding, or within six standard errors."""
+        self.require_want("expectation")
+        got = self.execute(self.request(circuit, "expectation", shots=4000, observables=[observable])).expectations[0]
+        mean, _ = reference.expectation(circuit, observable)
+        margin = 6 * got.standard_error + 1e-5
+        if not abs(got.value - mean) <= margin:
+            suspects = ((text, reference.expectation(make(), observable)[0]) for text, make in causes)
+            report(
+                f"{what}: expectation value of {observable}",
+                expected=f"{mean:.8g}",
+                got=f"{got.value:.8g} with standard error {got.standard_error:.2g}",
+                causes=[text for text, wrong in suspects if abs(got.value - wrong) < margin][:1],
+            )
+        if got.standard_error > 0.1:
+            report(
+                f"{what}: standard error of {observable} with 4000 shots",
+                expected="below 0.1",
+                got=got.standard_error,
             )
 
 

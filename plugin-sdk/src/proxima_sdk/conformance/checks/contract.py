@@ -140,12 +140,21 @@ class ContractChecks(BackendChecks):
         report("an unknown method", expected=f"UsageError or UnsupportedError that names {name!r}", got="a plan")
 
     def test_every_declared_method_works(self) -> None:
-        """GHZ by each declared method."""
+        """GHZ by each declared method, and by no other; ``automatic`` may be any."""
         if not self.offered.methods:
             self.skip("declares no methods (capabilities.methods)")
         for method in self.offered.methods:
             options = {**self.options, "method": method}
-            counts = self.counts(ghz(4), options=options, shots=1000)
+            self.require_want("counts")
+            result = self.execute(self.request(ghz(4), "counts", options=options, shots=1000))
+            if method not in (result.method, "automatic"):
+                report(
+                    f"GHZ state of 4 qubits by the method {method!r}",
+                    expected=f"RunResult.method == {method!r}",
+                    got=repr(result.method),
+                    convention="a method that is asked for is used, or refused; it is never exchanged for another",
+                )
+            counts = result.counts or {}
             if set(counts) - {"0000", "1111"} or not 400 < counts.get("0000", 0) < 600:
                 report(f"GHZ state of 4 qubits by the method {method!r}", expected="half 0000, half 1111", got=counts)
 

@@ -17,7 +17,7 @@ from proxima_sdk import reference
 from proxima_sdk.circuits import from_instructions, random_kraus, rewritten
 from proxima_sdk.conformance.base import BackendChecks
 from proxima_sdk.conformance.checks.gates import scrambled
-from proxima_sdk.conformance.diagnosis import ORDER, Cause, report
+from proxima_sdk.conformance.diagnosis import ORDER, Cause
 
 _CHANNELS = sorted(CHANNELS - {Op.KRAUS})
 
@@ -173,21 +173,15 @@ class NoiseChecks(BackendChecks):
     def test_expectation_under_noise(self) -> None:
         """Exactly, or within six standard errors."""
         self.require_noise()
-        self.require_want("expectation")
-        circuit, observable = self._noisy(), PauliSum.parse("0.5*ZZ - XX + IZ")
-        got = self.execute(self.request(circuit, "expectation", shots=4000, observables=[observable])).expectations[0]
-        mean, _ = reference.expectation(circuit, observable)
-        quiet, _ = reference.expectation(_without_noise(circuit), observable)
-        margin = 6 * got.standard_error + 1e-5
-        if abs(got.value - mean) > margin:
-            report(
-                f"expectation value of {observable} under noise",
-                expected=f"{mean:.8g}",
-                got=f"{got.value:.8g} with standard error {got.standard_error:.2g}",
-                causes=["noise is left out"] if abs(got.value - quiet) < margin else [],
-            )
-        if got.standard_error > 0.1:
-            report(f"standard error of {observable} with 4000 shots", expected="below 0.1", got=got.standard_error)
+        circuit, observable = self._noisy(), PauliSum.parse("0.5*ZX - XZ + ZI")
+        self.check_expectation(circuit, observable, "under noise", causes=[_left_out(circuit)])
+
+    def test_probabilities_under_noise(self) -> None:
+        """Of the noisy state, not of one history and not of the circuit without noise."""
+        self.require_noise()
+        self.require_want("probabilities")
+        circuit = self._noisy()
+        self.check_array("probabilities", circuit, "two entangled qubits under noise", causes=[_left_out(circuit)])
 
     def _noisy(self) -> Circuit:
         channels = [op for op in (Op.AMPLITUDE_DAMPING, Op.DEPOLARIZING, Op.BIT_FLIP) if self.offered.runs(op)]
