@@ -149,7 +149,9 @@ class ContributionChecks:
         """What an async iterator gives, up to a number of items."""
         return self.asked(what, lambda: asyncio.run(self._collect(what, stream(), limit)))
 
-    async def _collect(self, what: str, stream: Any, limit: int) -> list[Any]:
+    async def _collect(
+        self, what: str, stream: Any, limit: int, each: Callable[[Any], object] = lambda item: None
+    ) -> list[Any]:
         if not isinstance(stream, AsyncIterator):
             got = f"a {type(stream).__name__}"
             if hasattr(stream, "close") and hasattr(stream, "send"):
@@ -165,6 +167,7 @@ class ContributionChecks:
             async with asyncio.timeout(self.seconds):
                 async for item in stream:
                     items.append(item)
+                    each(item)
                     if len(items) >= limit:
                         break
         except TimeoutError:
