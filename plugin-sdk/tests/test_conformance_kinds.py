@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +13,7 @@ import proxima_sdk.conformance
 from proxima.contracts.algorithm import AlgorithmResult
 from proxima.contracts.execution import Progress
 from proxima.errors import CancelledError
+from proxima.sandbox.inspection import CONTRACTS
 from proxima_sdk import Algorithm
 from proxima_sdk.conformance import KITS, AlgorithmConformance
 
@@ -20,6 +22,7 @@ pytest_plugins = ["pytester"]
 _TESTS = Path(__file__).parent
 # Imported here, so that pytester's inner runs, which forget what they import, need not import them each time.
 _KITS = [getattr(proxima_sdk.conformance, name) for name in KITS.values()]
+_CONTRACTS = [import_module(path.rpartition(".")[0]) for path in CONTRACTS.values()]
 
 # By kind: the right one with the attributes of its test class, and for each wrong one the check that must fail, with
 # a phrase of its explanation.

@@ -24,15 +24,10 @@ T = TypeVar("T")
 
 
 class ContributionChecks:
-    """The base of the kits.
-
-    Attributes:
-        seconds: How long a call may take.
-    """
+    """The base of the kits."""
 
     conformance_version: ClassVar[int] = CONFORMANCE_VERSION
     kind: ClassVar[str]
-    seconds: ClassVar[float] = 60.0
     _found: ClassVar[tuple[Any, Contribution | None]]
 
     @classmethod
@@ -145,6 +140,33 @@ class ContributionChecks:
                 cause="a mapping is filled in place; copy it first",
             )
 
+    def test_is_what_the_manifest_says(self) -> None:
+        """Its name, and a description for users to choose by."""
+        declared = self.declared
+        if declared is None:
+            pytest.skip(f"{self.about()[1] or self.source()!r} was given as an object, without its manifest")
+        if not declared.description.strip():
+            self.fails(
+                "its entry in plugin.yaml",
+                expected="a description",
+                got=repr(declared.description),
+                convention="lists and menus show it before any code is imported",
+            )
+
+    def test_contract(self) -> None:
+        """Attributes, methods and parameters as the contract has them."""
+        self.meets(self.subject, CONTRACTS.get(self.kind, ""))
+
+
+class StreamChecks(ContributionChecks):
+    """The base of the kits of what answers piece by piece.
+
+    Attributes:
+        seconds: How long an answer may take.
+    """
+
+    seconds: ClassVar[float] = 60.0
+
     def collected(self, what: str, stream: Callable[[], Any], *, limit: int = 10_000) -> list[Any]:
         """What an async iterator gives, up to a number of items."""
         return self.asked(what, lambda: asyncio.run(self._collect(what, stream(), limit)))
@@ -177,23 +199,6 @@ class ContributionChecks:
             if close is not None:
                 await close()
         return items
-
-    def test_is_what_the_manifest_says(self) -> None:
-        """Its name, and a description for users to choose by."""
-        declared = self.declared
-        if declared is None:
-            pytest.skip(f"{self.about()[1] or self.source()!r} was given as an object, without its manifest")
-        if not declared.description.strip():
-            self.fails(
-                "its entry in plugin.yaml",
-                expected="a description",
-                got=repr(declared.description),
-                convention="lists and menus show it before any code is imported",
-            )
-
-    def test_contract(self) -> None:
-        """Attributes, methods and parameters as the contract has them."""
-        self.meets(self.subject, CONTRACTS.get(self.kind, ""))
 
 
 def _border_fault(value: object, expected: Any) -> str:

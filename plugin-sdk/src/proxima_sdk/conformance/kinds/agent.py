@@ -12,17 +12,18 @@ import pytest
 from proxima.contracts.agent import AgentMessage
 from proxima.contracts.backend import CancelToken
 from proxima.errors import CancelledError
-from proxima_sdk.conformance.contribution import ContributionChecks
+from proxima_sdk.conformance.contribution import StreamChecks
 
 _STOP_SECONDS = 5.0
 
 
-class AgentConformance(ContributionChecks):
+class AgentConformance(StreamChecks):
     """Subclass it in a test module, name your agent, run pytest.
 
     Attributes:
         agent: An agent's name among the installed plugins, or an instance, class or factory of one.
         goal: What it is to do; something that it reaches with what is there.
+        seconds: How long it may take; 60.
     """
 
     kind = "agents"
