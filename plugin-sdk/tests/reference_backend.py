@@ -500,3 +500,50 @@ class TwoQubits(LimitedBackend):
 
     capabilities = TWO_QUBITS
 TWO_METHODS: Mapping[str, Any] = {**CAPABILITIES, "methods": ["automatic", "ensemble", "trajectories"]}
+
+DEVICE: Mapping[str, Any] = {
+    **CAPABILITIES,
+    "wants": ["counts", "samples", "expectation"],
+    "operations": ["rx", "ry", "rz", "rxx"],
+    "noise": False,
+    "dynamic": False,
+    "seeded": False,
+    "noisy_device": True,
+    "max_qubits": 5,
+}
+
+
+class Device(LimitedBackend):
+    """Five qubits of a machine: no seeds, and one bit in twenty read wrong."""
+
+    name = "device"
+    capabilities = DEVICE
+
+    def generator(self, request: RunRequest) -> np.random.Generator:
+        return np.random.default_rng()
+
+    def samples(self, circuit: Circuit, state: SimpleNamespace, request: RunRequest) -> np.ndarray:
+        samples = super().samples(circuit, state, request)
+        measured = [clbit for _, clbit in circuit.final_measurements]
+        samples[:, measured] ^= self.generator(request).random((len(samples), len(measured))) < 0.05
+        return samples
+
+
+class DeviceFlippedEndianness(Device):
+    """The device, its bit strings lowest classical bit first."""
+
+    def samples(self, circuit: Circuit, state: SimpleNamespace, request: RunRequest) -> np.ndarray:
+        return super().samples(circuit, state, request)[:, ::-1]
+
+
+class Unreachable(ReferenceBackend):
+    """A service without a network: its engine is here, what it would run on is not."""
+
+    def probe(self) -> Probe:
+        probe = super().probe()
+        if probe.state != "available":
+            return probe
+        return Probe("no_device", "the service cannot be reached", "connect to the network")
+
+    def run(self, plan: Plan, context: RunContext) -> RunResult:
+        raise BackendUnavailableError("the service cannot be reached", hint="connect to the network")

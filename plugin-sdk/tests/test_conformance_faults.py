@@ -123,6 +123,35 @@ def test_a_list_may_leave_out_what_is_run_rightly(pytester: pytest.Pytester) -> 
     assert outcome.passed == {"test_undeclared_operations_are_refused_by_name"}
 
 
+def test_a_device_is_judged_by_what_it_can_be(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "Device", "not (cancel or deadline)", "DEVICE")
+    assert outcome.failed == {}
+    assert {
+        "test_endianness_of_counts",
+        "test_permuted_classical_bits",
+        "test_shots_are_honoured[1000]",
+        "test_result_describes_the_run",
+        "test_undeclared_operations_are_refused_by_name",
+        "test_estimate[qft]",
+        "test_engine_absent",
+    } <= outcome.passed
+    assert "device takes no seeds" in outcome.skipped["test_same_seed_gives_same_counts"]
+    assert "device is a noisy device" in outcome.skipped["test_gate[rx]"]
+    assert "device is a noisy device" in outcome.skipped["test_expectation_values"]
+
+
+def test_finds_flipped_endianness_of_a_device(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "DeviceFlippedEndianness", "endianness", "DEVICE")
+    expect(outcome, {"test_endianness_of_counts": "the most frequent outcome"})
+
+
+def test_checks_what_it_can_where_a_service_cannot_be_reached(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "Unreachable")
+    assert outcome.failed == {}
+    assert {"test_probe", "test_estimate[ghz]", "test_engine_absent"} <= outcome.passed
+    assert "no_device: the service cannot be reached" in outcome.skipped["test_gate[rx]"]
+
+
 def test_finds_flipped_endianness(pytester: pytest.Pytester) -> None:
     outcome = run_kit(pytester, "FlippedEndianness", _SLOW)
     expect(
@@ -300,7 +329,7 @@ def test_summary_counts_checks_and_gives_reasons_for_skipping(pytester: pytest.P
     run = pytester.runpytest_inprocess("-q", "-k", "endianness or expectation_values or engine_absent")
     run.stdout.fnmatch_lines(
         [
-            "*Proxima conformance kit, version 4*",
+            "*Proxima conformance kit, version 5*",
             "TestLimited: 3 passed, 2 skipped",
             "  skipped 1: limited does not declare the want 'expectation' (capabilities.wants)",
             "  skipped 1: limited has no engine_module: nothing to hide",

@@ -25,6 +25,7 @@ class Capabilities:
         operations: Names of the operations it runs; ``None`` for all.
         restricted_operations: Of those it runs at some parameters only; the kit does not try them.
         noise: Whether it runs channels, ``dynamic`` conditions, resets and mid-circuit measurements.
+        seeded: Whether the same seed gives the same counts, and ``noisy_device`` whether errors of its own are in them.
         rates: Default seconds per unit of work.
     """
 
@@ -35,6 +36,8 @@ class Capabilities:
     restricted_operations: frozenset[str] = frozenset()
     noise: bool = False
     dynamic: bool = False
+    seeded: bool = True
+    noisy_device: bool = False
     max_qubits: int | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
 
@@ -57,6 +60,8 @@ class Capabilities:
             restricted_operations=frozenset(data.get("restricted_operations", ())),
             noise=bool(data.get("noise", False)),
             dynamic=bool(data.get("dynamic", False)),
+            seeded=bool(data.get("seeded", True)),
+            noisy_device=bool(data.get("noisy_device", False)),
             max_qubits=data.get("max_qubits"),
             rates=dict(data.get("rates", {})),
         )

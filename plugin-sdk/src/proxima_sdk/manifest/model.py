@@ -152,6 +152,10 @@ class CapabilitiesModel(BaseModel):
         list[str],
         Field(description="what else it runs, at some parameters or matrices only; its estimate says whether it can"),
     ] = Field(default_factory=list)
+    seeded: Annotated[bool, Field(description="the same seed gives the same counts; false: it takes no seeds")] = True
+    noisy_device: Annotated[
+        bool, Field(description="a machine whose own errors are in every result, as in one that is no simulator")
+    ] = False
     max_qubits: Annotated[int, Field(ge=1)] | None = None
     import_seconds: Annotated[float, Field(ge=0, description="what importing the engine costs a fresh process")] = 0.0
     rates: Annotated[

@@ -35,6 +35,7 @@ class StateChecks(BackendChecks):
         """Shape, dtype, order, values and norm; the state is the one before the final measurements."""
         self.require_want(want)
         self.require_precision(precision)
+        self.require_exact()
         circuit = self._circuit()
         result = self.execute(self.request(circuit, want, precision=precision))
         got = getattr(result, want)
@@ -65,6 +66,7 @@ class StateChecks(BackendChecks):
     def test_expectation_values(self) -> None:
         """Value and, where given, variance, within rounding or within six standard errors."""
         self.require_want("expectation")
+        self.require_exact()
         circuit = self._circuit(22)
         observables = [PauliSum.parse(text) for text in _OBSERVABLES]
         result = self.execute(self.request(circuit, "expectation", shots=4000, observables=observables))
@@ -102,6 +104,7 @@ class StateChecks(BackendChecks):
         missing = [want for want in wants if getattr(result, want) is None]
         if missing:
             report(f"a run with wants {wants}", expected="all of them", got=f"no {', '.join(missing)}")
+        self.require_exact()
         for want in (w for w in wants if w in _ARRAYS):
             difference = diagnosis.distance(getattr(result, want), getattr(reference, want)(circuit))
             if not difference <= TOLERANCE[self.best_precision]:
