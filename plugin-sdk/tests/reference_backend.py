@@ -357,10 +357,14 @@ class OneHistory(ReferenceBackend):
             result,
             probabilities=None if result.probabilities is None else np.diagonal(rho).real.copy(),
             expectations=tuple(
-                Expectation(str(o), sum(c * np.trace(rho @ reduce(np.kron, map(PAULIS.get, p))).real for c, p in o.terms))
+                Expectation(str(o), sum(c * np.trace(rho @ _pauli(letters)).real for c, letters in o.terms))
                 for o in (plan.request.observables if result.expectations else ())
             ),
         )
+
+
+def _pauli(letters: str) -> np.ndarray:
+    return reduce(np.kron, [PAULIS[letter] for letter in letters])
 
 
 class OtherMethod(ReferenceBackend):
@@ -461,7 +465,7 @@ NATIVE: Mapping[str, Any] = {**CAPABILITIES, "operations": ["rx", "ry", "rz", "r
 
 
 class NativeBackend(LimitedBackend):
-    """Four qubits, and rotations for gates, as a trapped-ion machine has them: whatever is not written so is refused."""
+    """Four qubits, and rotations for gates, as a trapped-ion machine has them; all else is refused."""
 
     name = "native"
     capabilities = NATIVE
@@ -499,6 +503,8 @@ class TwoQubits(LimitedBackend):
     """The limited backend on two qubits."""
 
     capabilities = TWO_QUBITS
+
+
 TWO_METHODS: Mapping[str, Any] = {**CAPABILITIES, "methods": ["automatic", "ensemble", "trajectories"]}
 
 DEVICE: Mapping[str, Any] = {

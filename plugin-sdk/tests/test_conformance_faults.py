@@ -142,7 +142,7 @@ def test_a_device_is_judged_by_what_it_can_be(pytester: pytest.Pytester) -> None
 
 def test_finds_flipped_endianness_of_a_device(pytester: pytest.Pytester) -> None:
     outcome = run_kit(pytester, "DeviceFlippedEndianness", "endianness", "DEVICE")
-    expect(outcome, {"test_endianness_of_counts": "the most frequent outcome"})
+    expect(outcome, {"test_endianness_of_counts": "the most frequent outcome\n  expected:     '001'"})
 
 
 def test_checks_what_it_can_where_a_service_cannot_be_reached(pytester: pytest.Pytester) -> None:

@@ -139,8 +139,7 @@ class BackendChecks:
     def written(self, circuit: Circuit, *, restricted: bool = False) -> Circuit:
         """The circuit as Proxima gives it to the backend: in the operations that it declares.
 
-        Args:
-            restricted: Whether those that it runs at some parameters only may stay in it.
+        Those that it runs at some parameters only may stay in it where ``restricted`` says so.
         """
         known = self.offered.known | (self.offered.restricted if restricted else frozenset())
         try:
@@ -228,7 +227,8 @@ class BackendChecks:
             if probability < 1 - 1e-9:
                 self.require_exact()
             if counts.get(likely, 0) < max(counts.values()):
-                report(f"{what}: the most frequent outcome", expected=repr(likely), got=top(counts), convention=convention)
+                got = diagnosis.top(counts)
+                report(f"{what}: the most frequent outcome", expected=repr(likely), got=got, convention=convention)
             return
         found = fit(counts, distribution)
         if not found.accepted:

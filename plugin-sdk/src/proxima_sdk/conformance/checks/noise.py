@@ -13,7 +13,6 @@ from proxima.contracts.matrices import unitary
 from proxima.contracts.noise import NoiseModel, NoiseRule
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import CHANNELS, GATES, OPERATIONS, Op
-from proxima_sdk import reference
 from proxima_sdk.circuits import from_instructions, random_kraus, rewritten
 from proxima_sdk.conformance.base import BackendChecks
 from proxima_sdk.conformance.checks.gates import scrambled

@@ -12,7 +12,6 @@ import pytest
 from proxima.contracts.backend import RunContext, Want
 from proxima.contracts.circuit import Circuit, Parameter
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.operations import Op
 from proxima.contracts.result import TIMING_STAGES, RunResult
 from proxima.errors import CancelledError
 from proxima_sdk import reference

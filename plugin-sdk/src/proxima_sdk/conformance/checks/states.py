@@ -10,7 +10,7 @@ import pytest
 from proxima.contracts.backend import Precision, Want
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.operations import GATES, Op
+from proxima.contracts.operations import GATES
 from proxima.errors import UnsupportedError
 from proxima_sdk import reference
 from proxima_sdk.circuits import random
