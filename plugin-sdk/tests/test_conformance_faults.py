@@ -108,8 +108,9 @@ def test_finds_a_sign_of_a_backend_with_gates_of_its_own(pytester: pytest.Pytest
 
 
 def test_skips_what_a_backend_is_too_small_for(pytester: pytest.Pytester) -> None:
-    outcome = run_kit(pytester, "TwoQubits", "idle or subset or endianness_of_counts or shots", "TWO_QUBITS")
+    outcome = run_kit(pytester, "TwoQubits", "idle or subset or undeclared or shots", "TWO_QUBITS")
     assert outcome.failed == {}
+    assert "test_undeclared_operations_are_refused_by_name" in outcome.passed
     assert "takes 2 qubits, and the check 4" in outcome.skipped["test_measured_subset"]
 
 

@@ -145,7 +145,7 @@ class BackendChecks:
         try:
             return decompose(circuit, known)
         except UnsupportedError as error:
-            return self.skip(f"is never given the check's circuit: {error} (capabilities)")
+            return self.skip(f"need not run the check's circuit: {error} (capabilities.operations)")
 
     def context(self) -> RunContext:
         """One thread, no deadline."""
