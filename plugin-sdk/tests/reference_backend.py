@@ -8,6 +8,7 @@ import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,12 +17,13 @@ import numpy as np
 from proxima.contracts.backend import Backend, Estimate, Plan, Probe, RunContext, RunRequest
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import Features
+from proxima.contracts.matrices import PAULIS
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.operations import CHANNELS, OPERATIONS, Op, OpKind
+from proxima.contracts.operations import CHANNELS, OPERATIONS, Op
 from proxima.contracts.result import ErrorBound, Expectation, Gradient, RunResult, counts_from_samples
 from proxima.errors import BackendUnavailableError, UnsupportedError, UsageError
 from proxima_sdk import reference
-from proxima_sdk.circuits import clbits_reversed, qubits_reversed, rewritten
+from proxima_sdk.circuits import clbits_reversed, from_instructions, qubits_reversed, rewritten
 
 # The engine of this backend, as far as the kit is concerned: a module that can be hidden and that plan() imports.
 ENGINE = "colorsys"
@@ -340,6 +342,38 @@ class BatchWithOneGenerator(BatchOfTheFirst):
         return [replace(result, seed=plan.request.seed) for result, plan in zip(results, plans, strict=True)]
 
 
+class OneHistory(ReferenceBackend):
+    """Gives probabilities and expectation values of the first history in place of their average; leaves noise out."""
+
+    def run(self, plan: Plan, context: RunContext) -> RunResult:
+        result = super().run(plan, context)
+        if reference.is_pure(plan.native):
+            return result
+        circuit = plan.native.without_final_measurements()
+        quiet = from_instructions(circuit.num_qubits, circuit.num_clbits, [i for i in circuit if i.op not in CHANNELS])
+        rho = next(iter(reference.ensemble_of(quiet).values()))
+        rho = rho / np.trace(rho)
+        return replace(
+            result,
+            probabilities=None if result.probabilities is None else np.diagonal(rho).real.copy(),
+            expectations=tuple(
+                Expectation(str(o), sum(c * np.trace(rho @ _pauli(letters)).real for c, letters in o.terms))
+                for o in (plan.request.observables if result.expectations else ())
+            ),
+        )
+
+
+def _pauli(letters: str) -> np.ndarray:
+    return reduce(np.kron, [PAULIS[letter] for letter in letters])
+
+
+class OtherMethod(ReferenceBackend):
+    """Takes any method's name for its one."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        return super().plan(replace(request, options={}))
+
+
 class UncaughtImport(ReferenceBackend):
     """Lets the engine's ImportError through."""
 
@@ -392,18 +426,23 @@ class LimitedBackend(ReferenceBackend):
     """Counts in single precision over eight gates, and says so: what the kit must test through three bases."""
 
     name = "limited"
+    capabilities = LIMITED
 
     def _refusal(self, request: RunRequest) -> str:
-        if request.precision == "double":
-            return "double precision is not offered"
+        offered = self.capabilities
+        if request.precision not in offered["precisions"]:
+            return f"{request.precision} precision is not offered"
+        if request.circuit.num_qubits > offered["max_qubits"]:
+            return f"{request.circuit.num_qubits} qubits are too many"
         for want in request.wants:
-            if want != "counts":
+            if want not in offered["wants"]:
                 return f"the want {want} is not offered"
         for instruction in request.circuit:
-            name, kind = OPERATIONS[instruction.op].name, OPERATIONS[instruction.op].kind
-            if kind not in (OpKind.MEASURE, OpKind.BARRIER) and name not in LIMITED["operations"]:
+            name = OPERATIONS[instruction.op].name
+            if instruction.op is not Op.MEASURE and name not in offered["operations"]:
                 return f"the operation {name} is not offered"
-        return "conditions and mid-circuit measurements are not offered" if request.circuit.is_dynamic else ""
+        dynamic = request.circuit.is_dynamic and not offered.get("dynamic")
+        return "conditions and mid-circuit measurements are not offered" if dynamic else ""
 
     def estimate(self, request: RunRequest, features: Features) -> Estimate:
         refusal = self._refusal(request)
@@ -420,3 +459,97 @@ class LimitedReversedRotationSign(LimitedBackend):
 
     def plan(self, request: RunRequest) -> Plan:
         return replace(super().plan(request), native=ReversedRotationSign().plan(request).native)
+
+
+NATIVE: Mapping[str, Any] = {**CAPABILITIES, "operations": ["rx", "ry", "rz", "rxx", "kraus", "reset"], "max_qubits": 4}
+
+
+class NativeBackend(LimitedBackend):
+    """Four qubits, and rotations for gates, as a trapped-ion machine has them; all else is refused."""
+
+    name = "native"
+    capabilities = NATIVE
+
+
+class NativeReversedRotationSign(NativeBackend):
+    """The native backend with exp(+i theta X / 2) for rx."""
+
+    def plan(self, request: RunRequest) -> Plan:
+        return replace(super().plan(request), native=ReversedRotationSign().plan(request).native)
+
+
+class CarelessBackend(LimitedBackend):
+    """Leaves out what it does not know, where the limited backend refuses it."""
+
+    def estimate(self, request: RunRequest, features: Features) -> Estimate:
+        return ReferenceBackend.estimate(self, request, features)
+
+    def plan(self, request: RunRequest) -> Plan:
+        plan = ReferenceBackend.plan(self, request)
+        known = {"measure", *LIMITED["operations"]}
+        circuit = plan.native
+        kept = [i for i in circuit if OPERATIONS[i.op].name in known]
+        return replace(plan, native=from_instructions(circuit.num_qubits, circuit.num_clbits, kept))
+
+
+TWO_QUBITS: Mapping[str, Any] = {**LIMITED, "max_qubits": 2}
+GATES_OF_ITS_OWN: Mapping[str, Any] = {
+    **CAPABILITIES,
+    "operations": ["rx", "ry", "rz", "rxx", "reset", *sorted(OPERATIONS[op].name for op in CHANNELS)],
+}
+
+
+class TwoQubits(LimitedBackend):
+    """The limited backend on two qubits."""
+
+    capabilities = TWO_QUBITS
+
+
+TWO_METHODS: Mapping[str, Any] = {**CAPABILITIES, "methods": ["automatic", "ensemble", "trajectories"]}
+
+DEVICE: Mapping[str, Any] = {
+    **CAPABILITIES,
+    "wants": ["counts", "samples", "expectation"],
+    "operations": ["rx", "ry", "rz", "rxx"],
+    "noise": False,
+    "dynamic": False,
+    "seeded": False,
+    "noisy_device": True,
+    "max_qubits": 5,
+}
+
+
+class Device(LimitedBackend):
+    """Five qubits of a machine: no seeds, and one bit in twenty read wrong."""
+
+    name = "device"
+    capabilities = DEVICE
+
+    def generator(self, request: RunRequest) -> np.random.Generator:
+        return np.random.default_rng()
+
+    def samples(self, circuit: Circuit, state: SimpleNamespace, request: RunRequest) -> np.ndarray:
+        samples = super().samples(circuit, state, request)
+        measured = [clbit for _, clbit in circuit.final_measurements]
+        samples[:, measured] ^= self.generator(request).random((len(samples), len(measured))) < 0.05
+        return samples
+
+
+class DeviceFlippedEndianness(Device):
+    """The device, its bit strings lowest classical bit first."""
+
+    def samples(self, circuit: Circuit, state: SimpleNamespace, request: RunRequest) -> np.ndarray:
+        return super().samples(circuit, state, request)[:, ::-1]
+
+
+class Unreachable(ReferenceBackend):
+    """A service without a network: its engine is here, what it would run on is not."""
+
+    def probe(self) -> Probe:
+        probe = super().probe()
+        if probe.state != "available":
+            return probe
+        return Probe("no_device", "the service cannot be reached", "connect to the network")
+
+    def run(self, plan: Plan, context: RunContext) -> RunResult:
+        raise BackendUnavailableError("the service cannot be reached", hint="connect to the network")

@@ -90,6 +90,15 @@ class DescentDeaf(Descent):
         return super().execute(circuit, params, cancel=CancelToken(), progress=progress)
 
 
+class DescentLooksOnce(Descent):
+    def execute(self, circuit, params, *, cancel, progress):
+        from proxima.contracts.backend import CancelToken
+
+        if cancel.cancelled:
+            raise CancelledError("descent was cancelled")
+        return super().execute(circuit, params, cancel=CancelToken(), progress=progress)
+
+
 class DescentStopsEarly(Descent):
     def parameters(self, given):
         return {**super().parameters(given), "steps": 1}
@@ -345,6 +354,14 @@ class Counter(Agent):
 class CounterDeaf(Counter):
     async def pursue(self, goal, *, cancel):
         yield AgentMessage("text", "three")
+
+
+class CounterLooksOnce(Counter):
+    async def pursue(self, goal, *, cancel):
+        if cancel.cancelled:
+            raise CancelledError("the counter was cancelled")
+        for kind in ("tool_call", "tool_result", "text"):
+            yield AgentMessage(kind, "three")
 
 
 class CounterMute(Counter):

@@ -83,6 +83,76 @@ def test_finds_a_rotation_sign_without_states(pytester: pytest.Pytester) -> None
     expect(outcome, {"test_gate[rx]": "rotation sign reversed"})
 
 
+def test_passes_a_small_backend_with_gates_of_its_own(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "NativeBackend", "not (cancel or deadline)", "NATIVE")
+    assert outcome.failed == {}
+    assert {
+        "test_gate[rxx]",
+        "test_endianness_on_many_qubits",
+        "test_random_circuit[0-double]",
+        "test_runs_in_threads_agree_with_runs_in_turn",
+        "test_every_declared_method_works",
+        "test_undeclared_operations_are_refused_by_name",
+        "test_estimate[qft]",
+        "test_noise_model",
+        "test_teleportation",
+        "test_gradient[double]",
+        "test_engine_absent",
+    } <= outcome.passed
+    assert "native does not declare the operation 'h'" in outcome.skipped["test_gate[h]"]
+
+
+def test_finds_a_sign_of_a_backend_with_gates_of_its_own(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "NativeReversedRotationSign", "test_gate and rx", "NATIVE")
+    expect(outcome, {"test_gate[rx]": "rotation sign reversed"})
+
+
+def test_skips_what_a_backend_is_too_small_for(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "TwoQubits", "idle or subset or undeclared or shots", "TWO_QUBITS")
+    assert outcome.failed == {}
+    assert "test_undeclared_operations_are_refused_by_name" in outcome.passed
+    assert "takes 2 qubits, and the check 4" in outcome.skipped["test_measured_subset"]
+
+
+def test_finds_what_is_left_out_where_it_is_not_known(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "CarelessBackend", "undeclared_operations", "LIMITED")
+    expect(outcome, {"test_undeclared_operations_are_refused_by_name": "counts that are not right"})
+
+
+def test_a_list_may_leave_out_what_is_run_rightly(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "ReferenceBackend", "undeclared_operations", "GATES_OF_ITS_OWN")
+    assert outcome.passed == {"test_undeclared_operations_are_refused_by_name"}
+
+
+def test_a_device_is_judged_by_what_it_can_be(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "Device", "not (cancel or deadline)", "DEVICE")
+    assert outcome.failed == {}
+    assert {
+        "test_endianness_of_counts",
+        "test_permuted_classical_bits",
+        "test_shots_are_honoured[1000]",
+        "test_result_describes_the_run",
+        "test_undeclared_operations_are_refused_by_name",
+        "test_estimate[qft]",
+        "test_engine_absent",
+    } <= outcome.passed
+    assert "device takes no seeds" in outcome.skipped["test_same_seed_gives_same_counts"]
+    assert "device is a noisy device" in outcome.skipped["test_gate[rx]"]
+    assert "device is a noisy device" in outcome.skipped["test_expectation_values"]
+
+
+def test_finds_flipped_endianness_of_a_device(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "DeviceFlippedEndianness", "endianness", "DEVICE")
+    expect(outcome, {"test_endianness_of_counts": "the most frequent outcome\n  expected:     '001'"})
+
+
+def test_checks_what_it_can_where_a_service_cannot_be_reached(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "Unreachable")
+    assert outcome.failed == {}
+    assert {"test_probe", "test_estimate[ghz]", "test_engine_absent"} <= outcome.passed
+    assert "no_device: the service cannot be reached" in outcome.skipped["test_gate[rx]"]
+
+
 def test_finds_flipped_endianness(pytester: pytest.Pytester) -> None:
     outcome = run_kit(pytester, "FlippedEndianness", _SLOW)
     expect(
@@ -181,6 +251,25 @@ def test_finds_channels_whose_condition_is_ignored(pytester: pytest.Pytester) ->
     expect(outcome, {"test_noise_under_a_condition": "the condition of channels is ignored"})
 
 
+def test_finds_one_history_given_for_the_average(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "OneHistory", "expectation or probabilities or density")
+    expect(
+        outcome,
+        {
+            "test_probabilities_under_noise": "noise is left out",
+            "test_expectation_under_noise": "noise is left out",
+            "test_probabilities_of_a_dynamic_circuit": "element [00] = 0.75",
+            "test_expectation_of_a_dynamic_circuit": "expectation value of",
+        },
+    )
+    assert len(outcome.failed) == 4
+
+
+def test_finds_a_method_that_is_another(pytester: pytest.Pytester) -> None:
+    outcome = run_kit(pytester, "OtherMethod", "declared_method", "TWO_METHODS")
+    expect(outcome, {"test_every_declared_method_works": "RunResult.method == 'trajectories'"})
+
+
 def test_finds_an_estimate_that_takes_too_much(pytester: pytest.Pytester) -> None:
     outcome = run_kit(pytester, "Greedy", "memory or estimate")
     expect(outcome, {"test_memory_is_refused_before_it_is_taken": "40 entangled qubits"})
@@ -241,7 +330,7 @@ def test_summary_counts_checks_and_gives_reasons_for_skipping(pytester: pytest.P
     run = pytester.runpytest_inprocess("-q", "-k", "endianness or expectation_values or engine_absent")
     run.stdout.fnmatch_lines(
         [
-            "*Proxima conformance kit, version 4*",
+            "*Proxima conformance kit, version 5*",
             "TestLimited: 3 passed, 2 skipped",
             "  skipped 1: limited does not declare the want 'expectation' (capabilities.wants)",
             "  skipped 1: limited has no engine_module: nothing to hide",

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import time
+from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 import proxima_sdk.conformance
-from proxima_sdk.conformance import KITS
+from proxima.contracts.algorithm import AlgorithmResult
+from proxima.contracts.execution import Progress
+from proxima.errors import CancelledError
+from proxima.sandbox.inspection import CONTRACTS
+from proxima_sdk import Algorithm
+from proxima_sdk.conformance import KITS, AlgorithmConformance
 
 pytest_plugins = ["pytester"]
 
 _TESTS = Path(__file__).parent
 # Imported here, so that pytester's inner runs, which forget what they import, need not import them each time.
 _KITS = [getattr(proxima_sdk.conformance, name) for name in KITS.values()]
+_CONTRACTS = [import_module(path.rpartition(".")[0]) for path in CONTRACTS.values()]
 
 # By kind: the right one with the attributes of its test class, and for each wrong one the check that must fail, with
 # a phrase of its explanation.
@@ -25,6 +34,7 @@ CASES: dict[str, tuple[str, str, dict[str, tuple[str, str]]]] = {
             "DescentSharesDefaults": ("test_default_params", "its own mapping"),
             "DescentTakesAnything": ("test_unknown_parameter_is_refused", "UsageError whose message names"),
             "DescentDeaf": ("test_cancel", "cancel ignored"),
+            "DescentLooksOnce": ("test_cancel_while_it_runs", "cancel ignored"),
             "DescentStopsEarly": ("test_execute", "stopped before it converged, or a sign or factor of the observable"),
             "DescentPercent": ("test_progress", "a percentage"),
             "DescentSeedless": ("test_seed", "seed ignored"),
@@ -78,6 +88,7 @@ CASES: dict[str, tuple[str, str, dict[str, tuple[str, str]]]] = {
         "seconds = 1.0",
         {
             "CounterDeaf": ("test_cancel", "cancel ignored"),
+            "CounterLooksOnce": ("test_cancel_while_it_works", "cancel ignored"),
             "CounterMute": ("test_pursue", "the reply"),
             "CounterReturns": ("test_pursue", "an async iterator"),
             "CounterKind": ("test_pursue", "a value of type AgentMessage"),
@@ -225,6 +236,37 @@ def test_kit(kind: str, pytester: pytest.Pytester) -> None:
         )
         assert phrase in text
         assert "expected:" in text
+
+
+def test_a_late_cancel_is_told_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late(Algorithm):
+        name = "late"
+
+        def execute(self, circuit: object, params: object, **more: object) -> NoReturn:
+            time.sleep(0.1)
+            raise CancelledError("late")
+
+    class Case(AlgorithmConformance):
+        algorithm = Late
+
+    monkeypatch.setattr("proxima_sdk.conformance.kinds.algorithm._STOP_SECONDS", 0.05)
+    with pytest.raises(pytest.fail.Exception, match=r"got: +the error after 0\.[1-9] s"):
+        Case().test_cancel()
+
+
+def test_an_algorithm_that_ends_at_once_is_not_blamed() -> None:
+    class AtOnce(Algorithm):
+        name = "at-once"
+
+        def execute(self, circuit: object, params: object, *, progress: Progress, **more: object) -> AlgorithmResult:
+            progress(0.5, "half")
+            return AlgorithmResult(1.0)
+
+    class Case(AlgorithmConformance):
+        algorithm = AtOnce
+
+    with pytest.raises(pytest.skip.Exception, match="ends before it can be stopped"):
+        Case().test_cancel_while_it_runs()
 
 
 def test_a_provider_that_cannot_be_reached_is_skipped_with_the_reason(pytester: pytest.Pytester) -> None:

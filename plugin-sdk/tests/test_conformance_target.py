@@ -116,10 +116,16 @@ def test_channels_need_noise_and_resets_need_dynamic() -> None:
 
 def test_listed_operations_are_all_that_is_supported() -> None:
     offered = Capabilities.of(_DECLARED)
-    assert [op for op in (Op.H, Op.CX, Op.X, Op.MEASURE, Op.BARRIER) if offered.supports(op)] == [
+    assert offered.known == {Op.H, Op.CX, Op.MEASURE}
+    assert [op for op in (Op.X, Op.Z, Op.BARRIER) if offered.supports(op)] == []
+
+
+def test_gates_that_can_be_written_in_those_listed_run_too() -> None:
+    offered = Capabilities.of({**_DECLARED, "operations": ["h", "x", "cx"]})
+    assert [op for op in (Op.H, Op.Z, Op.CZ, Op.BARRIER, Op.T, Op.BIT_FLIP) if offered.runs(op)] == [
         Op.H,
-        Op.CX,
-        Op.MEASURE,
+        Op.Z,
+        Op.CZ,
         Op.BARRIER,
     ]
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from proxima.cli import main
+from proxima.contracts.backend import RunRequest
 from proxima.contracts.circuit import Circuit, Parameter
 from proxima.contracts.execution import RunOptions
 from proxima.contracts.operations import Op
 from proxima.contracts.records import ResultStore
 from proxima.errors import UnsupportedError, UsageError
+from proxima_execution.adaptation import Adaptations
 
 
 def swapped():
@@ -33,6 +35,25 @@ def test_a_gate_that_cannot_be_decomposed_is_named(execution):
     circuit = Circuit.builder(2).h(0).rx(0.3, 0).t(1).build()
     with pytest.raises(UnsupportedError, match="unflipped cannot run this: it does not know the operations rx, t"):
         execution.run(circuit, RunOptions(backend="unflipped", wants=("statevector",)))
+
+
+def test_measuring_need_not_be_named(execution, kernel):
+    declared = kernel.registry.find("backends", "unflipped").data["capabilities"]["operations"]
+    assert declared == ["h", "x", "cx"]
+    circuit = Circuit.builder(2).x(0).barrier(0, 1).measure_all().build()
+    assert execution.run(circuit, RunOptions(backend="unflipped", shots=10, seed=1)).counts == {"01": 10}
+
+
+def test_a_backend_without_seeds_and_with_errors_of_its_own_is_told_of():
+    asked = Adaptations(RunRequest(circuit=swapped(), wants=("counts",)))
+    device = asked.for_backend({"seeded": False, "noisy_device": True})
+    assert [note.partition(":")[0] for note in device.notes] == [
+        "The backend takes no seed",
+        "The backend is a noisy device",
+    ]
+    assert asked.for_backend({"seeded": True, "noisy_device": False}).notes == ()
+    states = Adaptations(RunRequest(circuit=swapped(), wants=("statevector",)))
+    assert states.for_backend({"seeded": False}).notes == ()
 
 
 def test_counts_of_a_decomposed_circuit_are_those_of_the_circuit(execution):

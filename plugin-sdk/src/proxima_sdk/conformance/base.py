@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 import numpy as np
 import pytest
 
 from proxima.contracts.backend import Precision, RunContext, RunRequest, Want
 from proxima.contracts.circuit import Circuit
+from proxima.contracts.decomposition import decompose
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import Op
 from proxima.contracts.result import RunResult
@@ -28,7 +29,7 @@ BasisChange: TypeAlias = tuple[tuple[Op, tuple[float, ...]], ...]
 DTYPE: Mapping[str, Any] = {"single": np.complex64, "double": np.complex128}
 
 _HALF_TURN = math.pi / 2
-# Per basis, what to do to a qubit before measuring it; the first that the backend offers is used.
+# Per basis, what to do to a qubit before measuring it; the first that the backend can run is used.
 _BASES: Mapping[str, Sequence[BasisChange]] = {
     "Z": ((),),
     "X": (((Op.H, ()),), ((Op.RY, (-_HALF_TURN,)),)),
@@ -84,7 +85,7 @@ class BackendChecks:
         """The highest precision it declares."""
         return "double" if "double" in self.offered.precisions else "single"
 
-    def skip(self, reason: str) -> None:
+    def skip(self, reason: str) -> NoReturn:
         """Skips the check, saying why."""
         pytest.skip(f"{self.target.backend.name} {reason}")
 
@@ -115,11 +116,36 @@ class BackendChecks:
         if not self.offered.noise:
             self.skip("declares no noise channels (capabilities.noise)")
 
+    def require_seeds(self) -> None:
+        """Skips unless the backend declares that the same seed gives the same counts."""
+        if not self.offered.seeded:
+            self.skip("takes no seeds: that the same one gives the same counts is not judged (capabilities.seeded)")
+
+    def require_exact(self) -> None:
+        """Skips where a device's own errors are in every result."""
+        if self.offered.noisy_device:
+            self.skip("is a noisy device: values and distributions are not judged (capabilities.noisy_device)")
+
     def require_available(self) -> None:
         """Skips where the backend says that it cannot run on this machine."""
         probe = self.target.backend.probe()
         if probe.state != "available":
             self.skip(f"cannot run here: {probe.state}: {probe.reason}")
+
+    def at_most(self, num_qubits: int) -> int:
+        """So many qubits, or as many as the backend takes."""
+        return min(num_qubits, self.offered.max_qubits or num_qubits)
+
+    def written(self, circuit: Circuit, *, restricted: bool = False) -> Circuit:
+        """The circuit as Proxima gives it to the backend: in the operations that it declares.
+
+        Those that it runs at some parameters only may stay in it where ``restricted`` says so.
+        """
+        known = self.offered.known | (self.offered.restricted if restricted else frozenset())
+        try:
+            return decompose(circuit, known)
+        except UnsupportedError as error:
+            return self.skip(f"need not run the check's circuit: {error} (capabilities.operations)")
 
     def context(self) -> RunContext:
         """One thread, no deadline."""
@@ -134,10 +160,18 @@ class BackendChecks:
         precision: Precision | None = None,
         observables: Sequence[PauliSum] = (),
         options: Mapping[str, Any] | None = None,
+        raw: bool = False,
     ) -> RunRequest:
-        """A request; by default in the highest declared precision."""
+        """A request; by default in the highest declared precision.
+
+        Its circuit is `written` for the backend, and the check is skipped where that takes fewer qubits, unless it is
+        to be given ``raw``.
+        """
+        most = self.offered.max_qubits
+        if not raw and most is not None and circuit.num_qubits > most:
+            self.skip(f"takes {most} qubits, and the check {circuit.num_qubits} (capabilities.max_qubits)")
         return RunRequest(
-            circuit=circuit,
+            circuit=circuit if raw else self.written(circuit),
             shots=shots,
             seed=seed,
             precision=precision or self.best_precision,
@@ -176,7 +210,7 @@ class BackendChecks:
     def check_counts(
         self, circuit: Circuit, what: str, *, convention: str = ORDER, causes: Sequence[Cause] = (), shots: int = 4000
     ) -> None:
-        """Holds a circuit's counts against its exact distribution."""
+        """Holds a circuit's counts against its exact distribution; of a noisy device the most frequent alone."""
         counts = self.counts(circuit, shots=shots)
         widths = {len(key) for key in counts}
         if widths != {circuit.num_clbits}:
@@ -187,7 +221,16 @@ class BackendChecks:
                 convention=convention,
                 causes=diagnosis.width_cause(max(widths, default=0), circuit),
             )
-        found = fit(counts, reference.distribution(circuit))
+        distribution = reference.distribution(circuit)
+        if self.offered.noisy_device:
+            likely, probability = max(distribution.items(), key=lambda pair: pair[1])
+            if probability < 1 - 1e-9:
+                self.require_exact()
+            if counts.get(likely, 0) < max(counts.values()):
+                got = diagnosis.top(counts)
+                report(f"{what}: the most frequent outcome", expected=repr(likely), got=got, convention=convention)
+            return
+        found = fit(counts, distribution)
         if not found.accepted:
             expected, got = diagnosis.describe_fit(found)
             report(
@@ -214,12 +257,12 @@ class BackendChecks:
     ) -> None:
         """Holds the state before measurement against the reference, by the sharpest result that the backend offers."""
         if "statevector" in self.offered.wants and reference.is_pure(circuit):
-            self._check_array("statevector", circuit, what, convention, causes, precision)
+            self.check_array("statevector", circuit, what, convention=convention, causes=causes, precision=precision)
         elif "density_matrix" in self.offered.wants:
-            self._check_array("density_matrix", circuit, what, convention, causes, precision)
+            self.check_array("density_matrix", circuit, what, convention=convention, causes=causes, precision=precision)
         else:
             for basis, changes in _BASES.items():
-                usable = [c for c in changes if all(self.offered.supports(op) for op, _ in c)]
+                usable = [c for c in changes if all(self.offered.runs(op) for op, _ in c)]
                 if not usable:
                     continue
                 change = usable[0]
@@ -227,19 +270,22 @@ class BackendChecks:
                 changed: list[Cause] = [(text, partial(_measured, make, change)) for text, make in causes]
                 self.check_counts(rotated, f"{what}, measured in {basis}", convention=convention, causes=changed)
 
-    def _check_array(
+    def check_array(
         self,
         want: Want,
         circuit: Circuit,
         what: str,
-        convention: str,
-        causes: Sequence[Cause],
-        precision: Precision | None,
+        *,
+        convention: str = ORDER,
+        causes: Sequence[Cause] = (),
+        precision: Precision | None = None,
     ) -> None:
+        """Holds a statevector, a density matrix or probabilities against the reference."""
+        self.require_exact()
         chosen = precision or self.best_precision
         result = self.execute(self.request(circuit, want, precision=chosen))
         got = getattr(result, want)
-        exact = {"statevector": reference.statevector, "density_matrix": reference.density_matrix}[want]
+        exact = getattr(reference, want)
         expected = exact(circuit)
         shape = None if got is None else np.shape(got)
         if shape != expected.shape:
@@ -255,12 +301,37 @@ class BackendChecks:
         if not difference <= tolerance:
             wanted, came = diagnosis.worst_element(got, expected)
             suspects = ((text, exact(make())) for text, make in (*causes, *diagnosis.usual_causes(circuit)))
+            verb = "differ" if want == "probabilities" else "differs"
             report(
-                f"{what}: the {want} differs from the reference by {difference:.2e} (tolerance {tolerance:.0e})",
+                f"{what}: the {want} {verb} from the reference by {difference:.2e} (tolerance {tolerance:.0e})",
                 expected=wanted,
                 got=came,
                 convention=convention,
                 causes=diagnosis.state_causes(got, expected, chosen, suspects),
+            )
+
+    def check_expectation(
+        self, circuit: Circuit, observable: PauliSum, what: str, *, causes: Sequence[Cause] = ()
+    ) -> None:
+        """Holds an expectation value against the exact one: within rounding, or within six standard errors."""
+        self.require_want("expectation")
+        self.require_exact()
+        got = self.execute(self.request(circuit, "expectation", shots=4000, observables=[observable])).expectations[0]
+        mean, _ = reference.expectation(circuit, observable)
+        margin = 6 * got.standard_error + 1e-5
+        if not abs(got.value - mean) <= margin:
+            suspects = ((text, reference.expectation(make(), observable)[0]) for text, make in causes)
+            report(
+                f"{what}: expectation value of {observable}",
+                expected=f"{mean:.8g}",
+                got=f"{got.value:.8g} with standard error {got.standard_error:.2g}",
+                causes=[text for text, wrong in suspects if abs(got.value - wrong) < margin][:1],
+            )
+        if got.standard_error > 0.1:
+            report(
+                f"{what}: standard error of {observable} with 4000 shots",
+                expected="below 0.1",
+                got=got.standard_error,
             )
 
 

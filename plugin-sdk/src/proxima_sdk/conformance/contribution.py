@@ -24,15 +24,10 @@ T = TypeVar("T")
 
 
 class ContributionChecks:
-    """The base of the kits.
-
-    Attributes:
-        seconds: How long a call may take.
-    """
+    """The base of the kits."""
 
     conformance_version: ClassVar[int] = CONFORMANCE_VERSION
     kind: ClassVar[str]
-    seconds: ClassVar[float] = 60.0
     _found: ClassVar[tuple[Any, Contribution | None]]
 
     @classmethod
@@ -145,36 +140,6 @@ class ContributionChecks:
                 cause="a mapping is filled in place; copy it first",
             )
 
-    def collected(self, what: str, stream: Callable[[], Any], *, limit: int = 10_000) -> list[Any]:
-        """What an async iterator gives, up to a number of items."""
-        return self.asked(what, lambda: asyncio.run(self._collect(what, stream(), limit)))
-
-    async def _collect(self, what: str, stream: Any, limit: int) -> list[Any]:
-        if not isinstance(stream, AsyncIterator):
-            got = f"a {type(stream).__name__}"
-            if hasattr(stream, "close") and hasattr(stream, "send"):
-                stream.close()
-            self.fails(
-                what,
-                expected="an async iterator",
-                got=got,
-                cause="`async def` with `return`; write `yield` for each piece, and do not declare it a coroutine",
-            )
-        items: list[Any] = []
-        try:
-            async with asyncio.timeout(self.seconds):
-                async for item in stream:
-                    items.append(item)
-                    if len(items) >= limit:
-                        break
-        except TimeoutError:
-            self.fails(what, expected=f"an end within {self.seconds:g} s", got=f"{len(items)} items so far")
-        finally:
-            close = getattr(stream, "aclose", None)
-            if close is not None:
-                await close()
-        return items
-
     def test_is_what_the_manifest_says(self) -> None:
         """Its name, and a description for users to choose by."""
         declared = self.declared
@@ -191,6 +156,49 @@ class ContributionChecks:
     def test_contract(self) -> None:
         """Attributes, methods and parameters as the contract has them."""
         self.meets(self.subject, CONTRACTS.get(self.kind, ""))
+
+
+class StreamChecks(ContributionChecks):
+    """The base of the kits of what answers piece by piece.
+
+    Attributes:
+        seconds: How long an answer may take.
+    """
+
+    seconds: ClassVar[float] = 60.0
+
+    def collected(self, what: str, stream: Callable[[], Any], *, limit: int = 10_000) -> list[Any]:
+        """What an async iterator gives, up to a number of items."""
+        return self.asked(what, lambda: asyncio.run(self._collect(what, stream(), limit)))
+
+    async def _collect(
+        self, what: str, stream: Any, limit: int, each: Callable[[Any], object] = lambda item: None
+    ) -> list[Any]:
+        if not isinstance(stream, AsyncIterator):
+            got = f"a {type(stream).__name__}"
+            if hasattr(stream, "close") and hasattr(stream, "send"):
+                stream.close()
+            self.fails(
+                what,
+                expected="an async iterator",
+                got=got,
+                cause="`async def` with `return`; write `yield` for each piece, and do not declare it a coroutine",
+            )
+        items: list[Any] = []
+        try:
+            async with asyncio.timeout(self.seconds):
+                async for item in stream:
+                    items.append(item)
+                    each(item)
+                    if len(items) >= limit:
+                        break
+        except TimeoutError:
+            self.fails(what, expected=f"an end within {self.seconds:g} s", got=f"{len(items)} items so far")
+        finally:
+            close = getattr(stream, "aclose", None)
+            if close is not None:
+                await close()
+        return items
 
 
 def _border_fault(value: object, expected: Any) -> str:

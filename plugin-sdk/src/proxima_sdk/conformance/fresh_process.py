@@ -16,7 +16,10 @@ from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+if TYPE_CHECKING:
+    from proxima.contracts.circuit import Circuit
 
 Mode = Literal["present", "absent", "broken"]
 
@@ -80,14 +83,20 @@ def _break_extensions(modules: Iterable[str]) -> None:
     ExtensionFileLoader.create_module = create_module  # type: ignore[method-assign]
 
 
-def ask(reference: Mapping[str, str], engine_modules: Sequence[str], mode: Mode) -> dict[str, Any]:
-    """Asks a backend in a fresh process for its probe, an estimate and a plan.
+def ask(reference: Mapping[str, str], engine_modules: Sequence[str], mode: Mode, circuit: Circuit) -> dict[str, Any]:
+    """Asks a backend in a fresh process for its probe, and for an estimate and a plan of a circuit.
 
     Returns:
         ``probe`` and ``estimate`` as mappings (or ``{"error": ...}``), ``engine_loaded`` by the two, and ``plan``:
         ``{}`` where it succeeded, else ``error``, ``kinds`` (class names), ``message``, ``hint``, ``cause``.
     """
-    question = {"path": sys.path, "reference": dict(reference), "engine": list(engine_modules), "mode": mode}
+    question = {
+        "path": sys.path,
+        "reference": dict(reference),
+        "engine": list(engine_modules),
+        "mode": mode,
+        "circuit": circuit.to_bytes().hex(),
+    }
     done = subprocess.run(
         [sys.executable, "-m", "proxima_sdk.conformance.fresh_process"],
         input=json.dumps(question),
@@ -125,12 +134,12 @@ def _answer(question: Mapping[str, Any]) -> dict[str, Any]:
         sys.meta_path[:] = [_Hiding(list(sys.meta_path), engine, question["mode"])]
 
     from proxima.contracts.backend import RunRequest
+    from proxima.contracts.circuit import Circuit
     from proxima.contracts.features import features_of
-    from proxima_sdk.circuits import ghz
     from proxima_sdk.conformance.target import load_reference
 
     backend = load_reference(question["reference"])
-    request = RunRequest(circuit=ghz(2))
+    request = RunRequest(circuit=Circuit.from_bytes(bytes.fromhex(question["circuit"])))
     answer: dict[str, Any] = {}
     try:
         probe = backend.probe()

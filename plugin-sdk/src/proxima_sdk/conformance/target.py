@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from proxima.contracts.backend import Backend
+from proxima.contracts.decomposition import undecomposable
 from proxima.contracts.operations import OPERATIONS, Op, OpKind
 from proxima.errors import UsageError
 
@@ -24,6 +25,7 @@ class Capabilities:
         operations: Names of the operations it runs; ``None`` for all.
         restricted_operations: Of those it runs at some parameters only; the kit does not try them.
         noise: Whether it runs channels, ``dynamic`` conditions, resets and mid-circuit measurements.
+        seeded: Whether the same seed gives the same counts, and ``noisy_device`` whether errors of its own are in them.
         rates: Default seconds per unit of work.
     """
 
@@ -34,6 +36,8 @@ class Capabilities:
     restricted_operations: frozenset[str] = frozenset()
     noise: bool = False
     dynamic: bool = False
+    seeded: bool = True
+    noisy_device: bool = False
     max_qubits: int | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
 
@@ -56,20 +60,36 @@ class Capabilities:
             restricted_operations=frozenset(data.get("restricted_operations", ())),
             noise=bool(data.get("noise", False)),
             dynamic=bool(data.get("dynamic", False)),
+            seeded=bool(data.get("seeded", True)),
+            noisy_device=bool(data.get("noisy_device", False)),
             max_qubits=data.get("max_qubits"),
             rates=dict(data.get("rates", {})),
         )
 
     def supports(self, op: Op) -> bool:
-        """Whether it declares that it runs the operation."""
+        """Whether it declares that it runs the operation; every backend takes ``measure``."""
         kind = OPERATIONS[op].kind
-        if kind in (OpKind.MEASURE, OpKind.BARRIER):
+        if kind is OpKind.MEASURE:
             return True
         if kind is OpKind.RESET and not self.dynamic:
             return False
         if kind is OpKind.CHANNEL and not self.noise:
             return False
         return self.operations is None or OPERATIONS[op].name in self.operations
+
+    @property
+    def known(self) -> frozenset[Op]:
+        """What it runs whatever the parameters: circuits come to it in these."""
+        return frozenset(op for op in OPERATIONS if self.supports(op))
+
+    @property
+    def restricted(self) -> frozenset[Op]:
+        """What comes to it as it is, too, and its estimate may refuse."""
+        return frozenset(op for op in OPERATIONS if OPERATIONS[op].name in self.restricted_operations)
+
+    def runs(self, op: Op) -> bool:
+        """Whether a circuit with the named operation can be run: as it is, or written in what it supports."""
+        return not undecomposable([op], self.known)
 
 
 @dataclass(frozen=True, slots=True)

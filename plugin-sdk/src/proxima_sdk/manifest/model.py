@@ -148,12 +148,17 @@ class CapabilitiesModel(BaseModel):
     noise: Annotated[bool, Field(description="whether it runs noise channels")]
     dynamic: Annotated[bool, Field(description="conditions, reset and measurement in the middle of a circuit")]
     operations: Annotated[
-        Literal["all"] | list[str], Field(description="what it runs whatever the parameters; all: every operation")
+        Literal["all"] | list[str],
+        Field(description="what it runs whatever the parameters; measure need not be named; all: every operation"),
     ] = "all"
     restricted_operations: Annotated[
         list[str],
         Field(description="what else it runs, at some parameters or matrices only; its estimate says whether it can"),
     ] = Field(default_factory=list)
+    seeded: Annotated[bool, Field(description="the same seed gives the same counts; false: it takes no seeds")] = True
+    noisy_device: Annotated[
+        bool, Field(description="a machine whose own errors are in every result, as in one that is no simulator")
+    ] = False
     max_qubits: Annotated[
         int | None, Field(ge=1, description="the engine's own limit; none where memory is the only one")
     ] = None

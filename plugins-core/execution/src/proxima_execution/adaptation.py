@@ -13,6 +13,7 @@ from proxima.contracts.circuit import Circuit
 from proxima.contracts.features import features_of
 from proxima.contracts.operations import BY_NAME, OPERATIONS, Op
 from proxima.errors import UnsupportedError
+from proxima_execution.preparation import SAMPLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Adaptations:
         adapted = self._made.get(known)
         if adapted is None:
             adapted = self._made[known] = self._adapt(known)
+        if notes := _reservations(capabilities, self.request):
+            return replace(adapted, notes=(*adapted.notes, *notes))
         return adapted
 
     def _adapt(self, known: frozenset[Op] | None) -> Adapted:
@@ -102,12 +105,22 @@ class Adaptations:
 
 
 def _known(capabilities: Mapping[str, Any]) -> frozenset[Op] | None:
-    """The operations that a manifest names; ``None`` for all."""
+    """The operations that a manifest names, and ``measure``, which every backend takes; ``None`` for all."""
     names = capabilities.get("operations", "all")
     if names == "all":
         return None
     restricted = capabilities.get("restricted_operations", ())  # its estimate says at which parameters
-    return _named((*names, *restricted))
+    return _named(("measure", *names, *restricted))
+
+
+def _reservations(capabilities: Mapping[str, Any], request: RunRequest) -> list[str]:
+    """What a user should know of results of this backend."""
+    notes = []
+    if not capabilities.get("seeded", True) and not SAMPLED.isdisjoint(request.wants):
+        notes.append("The backend takes no seed: the same run gives other counts the next time.")
+    if capabilities.get("noisy_device", False):
+        notes.append("The backend is a noisy device: its own errors are in the result.")
+    return notes
 
 
 @lru_cache(maxsize=64)

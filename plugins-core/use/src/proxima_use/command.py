@@ -66,14 +66,16 @@ class UseCommand:
                     one.add_argument("--schema", action="store_true", help="print what the tool takes")
                 case "algorithm":
                     one.add_argument("file", nargs="?", metavar="FILE", help="a circuit file")
-                    one.add_argument("-p", "--param", action="append", default=[], metavar="KEY=VALUE")
+                    about = "one of the algorithm's parameters; may be given several times"
+                    one.add_argument("-p", "--param", action="append", default=[], metavar="KEY=VALUE", help=about)
                 case "visualization":
                     one.add_argument(
                         "file", nargs="?", metavar="FILE", help="a circuit file, or the id of a stored run"
                     )
                     one.add_argument("-o", "--output", metavar="FILE", help="its ending says the format, e.g. bell.svg")
                     one.add_argument("--result", action="store_true", help="run the circuit, and draw the result")
-                    one.add_argument("-p", "--param", action="append", default=[], metavar="KEY=VALUE")
+                    about = "one of the picture's options; may be given several times"
+                    one.add_argument("-p", "--param", action="append", default=[], metavar="KEY=VALUE", help=about)
                 case "codegen":
                     one.add_argument("file", nargs="?", metavar="FILE", help="a circuit file")
                 case "view":

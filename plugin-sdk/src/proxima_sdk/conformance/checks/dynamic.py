@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxima.contracts.circuit import Circuit, Condition
+from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import Op
 from proxima_sdk.conformance.base import BackendChecks
 from proxima_sdk.conformance.diagnosis import Cause
@@ -16,6 +17,10 @@ def _conditioned(condition: Condition | None) -> Circuit:
     for qubit in range(3):
         builder.h(qubit).measure(qubit, qubit)
     return builder.append(Op.X, (3,), condition=condition).measure(3, 3).build()
+
+
+_ONE = Condition((0,), 1)
+_UNCONDITIONED: Cause = ("the condition is ignored", lambda: _averaged(None))
 
 
 class DynamicChecks(BackendChecks):
@@ -52,7 +57,6 @@ class DynamicChecks(BackendChecks):
     def test_condition_on_a_rotation(self) -> None:
         """A conditioned gate with an angle, on a qubit entangled with the measured one."""
         self.require_dynamic()
-        self.require_operations(Op.RY)
         circuit = (
             Circuit.builder(2, 2)
             .h(0)
@@ -98,7 +102,6 @@ class DynamicChecks(BackendChecks):
     def test_teleportation(self) -> None:
         """The state arrives: rotated back, the receiver always reads 0."""
         self.require_dynamic()
-        self.require_operations(Op.U)
         circuit = (
             Circuit.builder(3, 3)
             .u(0.9, 0.4, 1.7, 0)
@@ -120,8 +123,25 @@ class DynamicChecks(BackendChecks):
         """It is averaged over the classical outcomes."""
         self.require_dynamic()
         self.require_want("density_matrix")
-        circuit = Circuit.builder(2, 1).h(0).cx(0, 1).measure(0, 0).h(1, condition=Condition((0,), 1)).reset(0).build()
-        self.check_state(circuit, "a conditioned Hadamard after a measurement, then reset")
+        self.check_state(_averaged(), "a conditioned Hadamard after a measurement, then reset")
+
+    def test_probabilities_of_a_dynamic_circuit(self) -> None:
+        """Likewise averaged: not those of one history."""
+        self.require_dynamic()
+        self.require_want("probabilities")
+        what = "a conditioned Hadamard after a measurement, then reset"
+        self.check_array("probabilities", _averaged(), what, causes=[_UNCONDITIONED])
+
+    def test_expectation_of_a_dynamic_circuit(self) -> None:
+        """Likewise averaged, exactly or within six standard errors."""
+        self.require_dynamic()
+        what = "a conditioned Hadamard after a measurement, then reset"
+        self.check_expectation(_averaged(), PauliSum.parse("ZI + 0.5*XI - YZ"), what, causes=[_UNCONDITIONED])
+
+
+def _averaged(condition: Condition | None = _ONE) -> Circuit:
+    builder = Circuit.builder(2, 1).h(0).cx(0, 1).measure(0, 0).append(Op.H, (1,), condition=condition)
+    return builder.reset(0).build()
 
 
 def _reversed(condition: Condition) -> Condition:

@@ -13,11 +13,10 @@ from proxima.contracts.matrices import unitary
 from proxima.contracts.noise import NoiseModel, NoiseRule
 from proxima.contracts.observable import PauliSum
 from proxima.contracts.operations import CHANNELS, GATES, OPERATIONS, Op
-from proxima_sdk import reference
 from proxima_sdk.circuits import from_instructions, random_kraus, rewritten
 from proxima_sdk.conformance.base import BackendChecks
 from proxima_sdk.conformance.checks.gates import scrambled
-from proxima_sdk.conformance.diagnosis import ORDER, Cause, report
+from proxima_sdk.conformance.diagnosis import ORDER, Cause
 
 _CHANNELS = sorted(CHANNELS - {Op.KRAUS})
 
@@ -65,7 +64,7 @@ class NoiseChecks(BackendChecks):
     """Channels against exact density matrices, or against exact distributions in three bases."""
 
     def _check_channel(self, tested: Instruction, others: Sequence[tuple[str, Instruction]]) -> None:
-        usable = [op for op in GATES if self.offered.supports(op)]
+        usable = [op for op in GATES if self.offered.runs(op)]
         before = scrambled(3, 8, usable)
 
         def made(*middle: Instruction) -> Circuit:
@@ -123,7 +122,7 @@ class NoiseChecks(BackendChecks):
 
     def test_noise_model(self) -> None:
         """A model whose channels act on two qubits at once, some for particular qubits, in the gates' qubit order."""
-        self.require_operations(Op.H, Op.CX, Op.DEPOLARIZING2, Op.KRAUS)
+        self.require_noise()
         circuit, model = self._joint()
         noisy = model.apply(circuit)
         causes: list[Cause] = [
@@ -134,7 +133,7 @@ class NoiseChecks(BackendChecks):
 
     def test_counts_under_joint_noise(self) -> None:
         """Sampling follows channels that act on two qubits at once."""
-        self.require_operations(Op.H, Op.CX, Op.DEPOLARIZING2, Op.KRAUS)
+        self.require_noise()
         self.require_want("counts")
         circuit, model = self._joint()
         builder = circuit.empty_builder()
@@ -145,7 +144,7 @@ class NoiseChecks(BackendChecks):
 
     def test_noise_under_a_condition(self) -> None:
         """A channel under a condition acts where it holds, and only there."""
-        self.require_operations(Op.H, Op.X, Op.BIT_FLIP)
+        self.require_noise()
         self.require_dynamic()
         self.require_want("counts")
         circuit = Circuit.builder(2, 2).h(0).measure(0, 0).x(1, condition=Condition((0,), 1)).measure(1, 1).build()
@@ -173,24 +172,18 @@ class NoiseChecks(BackendChecks):
     def test_expectation_under_noise(self) -> None:
         """Exactly, or within six standard errors."""
         self.require_noise()
-        self.require_want("expectation")
-        circuit, observable = self._noisy(), PauliSum.parse("0.5*ZZ - XX + IZ")
-        got = self.execute(self.request(circuit, "expectation", shots=4000, observables=[observable])).expectations[0]
-        mean, _ = reference.expectation(circuit, observable)
-        quiet, _ = reference.expectation(_without_noise(circuit), observable)
-        margin = 6 * got.standard_error + 1e-5
-        if abs(got.value - mean) > margin:
-            report(
-                f"expectation value of {observable} under noise",
-                expected=f"{mean:.8g}",
-                got=f"{got.value:.8g} with standard error {got.standard_error:.2g}",
-                causes=["noise is left out"] if abs(got.value - quiet) < margin else [],
-            )
-        if got.standard_error > 0.1:
-            report(f"standard error of {observable} with 4000 shots", expected="below 0.1", got=got.standard_error)
+        circuit, observable = self._noisy(), PauliSum.parse("0.5*ZX - XZ + ZI")
+        self.check_expectation(circuit, observable, "under noise", causes=[_left_out(circuit)])
+
+    def test_probabilities_under_noise(self) -> None:
+        """Of the noisy state, not of one history and not of the circuit without noise."""
+        self.require_noise()
+        self.require_want("probabilities")
+        circuit = self._noisy()
+        self.check_array("probabilities", circuit, "two entangled qubits under noise", causes=[_left_out(circuit)])
 
     def _noisy(self) -> Circuit:
-        channels = [op for op in (Op.AMPLITUDE_DAMPING, Op.DEPOLARIZING, Op.BIT_FLIP) if self.offered.supports(op)]
+        channels = [op for op in (Op.AMPLITUDE_DAMPING, Op.DEPOLARIZING, Op.BIT_FLIP) if self.offered.runs(op)]
         builder = Circuit.builder(2).h(0).cx(0, 1)
         for qubit, op in zip((1, 0, 0), channels, strict=False):
             builder.append(op, (qubit,), (0.25,))

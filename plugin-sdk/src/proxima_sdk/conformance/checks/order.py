@@ -26,24 +26,24 @@ class OrderChecks(BackendChecks):
 
     def test_endianness_on_many_qubits(self) -> None:
         """An unsymmetrical pattern on ten qubits, where byte and bit order differ."""
-        builder = Circuit.builder(min(10, self.offered.max_qubits or 10))
-        for qubit in (0, 1, 3, 4, 8):
-            if qubit < builder.num_qubits:
-                builder.x(qubit)
-        self.check_counts(builder.measure_all().build(), "x on qubits 0, 1, 3, 4, 8 of 10", shots=50)
+        builder = Circuit.builder(self.at_most(10))
+        busy = [qubit for qubit in (0, 1, 3, 4, 8) if qubit < builder.num_qubits]
+        for qubit in busy:
+            builder.x(qubit)
+        self.check_counts(builder.measure_all().build(), f"x on qubits {busy} of {builder.num_qubits}", shots=50)
 
-    @pytest.mark.parametrize("busy", [(1, 3), (0,), (4,), (0, 4), ()], ids=str)
+    @pytest.mark.parametrize("busy", [(1, 3), (0,), (3,), (0, 3), ()], ids=str)
     def test_idle_qubits_are_kept(self, busy: tuple[int, ...]) -> None:
         """Qubits that no operation touches stay in the state, as |0>."""
-        builder = Circuit.builder(5)
+        builder = Circuit.builder(4)
         for qubit in busy:
-            builder.h(qubit).t(qubit) if self.offered.supports(Op.T) else builder.x(qubit)
-        self.check_state(builder.build(), f"operations on qubits {list(busy)} of 5 alone")
+            builder.h(qubit).t(qubit) if self.offered.runs(Op.T) else builder.x(qubit)
+        self.check_state(builder.build(), f"operations on qubits {list(busy)} of 4 alone")
 
     def test_idle_qubits_are_counted(self) -> None:
         """Qubits that are only measured give 0."""
-        circuit = Circuit.builder(5).x(1).x(3).measure_all().build()
-        self.check_counts(circuit, "x on qubits 1 and 3 of 5, every qubit measured", shots=50)
+        circuit = Circuit.builder(4).x(1).x(3).measure_all().build()
+        self.check_counts(circuit, "x on qubits 1 and 3 of 4, every qubit measured", shots=50)
 
     def test_circuit_that_only_measures(self) -> None:
         """No gate at all: all zeros."""

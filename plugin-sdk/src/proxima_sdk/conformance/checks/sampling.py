@@ -28,6 +28,7 @@ class SamplingChecks(BackendChecks):
 
     def test_same_seed_gives_same_counts(self) -> None:
         """Whatever the state of the global random number generators."""
+        self.require_seeds()
         circuit = self._spread()
         runs = []
         for state in (1, 2):
@@ -73,7 +74,7 @@ class SamplingChecks(BackendChecks):
     def test_counts_follow_the_exact_distribution(self) -> None:
         """GHZ, and random circuits over the declared vocabulary."""
         usable = [op for op in GATES if self.offered.supports(op)]
-        self.check_counts(ghz(5), "GHZ state of 5 qubits")
+        self.check_counts(ghz(4), "GHZ state of 4 qubits")
         for seed in (1, 2):
             circuit = random(4, 8, seed=seed, operations=usable)
             self.check_counts(circuit, f"random circuit, seed {seed}", shots=20_000)
@@ -88,6 +89,9 @@ class SamplingChecks(BackendChecks):
         if samples is None or samples.shape != (500, 4) or samples.dtype != np.uint8:
             got = None if samples is None else f"{samples.dtype} of shape {samples.shape}"
             report("500 samples of 4 classical bits", expected="uint8 of shape (500, 4)", got=got)
+        if result.counts is not None and dict(result.counts) != counts_from_samples(samples):
+            report("counts and samples of one run", expected=top(counts_from_samples(samples)), got=top(result.counts))
+        self.require_exact()
         right = (samples[:, 0] == 1).all() and (samples[:, 2] == 0).all() and (samples[:, 1] == samples[:, 3]).all()
         if not right:
             report(
@@ -97,8 +101,6 @@ class SamplingChecks(BackendChecks):
                 convention="column j is classical bit j",
                 causes=["columns in reverse order"] if (samples[:, 3] == 1).all() else [],
             )
-        if result.counts is not None and dict(result.counts) != counts_from_samples(samples):
-            report("counts and samples of one run", expected=top(counts_from_samples(samples)), got=top(result.counts))
 
     def test_counts_without_measurement_are_refused(self) -> None:
         """A circuit that measures nothing has no counts; `UsageError` says so."""

@@ -10,7 +10,7 @@ import pytest
 from proxima.contracts.backend import Precision, Want
 from proxima.contracts.circuit import Circuit
 from proxima.contracts.observable import PauliSum
-from proxima.contracts.operations import GATES, Op
+from proxima.contracts.operations import GATES
 from proxima.errors import UnsupportedError
 from proxima_sdk import reference
 from proxima_sdk.circuits import random
@@ -35,6 +35,7 @@ class StateChecks(BackendChecks):
         """Shape, dtype, order, values and norm; the state is the one before the final measurements."""
         self.require_want(want)
         self.require_precision(precision)
+        self.require_exact()
         circuit = self._circuit()
         result = self.execute(self.request(circuit, want, precision=precision))
         got = getattr(result, want)
@@ -65,6 +66,7 @@ class StateChecks(BackendChecks):
     def test_expectation_values(self) -> None:
         """Value and, where given, variance, within rounding or within six standard errors."""
         self.require_want("expectation")
+        self.require_exact()
         circuit = self._circuit(22)
         observables = [PauliSum.parse(text) for text in _OBSERVABLES]
         result = self.execute(self.request(circuit, "expectation", shots=4000, observables=observables))
@@ -102,6 +104,7 @@ class StateChecks(BackendChecks):
         missing = [want for want in wants if getattr(result, want) is None]
         if missing:
             report(f"a run with wants {wants}", expected="all of them", got=f"no {', '.join(missing)}")
+        self.require_exact()
         for want in (w for w in wants if w in _ARRAYS):
             difference = diagnosis.distance(getattr(result, want), getattr(reference, want)(circuit))
             if not difference <= TOLERANCE[self.best_precision]:
@@ -126,7 +129,7 @@ class StateChecks(BackendChecks):
         self.require_available()
         self.require_want("statevector")
         if what == "noise":
-            self.require_operations(Op.BIT_FLIP)
+            self.require_noise()
             circuit = Circuit.builder(1).bit_flip(0.3, 0).build()
         else:
             self.require_dynamic()

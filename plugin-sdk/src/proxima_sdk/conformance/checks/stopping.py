@@ -122,8 +122,9 @@ class StoppingChecks(BackendChecks):
         if kind == "shots":
             self.require_dynamic()
             return self._many_shots([_feedback(6)], _WHOLE_RUN * scale)
-        self.require_operations(Op.AMPLITUDE_DAMPING)
-        return self._many_shots([_damped(n) for n in (6, 10, 14)], _WHOLE_RUN * scale)
+        self.require_noise()
+        widths = sorted({self.at_most(n) for n in (6, 10, 14)})
+        return self._many_shots([_damped(n) for n in widths], _WHOLE_RUN * scale)
 
     def _timed(self, request: RunRequest) -> float:
         """Seconds that a request takes, or how long it went on where that is more than is needed to be stopped."""
@@ -139,12 +140,10 @@ class StoppingChecks(BackendChecks):
 
     def _many_gates(self, seconds: float) -> Plan:
         width, layers, took = 0, 4, 0.0
-        for width in (8, 12, 16, 18, 20):
-            if width <= (self.offered.max_qubits or 20):
-                took = self._timed(self._deep(width, layers))
-                if took > 0.15:
-                    break
-        width = min(width, self.offered.max_qubits or width)
+        for width in sorted({self.at_most(n) for n in (8, 12, 16, 18, 20)}):
+            took = self._timed(self._deep(width, layers))
+            if took > 0.15:
+                break
         # Again on a longer sample, because a short run pays for more than its gates.
         sample = min(max(int(layers * seconds / max(took, 1e-3) / 8), layers), 2500)
         took = self._timed(self._deep(width, sample))
@@ -158,7 +157,7 @@ class StoppingChecks(BackendChecks):
         told = "refuses them all"
         for circuit in circuits:
             request = self.request(circuit, "counts", shots=50)
-            if not self.target.backend.estimate(request, features_of(circuit)).feasible:
+            if not self.target.backend.estimate(request, features_of(request.circuit)).feasible:
                 continue
             shots, took = 50, self._timed(request)
             while took < seconds / 10 and shots < _MOST_SHOTS:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar
+
+import pytest
 
 from proxima.contracts.agent import AgentMessage
 from proxima.contracts.backend import CancelToken
 from proxima.errors import CancelledError
-from proxima_sdk.conformance.contribution import ContributionChecks
+from proxima_sdk.conformance.contribution import StreamChecks
 
 _STOP_SECONDS = 5.0
 
 
-class AgentConformance(ContributionChecks):
+class AgentConformance(StreamChecks):
     """Subclass it in a test module, name your agent, run pytest.
 
     Attributes:
         agent: An agent's name among the installed plugins, or an instance, class or factory of one.
         goal: What it is to do; something that it reaches with what is there.
+        seconds: How long it may take; 60.
     """
 
     kind = "agents"
@@ -54,24 +59,43 @@ class AgentConformance(ContributionChecks):
         """With a token that is set: `CancelledError` within seconds, and no reply."""
         token = CancelToken()
         token.cancel()
-        start = time.monotonic()
+        since = time.monotonic()
+        self._expect_stopped("pursue() with a token that is set", self._kinds(token), since)
+
+    def test_cancel_while_it_works(self) -> None:
+        """With a token that is set after the first message: `CancelledError` within seconds, and no reply."""
+        token = CancelToken()
+        since = [time.monotonic()]
+
+        def told(message: AgentMessage) -> None:
+            if not token.cancelled:
+                token.cancel()
+                since.append(time.monotonic())
+
+        kinds = self._kinds(token, told)
+        if kinds is not None and len(kinds) < 2:
+            pytest.skip(f"{self.about()[1]} gives {len(kinds)} messages: there is nothing to stop")
+        self._expect_stopped("pursue() with a token that is set after its first message", kinds, since[-1])
+
+    def _kinds(
+        self, token: CancelToken, told: Callable[[AgentMessage], object] = lambda message: None
+    ) -> list[str] | None:
+        """The kinds of its messages; ``None`` where it was stopped."""
         try:
-            got: object = [m.kind for m in self._messages(token)]
+            messages = asyncio.run(self._collect("pursue()", self._pursue(token), 10_000, told))
         except CancelledError:
-            got = None
-        took = time.monotonic() - start
-        if got is not None or took > _STOP_SECONDS:
+            return None
+        return [message.kind for message in messages]
+
+    def _expect_stopped(self, what: str, kinds: list[str] | None, since: float) -> None:
+        took = time.monotonic() - since
+        if kinds is not None or took > _STOP_SECONDS:
             self.fails(
-                "pursue() with a token that is set",
+                what,
                 expected=f"CancelledError within {_STOP_SECONDS:g} s",
-                got=f"{got} after {took:.1f} s",
+                got=("the error" if kinds is None else f"{kinds}") + f" after {took:.1f} s",
                 cause="cancel ignored: it does not look at cancel.cancelled before each step",
             )
-
-    def _messages(self, token: CancelToken) -> list[Any]:
-        import asyncio
-
-        return asyncio.run(self._collect("pursue()", self._pursue(token), 10_000))
 
     def test_a_caller_may_leave(self) -> None:
         """Closed after its first message, it ends without an error."""

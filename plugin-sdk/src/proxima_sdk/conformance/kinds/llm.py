@@ -10,7 +10,7 @@ import pytest
 from proxima.contracts.llm import ChatChunk, ChatMessage
 from proxima.contracts.tool import ToolDefinition
 from proxima.errors import UnavailableError, UsageError
-from proxima_sdk.conformance.contribution import ContributionChecks
+from proxima_sdk.conformance.contribution import StreamChecks
 
 _TOOL = ToolDefinition(
     "add", "Adds two whole numbers.",
@@ -18,7 +18,7 @@ _TOOL = ToolDefinition(
 )  # fmt: skip
 
 
-class LLMProviderConformance(ContributionChecks):
+class LLMProviderConformance(StreamChecks):
     """Subclass it in a test module, name your provider, run pytest.
 
     Where the models cannot be reached, as the provider says by an `UnavailableError`, what needs them is skipped.
@@ -27,6 +27,7 @@ class LLMProviderConformance(ContributionChecks):
         llm_provider: A name among the installed plugins, or an instance, class or factory of a provider.
         model: To chat with; by default the first that it offers.
         prompt: What to say to it.
+        seconds: How long an answer may take; 60.
     """
 
     kind = "llm_providers"

@@ -32,10 +32,11 @@ class MCPServerConformance(ContributionChecks):
     Attributes:
         mcp_server: A name among the installed plugins, or a server, its class or a factory of one.
         environment: Variables for its start beside those that it declares, e.g. a test's key.
+        seconds: How long it may take to answer the first request and to end; 20.
     """
 
     kind = "mcp_servers"
-    seconds = 20.0
+    seconds: ClassVar[float] = 20.0
     mcp_server: ClassVar[Any] = None
     environment: ClassVar[Mapping[str, str]] = {}
 
