@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 
 from proxima.sandbox.interfaces import INTERFACES
 from proxima.sandbox.probe import HostSupport, probe
@@ -87,3 +90,24 @@ def test_what_is_made_is_typed_and_tidy(projects: dict[str, Path]) -> None:
     ):
         done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_workflow_installs_what_the_plugin_needs(tmp_path: Path) -> None:
+    """With the real pip, in this environment, which has everything but the engine that is added."""
+    project = create_project(Project(name="made-with-engine", type="view", author="Ada"), tmp_path, git=False)
+    workflow = yaml.safe_load((project / ".github" / "workflows" / "test.yml").read_text())
+    steps = [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+    (words,) = [shlex.split(step) for step in steps if step.startswith("pip install")]
+    assert " ".join(words) in (project / "README.md").read_text()
+    command = [sys.executable, "-m", *words, "--dry-run", "--no-index", "--no-build-isolation"]
+    programs = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])  # uv_build's
+
+    def installed() -> Done:
+        environ = os.environ | {"PATH": programs}
+        return subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, timeout=120)
+
+    done = installed()
+    assert done.returncode == 0, done.stderr
+    table = project / "pyproject.toml"
+    table.write_text(table.read_text().replace('"proxima-kernel"', '"proxima-kernel", "no-such-engine-here"'))
+    assert "no-such-engine-here" in installed().stderr
