@@ -212,6 +212,25 @@ def test_what_is_wrong_is_told_before_anything_runs(
     assert said in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("file", "table", "value"),
+    [
+        ("pyproject.toml", "[tool.pytest.ini_options]", '["error"]'),
+        ("pytest.ini", "[pytest]", "error"),
+        ("tox.ini", "[pytest]", "error"),
+        ("setup.cfg", "[tool:pytest]", "error"),
+    ],
+)
+def test_the_authors_settings_of_pytest_hold(project: Path, tmp_path: Path, file: str, table: str, value: str) -> None:
+    warning = "import warnings\n\n\ndef test_warns():\n    warnings.warn('cold', stacklevel=1)\n"
+    (project / "tests" / "test_tea.py").write_text(warning)
+    with (project / file).open("a") as settings:
+        settings.write(f"\n{table}\nfilterwarnings = {value}\n")
+    code, report = report_of(tmp_path, project, "--in-process", "--pytest", "-k warns")
+    assert code == 1, "the warning is an error"
+    assert "UserWarning: cold" in report["runs"][0]["failures"][0]["message"]
+
+
 def test_options_that_cannot_be_read_are_told(project: Path, tmp_path: Path) -> None:
     done = proxima(tmp_path, project, "--pytest", '-k "x')
     assert (done.returncode, done.stdout) == (2, "")
