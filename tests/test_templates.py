@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+import tarfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
@@ -18,7 +19,8 @@ import yaml
 
 from proxima.sandbox.interfaces import INTERFACES
 from proxima.sandbox.probe import HostSupport, probe
-from proxima_sdk.build import built_wheel
+from proxima_sdk.build import build_project, built_wheel
+from proxima_sdk.docs.pages import pages_of, write_pages
 from proxima_sdk.new import TYPES, Project, create_project
 from proxima_sdk.validate.report import validate_wheel
 
@@ -77,6 +79,17 @@ def test_its_wheel_is_judged_without_a_complaint(kind: str, projects: dict[str, 
         report = validate_wheel(wheel, host=host)
     assert [str(problem) for problem in report.problems if problem.level != "note"] == []
     assert report.contributions
+
+
+def test_what_is_published_has_its_pages_and_what_changed(projects: dict[str, Path]) -> None:
+    project = projects["format"]
+    write_pages(pages_of(project), project / "docs")
+    built = build_project(project, isolated=False, try_it=False)
+    assert [str(problem) for problem in built.report.problems] == []
+    with tarfile.open(built.sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    package = project.name.replace("-", "_")
+    assert {"docs/index.md", "docs/api.md", f"src/{package}/CHANGELOG.md"} <= names
 
 
 def test_what_is_made_is_typed_and_tidy(projects: dict[str, Path]) -> None:

@@ -104,6 +104,7 @@ def write_project(root: Path) -> Path:
     package = root / "src" / "proxima_tea"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(CODE)
+    (package / "CHANGELOG.md").write_text("# Changes\n")
     (root / "pyproject.toml").write_text(PYPROJECT)
     (root / "plugin.yaml").write_text(json.dumps(MANIFEST))  # JSON is YAML
     (root / "LICENSE").write_text("MIT Licence\n")
@@ -245,6 +246,21 @@ def test_warnings(changed: Callable[..., Report], change: Change, code: str, say
     assert report.ok
     assert code in [p.code for p in found(report, "warning")], report.problems
     assert says in "\n".join(map(str, found(report, "warning")))
+
+
+@pytest.mark.parametrize("beside", ["", "CHANGELOG.md", f"{INFO}/licenses/more/CHANGELOG.md"])
+def test_notes_that_an_update_can_show_no_changes(changed: Callable[..., Report], beside: str) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        del files["proxima_tea/CHANGELOG.md"]
+        if beside:
+            files[beside] = b"# Changes"
+
+    assert [(p.code, p.level) for p in changed(change).problems] == [("changelog", "note")]
+
+
+@pytest.mark.parametrize("place", [f"{INFO}/CHANGELOG.rst", f"{INFO}/licenses/CHANGELOG"])
+def test_a_changelog_may_lie_with_the_metadata(changed: Callable[..., Report], place: str) -> None:
+    assert changed(lambda files: files.update({place: files.pop("proxima_tea/CHANGELOG.md")})).problems == ()
 
 
 def test_notes_native_code_that_is_not_read(changed: Callable[..., Report]) -> None:
