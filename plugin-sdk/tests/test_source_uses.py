@@ -53,6 +53,8 @@ from proxima_sdk.validate.source_uses import undeclared, uses
         ("from pathlib import *\nPath('x').replace('y')", "replace()", "file_write"),
         ("def f(p: 'Path'):\n    for q in p.glob('*'):\n        q.chmod(0)", "chmod()", "file_write"),
         ("def f(p: 'Path'):\n    return list(p.glob('*'))", "glob()", "file_read"),
+        ("class C:\n    p: Path\n\n    def f(self):\n        self.p.open('w')", "open()", "file_write"),
+        ("p: Path = made()\np.rename('x')", "rename()", "file_write"),
         ("p.unlink()", "unlink()", "file_write"),
         ("p.mkdir(parents=True)", "mkdir()", "file_write"),
         ("p.touch()", "touch()", "file_write"),

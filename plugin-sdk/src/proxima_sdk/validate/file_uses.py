@@ -112,7 +112,10 @@ class _Paths:
             for target in node.targets:
                 self._bind(target, self.kind(node.value))
         elif isinstance(node, ast.AnnAssign):
-            self._bind(node.target, self.kind(node.value) if node.value else self._annotated(node.annotation))
+            annotated = self._annotated(node.annotation)
+            self._bind(node.target, (self.kind(node.value) if node.value else "") or annotated)
+            if annotated and isinstance(node.target, ast.Name):  # a dataclass's field, as its methods see it
+                self._bound.setdefault(f"self.{node.target.id}", set()).add(annotated)
         elif isinstance(node, ast.arg):
             self._bind(node, self._annotated(node.annotation))
         elif isinstance(node, ast.NamedExpr):
