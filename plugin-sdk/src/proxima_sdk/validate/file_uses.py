@@ -15,10 +15,12 @@ Kind = Literal["", "path", "own", "memory"]
 
 _READ = ("numpy.load", "numpy.loadtxt", "numpy.genfromtxt", "numpy.fromfile")
 _WRITE = ("numpy.save", "numpy.savez", "numpy.savez_compressed", "numpy.savetxt")
-_BY_MODE = (
-    *("open", "io.open", "io.FileIO", "gzip.open", "bz2.open", "lzma.open", "tarfile.open", "zipfile.ZipFile"),
-    *("numpy.memmap", "numpy.lib.format.open_memmap"),
-)
+_BY_MODE = {
+    **dict.fromkeys(("open", "io.open", "io.FileIO"), (1, "r")),
+    **dict.fromkeys(("gzip.open", "bz2.open", "lzma.open", "tarfile.open", "zipfile.ZipFile"), (1, "r")),
+    "numpy.memmap": (2, "r+"),
+}
+"""At which position their mode is, and which it is by default."""
 FUNCTIONS = (*_READ, *_WRITE, *_BY_MODE, "os.open", "pathlib.Path")
 
 # fmt: off
@@ -67,11 +69,11 @@ def file_uses(tree: ast.AST, aliases: Mapping[str, str]) -> Iterator[tuple[str, 
 def _call(call: ast.Call, paths: _Paths, aliases: Mapping[str, str]) -> tuple[str, str, ast.expr | None]:
     """The function's or method's name, the permission that it needs, if any, and the file that it is about."""
     name = dotted(call.func, aliases)
-    first = call.args[0] if call.args else _keyword(call, "file", "filename", "fname", "name")
+    first = call.args[0] if call.args else _keyword(call, "fileobj", "file", "filename", "fname", "name")
     if name in _READ or name in _WRITE:
         return name, "file_read" if name in _READ else "file_write", first
     if name in _BY_MODE:
-        return name, _mode(call.args[1] if len(call.args) > 1 else _keyword(call, "mode")), first
+        return name, _mode(call, *_BY_MODE[name]), first
     if name == "os.open":
         writes = _WRITE_FLAGS.search(" ".join(map(ast.unparse, call.args[1:2])))
         return name, "file_write" if writes else "file_read", first
@@ -83,7 +85,7 @@ def _call(call: ast.Call, paths: _Paths, aliases: Mapping[str, str]) -> tuple[st
         return method, permission, first if method in _TO_FILES else owner
     if paths.kind(owner) in ("path", "own"):
         if method == "open":
-            return method, _mode(call.args[0] if call.args else _keyword(call, "mode")), owner
+            return method, _mode(call, 0, "r"), owner
         return method, _OF_PATHS.get(method, ""), owner
     return "", "", None
 
@@ -92,10 +94,11 @@ def _keyword(call: ast.Call, *names: str) -> ast.expr | None:
     return next((word.value for word in call.keywords if word.arg in names), None)
 
 
-def _mode(mode: ast.expr | None) -> str:
-    """By a mode such as ``"rb"`` or, for archives, ``"w:xz"``."""
-    plain = re.split(r"[:|]", text_of(mode) or "r")[0]
-    return "file_write" if set(plain) & set("wax+") else "file_read"
+def _mode(call: ast.Call, position: int, default: str) -> str:
+    """The permission by a mode such as ``"rb"`` or, for archives, ``"w:xz"``; one that is not written down reads."""
+    given = call.args[position] if len(call.args) > position else _keyword(call, "mode")
+    mode = default if given is None else text_of(given) or ""
+    return "file_write" if set(re.split(r"[:|]", mode)[0]) & set("wax+") else "file_read"
 
 
 class _Paths:
