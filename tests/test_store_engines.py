@@ -65,6 +65,15 @@ def tried(project: Path, site: Path, *words: str) -> dict[str, Any]:
     return dict(run)
 
 
+def test_a_plugin_whose_numpy_is_not_here_is_validated(home: Path) -> None:
+    done = proxima(home, "plugin", "validate", PLUGINS / "pyquest", "--no-isolation", "--strict", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["ok"]) == (0, True), report["problems"]
+    assert report["contributions"] == [{"kind": "backends", "name": "pyquest"}]
+    (note,) = [problem["message"] for problem in report["problems"] if problem["code"] == "tried"]
+    assert "numpy 1.26" in note
+
+
 def copied(name: str, directory: Path) -> Path:
     return Path(shutil.copytree(PLUGINS / name, directory / name))
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
+import sysconfig
+import tarfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import yaml
 
 from proxima.sandbox.interfaces import INTERFACES
 from proxima.sandbox.probe import HostSupport, probe
-from proxima_sdk.build import built_wheel
+from proxima_sdk.build import build_project, built_wheel
+from proxima_sdk.docs.pages import pages_of, write_pages
 from proxima_sdk.new import TYPES, Project, create_project
 from proxima_sdk.validate.report import validate_wheel
 
@@ -76,6 +81,17 @@ def test_its_wheel_is_judged_without_a_complaint(kind: str, projects: dict[str, 
     assert report.contributions
 
 
+def test_what_is_published_has_its_pages_and_what_changed(projects: dict[str, Path]) -> None:
+    project = projects["format"]
+    write_pages(pages_of(project), project / "docs")
+    built = build_project(project, isolated=False, try_it=False)
+    assert [str(problem) for problem in built.report.problems] == []
+    with tarfile.open(built.sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    package = project.name.replace("-", "_")
+    assert {"docs/index.md", "docs/api.md", f"src/{package}/CHANGELOG.md"} <= names
+
+
 def test_what_is_made_is_typed_and_tidy(projects: dict[str, Path]) -> None:
     folders = [str(project) for project in projects.values()]
     here = {kind: project for kind, project in projects.items() if kind != "screen" or find_spec("textual")}
@@ -87,3 +103,24 @@ def test_what_is_made_is_typed_and_tidy(projects: dict[str, Path]) -> None:
     ):
         done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True, timeout=200)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_workflow_installs_what_the_plugin_needs(tmp_path: Path) -> None:
+    """With the real pip, in this environment, which has everything but the engine that is added."""
+    project = create_project(Project(name="made-with-engine", type="view", author="Ada"), tmp_path, git=False)
+    workflow = yaml.safe_load((project / ".github" / "workflows" / "test.yml").read_text())
+    steps = [step["run"] for step in workflow["jobs"]["test"]["steps"] if "run" in step]
+    (words,) = [shlex.split(step) for step in steps if step.startswith("pip install")]
+    assert " ".join(words) in (project / "README.md").read_text()
+    command = [sys.executable, "-m", *words, "--dry-run", "--no-index", "--no-build-isolation"]
+    programs = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])  # uv_build's
+
+    def installed() -> Done:
+        environ = os.environ | {"PATH": programs}
+        return subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True, timeout=120)
+
+    done = installed()
+    assert done.returncode == 0, done.stderr
+    table = project / "pyproject.toml"
+    table.write_text(table.read_text().replace('"proxima-kernel"', '"proxima-kernel", "no-such-engine-here"'))
+    assert "no-such-engine-here" in installed().stderr

@@ -22,7 +22,7 @@ from proxima.contracts.backend import Estimate, Plan, Probe, RunContext, RunRequ
 from proxima.contracts.circuit import Circuit, Parameter
 from proxima.contracts.execution import ComparedRun, Comparison, RunOptions
 from proxima.contracts.features import Features, features_of
-from proxima.contracts.llm import ChatChunk, ChatMessage
+from proxima.contracts.llm import ChatChunk, ChatMessage, ToolCall
 from proxima.contracts.mcp_server import MCPServer
 from proxima.contracts.noise import NoiseModel, NoiseRule
 from proxima.contracts.observable import PauliSum
@@ -135,6 +135,8 @@ VALUES: list[Any] = [
     Theme("t", True, {"primary": "#ffffff"}),
     MCPServer("s", ("run", "it"), {"A": "b"}),
     ChatMessage("user", "hello"),
+    ChatMessage("assistant", "", tool_calls=(ToolCall("1", "brew", '{"cups": 2}'),)),
+    ToolCall("2", "pour", "{}"),
     ChatChunk("x"),
     AgentMessage("tool_call", "x", {"a": 1}),
     Group(

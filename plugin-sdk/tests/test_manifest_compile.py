@@ -79,7 +79,8 @@ def test_check_finds_what_is_missing_or_out_of_date_and_writes_nothing(project, 
     before = target.read_text()
     assert compile_(project, "--check") == 1
     assert target.read_text() == before
-    assert "is out of date: run `make manifests`" in capsys.readouterr().err
+    again = f"is out of date: `python -m proxima_sdk.manifest.compile {project / 'plugin.yaml'}` makes it anew"
+    assert again in capsys.readouterr().err
     target.write_bytes(b"\xff")
     assert compile_(project, "--check") == 1
 
@@ -87,17 +88,29 @@ def test_check_finds_what_is_missing_or_out_of_date_and_writes_nothing(project, 
 @pytest.mark.parametrize(
     ("pyproject", "message"),
     [
-        (None, "pyproject.toml: cannot read the project: "),
-        ("[project", "pyproject.toml: cannot read the project: "),
-        ("[other]\n", "pyproject.toml: cannot read the project: 'project'"),
-        ("project = 5\n", "pyproject.toml: cannot read the project: "),
-        ("[project]\nentry-points = 5\n", "pyproject.toml: cannot read the project: "),
+        (None, "pyproject.toml: No such file"),
+        ("[project", "pyproject.toml: is not TOML: "),
+        ("[other]\n", "pyproject.toml: there is no table [project]"),
+        ("project = 5\n", "pyproject.toml: there is no table [project]"),
+        (PYPROJECT.partition("[project.entry")[0] + "entry-points = 5\n", "project.entry-points: expected a table"),
+        (PYPROJECT.replace('name = "tea"', ""), "project.name is missing"),
+        (PYPROJECT.replace('"tea"', '"../tea"'), "'../tea' is not a distribution's name"),
+        (PYPROJECT.replace('version = "1.0"', ""), "project.version is missing"),
+        (PYPROJECT.replace('"1.0"', "1.0"), "project.version expected text, got 1.0"),
+        (
+            PYPROJECT.replace('version = "1.0"', 'dynamic = ["version"]'),
+            "project.version is dynamic, so only a build would tell it\nwrite it down as project.version",
+        ),
         (PYPROJECT.replace('"1.0"', '"1.1"'), "plugin.yaml: version: 1.0 differs from 1.1 in "),
         (PYPROJECT.replace("tea = ", "coffee = "), "expected the one name 'tea', got ['coffee']"),
         (PYPROJECT + 'milk = "plug_tea:milk"\n', "expected the one name 'tea', got ['tea', 'milk']"),
         (PYPROJECT.partition("[project.entry")[0], "expected the one name 'tea', got []"),
         (PYPROJECT.replace("plug_tea", "elsewhere"), "the entry point names package 'elsewhere', but there is no "),
-        (PYPROJECT.replace('"plug_tea:plugin"', "7"), "the entry point names package '7', but there is no "),
+        (PYPROJECT.replace('"plug_tea:plugin"', "7"), "project.entry-points: expected a table of tables of texts"),
+        (
+            PYPROJECT.replace('version = "1.0"', 'version = "1.0"\ndependencies = ["numpy>>2.0"]'),
+            "project.dependencies: 'numpy>>2.0' is not a requirement: ",
+        ),
     ],
 )
 def test_a_manifest_that_disagrees_with_the_project_is_refused(project, capsys, pyproject, message):

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from proxima.errors import StorageError, UsageError
+from proxima.sandbox.interfaces import INTERFACES
 from proxima_sdk import new
 from proxima_sdk.cli import COMMANDS
 from proxima_sdk.new import LICENCES, TEMPLATES, TYPES, Project, create_project, rendered
@@ -54,6 +55,14 @@ def test_a_project_is_complete_and_no_word_is_left(kind: str) -> None:
     assert set(manifest.get("dependencies", {}).get("python", [])) <= set(table["dependencies"])
     workflow = yaml.safe_load(made[".github/workflows/test.yml"])
     assert "${{ matrix.python }}" in json.dumps(workflow)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_readme_asks_for_trust_where_the_plugin_cannot_do_without(kind: str) -> None:
+    made = files(project(name="lily-pond", type=kind))
+    kinds = yaml.safe_load(made["plugin.yaml"])["entry_points"].keys()
+    lines = [line for line in made["README.md"].splitlines() if line.startswith("proxima plugin install .")]
+    assert ["--trust" in line for line in lines] == [not kinds <= INTERFACES.keys()]
 
 
 def test_what_the_author_says_stays_text() -> None:

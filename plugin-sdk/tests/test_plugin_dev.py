@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from proxima.errors import UsageError
-from proxima_sdk.dev import changes, snapshot
+from proxima.sandbox.probe import probe
+from proxima_sdk.dev import changes, look, snapshot
 from proxima_sdk.new import Project, create_project
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
@@ -116,6 +118,30 @@ def test_what_is_used_and_not_declared_is_told(project: Path) -> None:
     assert done.returncode == 0, done.stdout
     assert "subprocess" in done.stdout
     assert "pond/histogram.py" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('"proxima-kernel"', '"numpy>>2.0"', "'numpy>>2.0' is not a requirement"),
+        ('name = "pond"\nversion', "version", "project.name is missing"),
+        ("[project]", "[project", "is not TOML"),
+    ],
+)
+def test_a_half_edited_project_is_told(project: Path, old: str, new: str, says: str) -> None:
+    table = project / "pyproject.toml"
+    table.write_text(table.read_text().replace(old, new, 1))
+    done = once(project)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert says in done.stdout
+    assert "the project: 1 errors" in done.stdout
+
+
+def test_a_host_that_cannot_lock_a_worker_is_no_fault_of_the_plugin(project: Path) -> None:
+    seen = look(project, replace(probe(), tier="C", reasons=("no seccomp",)))
+    assert seen.ok
+    assert [(p.code, p.level) for p in seen.problems] == [("host", "warning")]
+    assert "not tried: this host cannot lock a worker (no seccomp)" in str(seen.problems[0])
 
 
 def test_a_directory_without_a_plugin(tmp_path: Path) -> None:

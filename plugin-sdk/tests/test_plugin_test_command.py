@@ -197,6 +197,9 @@ def test_what_cannot_run_in_a_worker_is_said(project: Path, tmp_path: Path) -> N
         ("plugin.yaml", 'version: "1.0"', 'version: "2.0"', 2, "version: 2.0 differs from 1.0"),
         ("pyproject.toml", "numpy>=2.0", "numpy>=900", 3, "numpy>=900 ("),
         ("pyproject.toml", "numpy>=2.0", "no-such-distribution-here", 3, "no-such-distribution-here (not installed)"),
+        ("pyproject.toml", "numpy>=2.0", "numpy>>2.0", 2, "'numpy>>2.0' is not a requirement"),
+        ("pyproject.toml", 'name = "proxima-tea"', "", 2, "project.name is missing"),
+        ("pyproject.toml", 'version = "1.0"', 'dynamic = ["version"]', 2, "project.version is dynamic"),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_runs(
@@ -207,6 +210,31 @@ def test_what_is_wrong_is_told_before_anything_runs(
     done = proxima(tmp_path, project)
     assert (done.returncode, done.stdout) == (code, "")
     assert said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "table", "value"),
+    [
+        ("pyproject.toml", "[tool.pytest.ini_options]", '["error"]'),
+        ("pytest.ini", "[pytest]", "error"),
+        ("tox.ini", "[pytest]", "error"),
+        ("setup.cfg", "[tool:pytest]", "error"),
+    ],
+)
+def test_the_authors_settings_of_pytest_hold(project: Path, tmp_path: Path, file: str, table: str, value: str) -> None:
+    warning = "import warnings\n\n\ndef test_warns():\n    warnings.warn('cold', stacklevel=1)\n"
+    (project / "tests" / "test_tea.py").write_text(warning)
+    with (project / file).open("a") as settings:
+        settings.write(f"\n{table}\nfilterwarnings = {value}\n")
+    code, report = report_of(tmp_path, project, "--in-process", "--pytest", "-k warns")
+    assert code == 1, "the warning is an error"
+    assert "UserWarning: cold" in report["runs"][0]["failures"][0]["message"]
+
+
+def test_options_that_cannot_be_read_are_told(project: Path, tmp_path: Path) -> None:
+    done = proxima(tmp_path, project, "--pytest", '-k "x')
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--pytest: No closing quotation" in done.stderr
 
 
 @pytest.mark.parametrize("name", [".", "no-such-directory", "tea/pyproject.toml"])
@@ -239,6 +267,10 @@ def test_open_kernel_refuses_what_is_no_plugin(tmp_path: Path) -> None:
     damaged = tmp_path / "tea-1.0-py3-none-any.whl"
     damaged.write_bytes(b"PK")
     with pytest.raises(UsageError, match="cannot be unpacked"), open_kernel(damaged):
+        pass
+    with zipfile.ZipFile(damaged, "w") as archive:
+        archive.writestr("tea.py", "")
+    with pytest.raises(UsageError, match="holds no metadata"), open_kernel(damaged):
         pass
 
 

@@ -9,9 +9,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,9 @@ import pytest
 
 from proxima.cli import main
 from proxima.errors import ManifestError, UsageError
+from proxima.kernel import Kernel
+from proxima.paths import Paths
+from proxima.sandbox.probe import probe
 from proxima.store.problems import Problem, WheelError
 from proxima_sdk.build import build_project, built_wheel
 from proxima_sdk.validate.report import Report, validate_wheel
@@ -97,6 +104,7 @@ def write_project(root: Path) -> Path:
     package = root / "src" / "proxima_tea"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text(CODE)
+    (package / "CHANGELOG.md").write_text("# Changes\n")
     (root / "pyproject.toml").write_text(PYPROJECT)
     (root / "plugin.yaml").write_text(json.dumps(MANIFEST))  # JSON is YAML
     (root / "LICENSE").write_text("MIT Licence\n")
@@ -123,7 +131,7 @@ Change = Callable[[dict[str, bytes]], object]
 def changed(wheel: Path, tmp_path: Path) -> Callable[..., Report]:
     """Judges the right wheel after a change to its files, with a RECORD that tells of the change."""
 
-    def judge(change: Change, *, try_it: bool = False, name: str = "") -> Report:
+    def judge(change: Change, *, try_it: bool = False, name: str = "", **options: Any) -> Report:
         with zipfile.ZipFile(wheel) as old:
             files = {entry: old.read(entry) for entry in old.namelist() if not entry.endswith("/RECORD")}
         change(files)
@@ -133,7 +141,7 @@ def changed(wheel: Path, tmp_path: Path) -> Callable[..., Report]:
             for entry, content in files.items():
                 new.writestr(entry, content)
             new.writestr(f"{INFO}/RECORD", "\n".join([*rows, f"{INFO}/RECORD,,"]))
-        return validate_wheel(path, try_it=try_it)
+        return validate_wheel(path, try_it=try_it, **options)
 
     return judge
 
@@ -240,6 +248,21 @@ def test_warnings(changed: Callable[..., Report], change: Change, code: str, say
     assert says in "\n".join(map(str, found(report, "warning")))
 
 
+@pytest.mark.parametrize("beside", ["", "CHANGELOG.md", f"{INFO}/licenses/more/CHANGELOG.md"])
+def test_notes_that_an_update_can_show_no_changes(changed: Callable[..., Report], beside: str) -> None:
+    def change(files: dict[str, bytes]) -> None:
+        del files["proxima_tea/CHANGELOG.md"]
+        if beside:
+            files[beside] = b"# Changes"
+
+    assert [(p.code, p.level) for p in changed(change).problems] == [("changelog", "note")]
+
+
+@pytest.mark.parametrize("place", [f"{INFO}/CHANGELOG.rst", f"{INFO}/licenses/CHANGELOG"])
+def test_a_changelog_may_lie_with_the_metadata(changed: Callable[..., Report], place: str) -> None:
+    assert changed(lambda files: files.update({place: files.pop("proxima_tea/CHANGELOG.md")})).problems == ()
+
+
 def test_notes_native_code_that_is_not_read(changed: Callable[..., Report]) -> None:
     report = changed(adding("proxima_tea/fast.so", "\x7fELF"))
     assert [p.code for p in report.problems] == ["native"]
@@ -260,13 +283,94 @@ def test_a_manifest_that_lies_is_found_by_trying(changed: Callable[..., Report],
     assert report.contributions == ()
 
 
-def test_what_it_depends_on_must_be_here_to_try_it(changed: Callable[..., Report]) -> None:
-    change = replacing(
-        METADATA, "Requires-Dist: proxima-kernel", "Requires-Dist: proxima-kernel\nRequires-Dist: milk>=9"
-    )
-    report = changed(change, try_it=True)
+@pytest.mark.parametrize("given", [True, False])
+def test_a_host_that_cannot_lock_a_worker_is_no_fault_of_the_wheel(
+    wheel: Path, project: Path, monkeypatch: pytest.MonkeyPatch, given: bool
+) -> None:
+    host = replace(probe(), tier="C", reasons=("no seccomp",))
+    monkeypatch.setattr("proxima_sdk.validate.report.probe", lambda: host)
+    report = validate_wheel(wheel, host=host if given else None)
+    assert report.ok
+    assert [(p.code, p.level) for p in report.problems] == [("host", "warning")]
+    assert "not tried: this host cannot lock a worker (no seccomp)" in str(report.problems[0])
+    assert report.contributions == ()
+    assert build_project(project, isolated=False, host=host).wheel.is_file()
+
+
+def needing(*requirements: str) -> Change:
+    lines = "\n".join(["Requires-Dist: proxima-kernel", *(f"Requires-Dist: {each}" for each in requirements)])
+    return replacing(METADATA, "Requires-Dist: proxima-kernel", lines)
+
+
+def importing_milk(files: dict[str, bytes]) -> None:
+    needing("milk>=9")(files)
+    files["proxima_tea/__init__.py"] = b"import milk\n" + files["proxima_tea/__init__.py"]
+
+
+@pytest.fixture
+def dairy(tmp_path: Path) -> Iterator[Kernel]:
+    """A kernel of a user whose index has milk 9, which this environment has not."""
+    pages = tmp_path / "index" / "simple" / "milk"
+    pages.mkdir(parents=True)
+    name, info = "milk-9.0-py3-none-any.whl", "milk-9.0.dist-info"
+    files = {
+        "milk.py": "",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: milk\nVersion: 9.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    rows = [f"{entry},sha256={_digest(text.encode())},{len(text)}" for entry, text in files.items()]
+    with zipfile.ZipFile(pages / name, "w") as archive:
+        for entry, text in {**files, f"{info}/RECORD": "\n".join([*rows, f"{info}/RECORD,,"])}.items():
+            archive.writestr(entry, text)
+    (pages / "index.html").write_text(f'<!DOCTYPE html><html><body><a href="{name}">{name}</a></body></html>')
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *words: object) -> None:
+            """Says nothing."""
+
+    handler = partial(Quiet, directory=str(tmp_path / "index"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/simple/"
+        with Kernel(paths=Paths.under(str(tmp_path / "home")), flags={"store.index_url": url}) as kernel:
+            yield kernel
+        server.shutdown()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
+def test_what_is_not_here_is_what_the_store_would_install(changed: Callable[..., Report], dairy: Kernel) -> None:
+    told: list[str] = []
+    report = changed(importing_milk, try_it=True, store=dairy.store, say=told.append)
+    assert report.contributions == (("tools", "brew"),), report.problems
+    assert found(report, "error") == []
+    assert [(p.code, p.message) for p in found(report, "note")] == [
+        ("tried", "with what the store would install beside it: milk 9.0")
+    ]
+    assert told == ["this environment lacks milk>=9 (not installed): resolving what the store would install"]
+    assert sorted(path.name for path in Path(dairy.paths.cache).glob("wheels/*/milk*")) == ["milk-9.0-py3-none-any.whl"]
+    assert not Path(dairy.paths.data, "store").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
+def test_what_no_index_has_is_an_error(changed: Callable[..., Report], dairy: Kernel) -> None:
+    report = changed(needing("milk>=10"), try_it=True, store=dairy.store)
     assert [p.code for p in found(report, "error")] == ["dependencies"]
-    assert "milk>=9 is not installed" in str(found(report, "error")[0])
+    assert "milk" in str(found(report, "error")[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")
+@pytest.mark.parametrize("resolver", ["uv", "pip"])
+def test_an_index_that_is_not_reached_is_no_fault_of_the_wheel(
+    changed: Callable[..., Report], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resolver: str
+) -> None:
+    for name in ("UV_HTTP_RETRIES", "PIP_RETRIES"):
+        monkeypatch.setenv(name, "1")
+    flags = {"store.index_url": "http://127.0.0.1:1/simple/", "store.resolver": resolver}
+    with Kernel(paths=Paths.under(str(tmp_path / "home")), flags=flags) as kernel:
+        report = changed(importing_milk, try_it=True, store=kernel.store)
+    assert report.ok
+    assert [p.code for p in found(report, "warning")] == ["dependency", "not-tried"]
+    assert "not tried: this environment lacks milk>=9" in str(found(report, "warning")[1])
 
 
 @pytest.mark.timeout(60)  # some renderers take an hour for these

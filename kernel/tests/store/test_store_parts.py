@@ -197,6 +197,12 @@ def test_what_resolvers_say_is_understood() -> None:
     )
     words = "tea 1.0 depends on proxima-kernel>=2; Proxima brings its own proxima-kernel"
     assert str(explained("pip", said)).endswith(words)
+    said = (
+        "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError(...)': /simple/tea/\n"
+        "ERROR: Could not find a version that satisfies the requirement tea (from versions: none)"
+    )
+    assert type(explained("pip", said)).__name__ == "StoreError", "nobody knows whether there is one"
+    assert type(explained("pip", said.partition("\n")[2])).__name__ == "NotFoundError"
 
 
 def test_a_layout_makes_nothing(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from proxima_sdk.validate.report import Report, validate_wheel
 
 if TYPE_CHECKING:
     from proxima.sandbox.probe import HostSupport
+    from proxima.store.install import Store
 
 Distribution = Literal["sdist", "wheel"]
 Say = Callable[[str], object]
@@ -48,6 +49,7 @@ def build_project(
     isolated: bool = True,
     try_it: bool = True,
     host: HostSupport | None = None,
+    store: Store | None = None,
     say: Say = lambda line: None,
 ) -> Built:
     """Compiles the manifest, builds, judges the wheel, and only then puts both files in place.
@@ -60,6 +62,7 @@ def build_project(
         isolated: Build in an environment of its own with what the project's ``build-system`` requires; else in this.
         try_it: See `validate_wheel`.
         host: Likewise.
+        store: Likewise.
         say: Told what is being done.
 
     Raises:
@@ -71,7 +74,7 @@ def build_project(
     with tempfile.TemporaryDirectory(prefix="proxima-build-") as folder:
         sdist, wheel = _made(project, Path(folder), epoch, isolated, say)
         say(f"judging {wheel.name}")
-        report = validate_wheel(wheel, try_it=try_it, host=host)
+        report = validate_wheel(wheel, try_it=try_it, host=host, store=store, say=say)
         if not report.ok:
             raise WheelError(wheel.name, [problem for problem in report.problems if problem.level == "error"])
         return Built(_placed(wheel, out), _placed(sdist, out), report)

@@ -17,6 +17,7 @@ from proxima.store.probe import probe
 from proxima.store.problems import Problem
 from proxima_sdk.testing.placing import place
 from proxima_sdk.validate.source_uses import undeclared
+from proxima_sdk.validate.trial import unlocked
 
 if TYPE_CHECKING:
     from proxima.sandbox.probe import HostSupport
@@ -68,7 +69,7 @@ def look(project: Path, host: HostSupport) -> Look:
             # A copy, so that a file saved meanwhile does not change what is being tried.
             shutil.copytree(source, site / placed.package, ignore=shutil.ignore_patterns("__pycache__"))
             (found,) = scan([str(site)])
-            report = probe(site, manifest, found.target, host=host, environment=True)
+            report = unlocked(host) or probe(site, manifest, found.target, host=host, environment=True)
             sources = {file.relative_to(site).as_posix(): file.read_bytes() for file in site.rglob("*.py")}
         except (ProximaError, OSError) as error:
             problem = Problem("project", str(error), hint=getattr(error, "hint", None) or "")

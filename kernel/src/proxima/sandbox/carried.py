@@ -26,7 +26,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "circuit": ("Circuit",),
     "execution": ("RunOptions", "ComparedRun", "Comparison"),
     "features": ("Features",),
-    "llm": ("ChatMessage", "ChatChunk"),
+    "llm": ("ChatMessage", "ChatChunk", "ToolCall"),
     "mcp_server": ("MCPServer",),
     "noise": ("NoiseModel", "NoiseRule"),
     "observable": ("PauliSum",),

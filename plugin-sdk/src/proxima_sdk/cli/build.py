@@ -35,7 +35,13 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
     """Builds; an error in the wheel leaves nothing behind."""
     host = None if args.no_try else kernel.isolation.host
     built = build_project(
-        args.path, args.out, isolated=not args.no_isolation, try_it=not args.no_try, host=host, say=say
+        args.path,
+        args.out,
+        isolated=not args.no_isolation,
+        try_it=not args.no_try,
+        host=host,
+        store=kernel.store,
+        say=say,
     )
     hashes = {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in (built.wheel, built.sdist)}
     if args.json:

@@ -62,7 +62,7 @@ def _print(seen: Look) -> None:
     took = format_seconds(seen.seconds)
     if seen.ok:
         names = ", ".join(f"{kind.replace('_', ' ').removesuffix('s')} {name}" for kind, name in seen.contributions)
-        print(clean(f"{seen.plugin}: nothing is wrong with {names} ({took})"), flush=True)
+        print(clean(f"{seen.plugin}: nothing is wrong with {names or 'its manifest'} ({took})"), flush=True)
     else:
         wrong = sum(problem.level == "error" for problem in seen.problems)
         print(clean(f"{seen.plugin or 'the project'}: {wrong} errors ({took})"), flush=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from proxima.cli.output import clean, format_seconds, print_json
-from proxima.errors import UnavailableError
+from proxima.errors import UnavailableError, UsageError
 from proxima_sdk.testing.runs import Tested, TestRun, Where
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, kernel: Kernel) -> int:
     """Runs the tests; 1 where one failed or none ran."""
+    try:
+        options = shlex.split(args.pytest)
+    except ValueError as error:
+        raise UsageError(f"--pytest: {error} in {args.pytest!r}", hint="quote as in a shell") from None
     with tempfile.TemporaryDirectory(prefix="proxima-test-") as home:
         # The name is what tells a worker that plugins are imported from it.
         site = Path(home, "site-packages")
@@ -56,7 +60,7 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
         for where in places:
             if not args.json:
                 print(f"-- {tested.manifest.id}, {where}", flush=True)
-            runs.append(tested.run(where, shlex.split(args.pytest), quiet=args.json))
+            runs.append(tested.run(where, options, quiet=args.json))
     ok = all(each.ok for each in runs)
     if args.json:
         data = [{**asdict(each), "ok": each.ok} for each in runs]

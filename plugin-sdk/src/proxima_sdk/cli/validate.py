@@ -58,10 +58,10 @@ def _report(args: argparse.Namespace, kernel: Kernel) -> Report:
     host = None if args.no_try else kernel.isolation.host
     if args.path.is_dir():
         with built_wheel(args.path, isolated=not args.no_isolation, say=say) as wheel:
-            return validate_wheel(wheel, try_it=not args.no_try, host=host)
+            return validate_wheel(wheel, try_it=not args.no_try, host=host, store=kernel.store, say=say)
     if not args.path.exists():
         raise UsageError(f"{args.path}: there is no such file or directory")
-    return validate_wheel(args.path, try_it=not args.no_try, host=host)
+    return validate_wheel(args.path, try_it=not args.no_try, host=host, store=kernel.store, say=say)
 
 
 def print_report(report: Report) -> None:

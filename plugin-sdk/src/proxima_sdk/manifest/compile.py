@@ -10,7 +10,6 @@ import argparse
 import json
 import re
 import sys
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import yaml
 from proxima.errors import ManifestError, ProximaError
 from proxima.plugins.scan import GROUP, MANIFEST_NAME, MAX_FILE_BYTES
 from proxima_sdk.manifest.model import ManifestModel, check_manifest, json_schema
+from proxima_sdk.manifest.pyproject import read_project
 
 
 class _Loader(yaml.SafeLoader):
@@ -93,18 +93,18 @@ def compile_manifest(path: Path) -> tuple[Path, str]:
     """
     manifest = load_yaml(path)
     pyproject = path.parent / "pyproject.toml"
-    try:
-        project = tomllib.loads(pyproject.read_text("utf-8"))["project"]
-        version, points = project.get("version"), dict(project.get("entry-points", {}).get(GROUP, {}))
-    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ManifestError(f"{pyproject}: cannot read the project: {error}") from None
+    project = read_project(pyproject)
+    points = project.entry_points.get(GROUP, {})
     if list(points) != [manifest.name]:
         raise ManifestError(
             f'{pyproject}: project.entry-points."{GROUP}": expected the one name {manifest.name!r}, got {list(points)}'
         )
-    if version != manifest.version:
-        raise ManifestError(f"{path}: version: {manifest.version} differs from {version} in {pyproject}")
-    package = str(points[manifest.name]).partition(":")[0].partition(".")[0]
+    if project.version != manifest.version:
+        raise ManifestError(
+            f"{path}: version: {manifest.version} differs from {project.version} in {pyproject}",
+            hint="say the same in both",
+        )
+    package = points[manifest.name].partition(":")[0].partition(".")[0]
     directory = path.parent / "src" / package
     if not directory.is_dir():
         raise ManifestError(f"{pyproject}: the entry point names package {package!r}, but there is no {directory}")
@@ -126,13 +126,14 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             target, text = compile_manifest(path)
         except ProximaError as error:
-            print(error, file=sys.stderr)
+            print(f"{error}\n{error.hint}" if error.hint else error, file=sys.stderr)
             return error.exit_code
         if target.exists() and target.read_bytes() == text.encode():
             continue
         stale += 1
         if args.check:
-            print(f"{target} is out of date: run `make manifests`", file=sys.stderr)
+            again = f"`python -m proxima_sdk.manifest.compile {path}` makes it anew"
+            print(f"{target} is out of date: {again}", file=sys.stderr)
         else:
             target.write_bytes(text.encode())
             print(target)

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import importlib
-import re
 import sys
-import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
+from email.parser import BytesHeaderParser
 from pathlib import Path
-from typing import Any
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 
 from proxima.errors import UnavailableError, UsageError
 from proxima.plugins.scan import scan
 from proxima.storage import write_atomic
 from proxima_sdk.manifest.compile import compile_manifest
+from proxima_sdk.manifest.pyproject import read_project
+from proxima_sdk.requirements import unmet
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +84,15 @@ def _unpack(wheel: Path, directory: Path) -> tuple[str, ...]:
             archive.extractall(directory)
     except (OSError, zipfile.BadZipFile) as error:
         raise UsageError(f"{wheel}: cannot be unpacked: {error}") from None
-    (metadata,) = directory.glob("*.dist-info/METADATA")
-    lines = metadata.read_text("utf-8").partition("\n\n")[0].splitlines()
-    key = "Requires-Dist: "
-    _require([line.removeprefix(key) for line in lines if line.startswith(key)], wheel)
+    metadata = next(directory.glob("*.dist-info/METADATA"), None)
+    if metadata is None:
+        raise UsageError(f"{wheel}: holds no metadata", hint="build it with a build backend: proxima plugin build")
+    with metadata.open("rb") as file:
+        listed = BytesHeaderParser().parse(file).get_all("Requires-Dist") or []
+    try:
+        _require([Requirement(str(each)) for each in listed], wheel)
+    except InvalidRequirement as error:
+        raise UsageError(f"{wheel}: Requires-Dist: {error}") from None
     return ()
 
 
@@ -99,33 +103,20 @@ def _place_source(source: Path, directory: Path) -> tuple[str, ...]:
     target, text = compile_manifest(manifest)
     if not target.exists() or target.read_text("utf-8") != text:
         write_atomic(str(target), text)
-    project: dict[str, Any] = tomllib.loads((source / "pyproject.toml").read_text("utf-8"))["project"]
-    requirements = [str(each) for each in project.get("dependencies", [])]
-    _require(requirements, source)
-    name, version = str(project["name"]), str(project["version"])
-    info = directory / f"{re.sub(r'[-_.]+', '_', name).lower()}-{version}.dist-info"
+    project = read_project(source / "pyproject.toml")
+    _require(project.dependencies, source)
+    info = directory / f"{project.name.replace('-', '_')}-{project.version}.dist-info"
     info.mkdir()
-    fields = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
-    (info / "METADATA").write_text("\n".join([*fields, *(f"Requires-Dist: {r}" for r in requirements), ""]), "utf-8")
-    groups = project["entry-points"].items()
+    fields = ["Metadata-Version: 2.1", f"Name: {project.name}", f"Version: {project.version}"]
+    fields += [f"Requires-Dist: {each}" for each in project.dependencies]
+    (info / "METADATA").write_text("\n".join([*fields, ""]), "utf-8")
+    groups = project.entry_points.items()
     points = [f"[{group}]\n" + "".join(f"{key} = {value}\n" for key, value in names.items()) for group, names in groups]
     (info / "entry_points.txt").write_text("\n".join(points), "utf-8")
     return (str(target.parent.parent.resolve()),)
 
 
-def _require(requirements: list[str], plugin: Path) -> None:
-    missing = []
-    for text in requirements:
-        wanted = Requirement(text)
-        if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            here = distribution(wanted.name).version
-        except PackageNotFoundError:
-            missing.append(f"{text} (not installed)")
-        else:
-            if not wanted.specifier.contains(here, prereleases=True):
-                missing.append(f"{text} ({here} is installed)")
-    if missing:
+def _require(requirements: Sequence[Requirement], plugin: Path) -> None:
+    if missing := list(unmet(requirements)):
         hint = f"install it into this environment, e.g. pip install {plugin}"
         raise UnavailableError(f"{plugin} needs {', '.join(missing)}", hint=hint)

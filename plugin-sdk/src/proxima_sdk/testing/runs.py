@@ -22,6 +22,16 @@ from proxima_sdk.testing.placing import place
 Where = Literal["in-process", "sandboxed"]
 
 _NO_TESTS = 5
+_SETTINGS = {
+    "pytest.toml": "",
+    ".pytest.toml": "",
+    "pytest.ini": "",
+    ".pytest.ini": "",
+    "pyproject.toml": "[tool.pytest",
+    "tox.ini": "[pytest]",
+    "setup.cfg": "[tool:pytest]",
+}
+"""Where pytest looks for settings, in its order, and what shows that a file has some."""
 _OUTPUT = 4000  # characters of pytest's output that a report keeps
 
 
@@ -114,6 +124,8 @@ class Tested:
             kits.write_text(kit_source(self.manifest), "utf-8")
             command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"]
             command += [f"--junitxml={report}", f"--rootdir={self.source if self.source.is_dir() else made}"]
+            if (settings := _settings(self.source)) is not None:
+                command.append(f"--config-file={settings}")  # pytest would look above the tests and the kits alike
             if where == "sandboxed":
                 command.append(f"--proxima-sandboxed={self.manifest.id}")
             command += [*arguments, *([str(self.tests)] if self.tests else []), str(kits)]
@@ -137,6 +149,15 @@ class Tested:
         before = os.environ.get("PYTHONPATH")
         paths = [*self.paths, *([before] if before else [])]
         return {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PROXIMA_HOME": os.path.join(home, "home")}
+
+
+def _settings(project: Path) -> Path | None:
+    """The project's file with settings for pytest."""
+    for name, shown in _SETTINGS.items():
+        file = project / name
+        if file.is_file() and shown in file.read_text("utf-8", "replace"):
+            return file
+    return None
 
 
 def kit_source(manifest: Manifest) -> str:

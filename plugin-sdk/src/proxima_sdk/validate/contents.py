@@ -37,6 +37,9 @@ def judge_contents(wheel: WheelFile, size: int) -> Iterator[Problem]:
     for name in wheel.archive.files:
         if set(name.split("/")) & set(_STRAY) or name.endswith(".pyc"):
             yield Problem("stray", "does not belong in a wheel", name, "warning", "exclude it in the build settings")
+    if not any(map(_is_changelog, wheel.archive.files)):
+        message = "no CHANGELOG.md lies in the plugin's package, so an update cannot show what has changed"
+        yield Problem("changelog", message, level="note")
     known = packages_distributions()
     for name in sorted(set(top_level_names(wheel))):
         others = {canonicalize_name(other) for other in known.get(name, ())} - {wheel.name}
@@ -48,3 +51,10 @@ def judge_contents(wheel: WheelFile, size: int) -> Iterator[Problem]:
     native = sum(name.endswith((".so", ".pyd", ".dylib", ".dll")) for name in wheel.archive.files)
     if native:
         yield Problem("native", f"{native} files of native code were not read", level="note")
+
+
+def _is_changelog(name: str) -> bool:
+    """Whether the store takes a file for the plugin's changelog."""
+    top, *rest = name.split("/")
+    most = 2 if top.endswith(".dist-info") else 1
+    return 1 <= len(rest) <= most and rest[-1].startswith("CHANGELOG")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from proxima.errors import ManifestError
+from proxima.kernel import Kernel
 from proxima.plugins.manifest import Manifest
-from proxima.store.probe import ProbeReport, probe
+from proxima.sandbox.probe import HostSupport, probe
+from proxima.store.probe import ProbeReport
 from proxima.store.problems import Problem, WheelError
 from proxima.store.wheel import WheelFile
 from proxima_sdk.manifest.model import check_manifest
@@ -20,11 +20,10 @@ from proxima_sdk.validate.contents import judge_contents
 from proxima_sdk.validate.metadata import judge_dependencies, judge_licence, judge_ranges
 from proxima_sdk.validate.readme import judge_readme
 from proxima_sdk.validate.source_uses import undeclared
+from proxima_sdk.validate.trial import try_wheel
 
 if TYPE_CHECKING:
-    from packaging.requirements import Requirement
-
-    from proxima.sandbox.probe import HostSupport
+    from proxima.store.install import Store
 
 _COMPILED_ONLY = ("format", "fits", "kinds")
 
@@ -75,13 +74,23 @@ class Report:
         }
 
 
-def validate_wheel(path: str | os.PathLike[str], *, try_it: bool = True, host: HostSupport | None = None) -> Report:
+def validate_wheel(
+    path: str | os.PathLike[str],
+    *,
+    try_it: bool = True,
+    host: HostSupport | None = None,
+    store: Store | None = None,
+    say: Callable[[str], object] = lambda line: None,
+) -> Report:
     """Judges a plugin's wheel; nothing of it is imported here.
 
     Args:
         path: The file.
-        try_it: Also load it in a locked worker, with this environment's packages as its dependencies.
+        try_it: Also load it in a locked worker: with this environment's packages where they are what it depends on,
+            else with those that the store would install, which are resolved and fetched.
         host: What this host enforces, where it is known already.
+        store: Whose options and cache hold where something is resolved; by default the user's.
+        say: Told what takes a while.
 
     Raises:
         StorageError: The file cannot be read.
@@ -101,7 +110,7 @@ def validate_wheel(path: str | os.PathLike[str], *, try_it: bool = True, host: H
                 assert manifest is not None
                 problems += _judged(wheel, manifest)
                 if try_it and _sound(problems):
-                    trial = _tried(wheel, manifest, host)
+                    trial = try_wheel(wheel, manifest, host or probe(), store or Kernel().store, say)
                     problems += trial.problems
     except WheelError as error:
         problems = list(error.problems)
@@ -152,25 +161,3 @@ def _model(manifest: Manifest, where: str) -> Iterator[Problem]:
             yield Problem(
                 "manifest", line.removeprefix(f"{where}: "), where, hint="correct plugin.yaml and build again"
             )
-
-
-def _tried(wheel: WheelFile, manifest: Manifest, host: HostSupport | None) -> ProbeReport:
-    missing = [str(requirement) for requirement in wheel.requires if not _installed(requirement)]
-    if missing:
-        message = f"cannot be tried here: {', '.join(missing)} is not installed in this environment"
-        hint = "install what the plugin depends on, or leave the trial out with --no-try"
-        return ProbeReport((Problem("dependencies", message, hint=hint),), 0.0, ())
-    with tempfile.TemporaryDirectory(prefix="proxima-validate-") as folder:
-        site = os.path.join(folder, "site")
-        wheel.unpack(site)
-        return probe(site, manifest, wheel.entry_points[0][1], host=host, environment=True)
-
-
-def _installed(requirement: Requirement) -> bool:
-    """Whether this environment has it, or does not need it."""
-    if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-        return True
-    try:
-        return requirement.specifier.contains(version(requirement.name), prereleases=True)
-    except PackageNotFoundError:
-        return False

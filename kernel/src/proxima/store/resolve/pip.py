@@ -45,6 +45,8 @@ class Pip(Resolver):
 
 def explained(tool: str, said: str) -> ProximaError:
     """What pip's own words mean, whichever tool it ran in."""
+    if "after connection broken by" in said:  # after which it says that no version satisfies the requirement
+        return failed(tool, said)
     if missing := re.search(r"Could not find a version that satisfies the requirement (.*)", said):
         return not_found(missing.group(1).strip())
     if "ResolutionImpossible" in said or "conflicting dependencies" in said:

@@ -12,6 +12,16 @@ from typing import Any
 KEY = "a key"
 
 
+def answers_calls(messages: list[dict[str, Any]]) -> bool:
+    """Whether each answer of a tool belongs to a call that was made before, which strict servers want."""
+    made: set[str] = set()
+    for message in messages:
+        made |= {call["id"] for call in message.get("tool_calls", ())}
+        if message["role"] == "tool" and message["tool_call_id"] not in made:
+            return False
+    return True
+
+
 class Handler(BaseHTTPRequestHandler):
     """Wants the key, streams its replies, and closes."""
 
@@ -23,6 +33,9 @@ class Handler(BaseHTTPRequestHandler):
         if not self._allowed():
             return
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if not answers_calls(body["messages"]):
+            self.send_error(400, "a tool message answers no call")
+            return
         said = body["messages"][-1]["content"]
         deltas: list[dict[str, Any]] = [{"content": word + " "} for word in said.split()]
         for tool in body.get("tools", ())[:1]:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from proxima.contracts.llm import ChatChunk, ChatMessage
+from proxima.contracts.llm import ChatChunk, ChatMessage, ToolCall
+from proxima.contracts.tool import ToolDefinition
 from proxima.errors import UnavailableError
 from proxima_sdk.conformance import LLMProviderConformance
 from proxima_sdk.testing import open_kernel
@@ -30,15 +31,27 @@ class TestConformance(LLMProviderConformance):
     llm_provider = "my-plugin"  # in whose place the fixture puts the one with the server's address
 
 
-def chat(provider: Any, text: str) -> list[ChatChunk]:
+def chat(provider: Any, *messages: ChatMessage, tools: tuple[ToolDefinition, ...] = ()) -> list[ChatChunk]:
     async def collect() -> list[ChatChunk]:
-        return [chunk async for chunk in provider.chat("parrot", [ChatMessage("user", text)])]
+        return [chunk async for chunk in provider.chat("parrot", messages, tools)]
 
     return asyncio.run(collect())
 
 
 def test_a_reply_arrives_in_pieces(provider: Any) -> None:
-    assert [chunk.text for chunk in chat(provider, "one two three")] == ["one ", "two ", "three "]
+    pieces = chat(provider, ChatMessage("user", "one two three"))
+    assert [chunk.text for chunk in pieces] == ["one ", "two ", "three "]
+
+
+def test_a_call_goes_out_and_its_answer_comes_back(provider: Any) -> None:
+    asked = ChatMessage("user", "add")
+    pieces = [p for p in chat(provider, asked, tools=(ToolDefinition("add", "Adds", {}),)) if p.tool_call_id]
+    call = ToolCall(pieces[0].tool_call_id, pieces[0].tool_name, "".join(p.tool_arguments for p in pieces))
+    assert call == ToolCall("call-1", "add", '{"a": 1, "b": 2}')
+    answer = ChatMessage("tool", "three", tool_call_id=call.id)
+    assert chat(provider, asked, ChatMessage("assistant", "", tool_calls=(call,)), answer)[0].text == "three "
+    with pytest.raises(UnavailableError, match="400"):
+        chat(provider, asked, answer)
 
 
 def test_a_wrong_key_is_told(provider: Any, monkeypatch: pytest.MonkeyPatch) -> None:

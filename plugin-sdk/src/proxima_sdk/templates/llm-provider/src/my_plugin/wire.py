@@ -18,9 +18,14 @@ MOST_BYTES = 16 << 20  # of a whole reply
 LONGEST_LINE = 1 << 20
 
 
-def message_of(message: ChatMessage) -> dict[str, str]:
+def message_of(message: ChatMessage) -> dict[str, Any]:
     """A message as the protocol has it."""
-    sent: dict[str, str] = {"role": message.role, "content": message.text}
+    sent: dict[str, Any] = {"role": message.role, "content": message.text}
+    if message.tool_calls:
+        sent["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
     return {**sent, "tool_call_id": message.tool_call_id} if message.role == "tool" else sent
 
 
