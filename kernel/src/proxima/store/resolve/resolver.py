@@ -154,6 +154,14 @@ def not_found(text: str) -> NotFoundError:
     return NotFoundError(f"not found: {text}", hint=hint)
 
 
+def by_address(what: str, who: str) -> StoreError:
+    """A dependency is given by an address, and the tool would have to build it or to fetch it from version control."""
+    hint = (
+        "Only wheels of an index are taken, and nothing is built. Its author has to name that dependency without one."
+    )
+    return StoreError(without_secrets(f"{who} depends on {what}, which is given by an address"), hint=hint)
+
+
 def failed(tool: str, said: str) -> StoreError:
     """The tool failed for another reason."""
     shown = without_secrets(said.strip()[-_SHOWN:]) or "it said nothing"
