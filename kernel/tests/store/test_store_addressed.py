@@ -58,7 +58,7 @@ def test_it_is_neither_built_nor_fetched_and_named(shop: Any, tool: str, how: st
             ) as told:
                 act()
             assert "Only wheels of an index are taken" in str(told.value.hint)
-        with pytest.raises(WheelError, match="evil.* is fetched from an address, not an index"):
+        with pytest.raises(WheelError, match=r"evil.* is fetched from an address, not an index"):
             kernel.store.install(str(path))
         assert not mark.exists()
     assert shop.left_behind() == []

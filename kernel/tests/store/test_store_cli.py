@@ -224,6 +224,12 @@ def test_another_machine_is_made_the_same(cli: Any, shop: Any, monkeypatch: pyte
     (row,) = as_json(cli, "plugin", "permissions", "tea")["permissions"]
     assert row["state"] == "granted"
     assert cli("plugin", "sync", "set.lock")[1] == "Everything is as the file says.\n"
+    text = Path("set.lock").read_text()
+    for wrong, words in (('"cups": "many"', "'many' is not of type"), ('"mugs": 3', "tea has no setting 'mugs'")):
+        Path("set.lock").write_text(text.replace('"cups": 3', wrong))
+        code, _, err = cli("plugin", "sync", "set.lock")
+        assert (code, words in err) == (2, True), err
+    assert as_json(cli, "plugin", "config", "tea", "cups")["value"] == 3
 
 
 @pytest.mark.parametrize(("answer", "code", "runs"), [("n", 4, "1.0"), ("y", 0, "2.0")])

@@ -15,7 +15,7 @@ import pytest
 
 from proxima.errors import UsageError
 from proxima.plugins.scan import FoundPlugin, scan
-from proxima.store.addresses import check_address
+from proxima.store.addresses import check_address, file_address, path_of
 from proxima.store.errors import FetchError
 from proxima.store.fetch import Fetcher
 from proxima.store.job import Job
@@ -125,11 +125,37 @@ def test_what_is_no_source_is_refused(text: str) -> None:
         "https://index.example/tea.tar.gz",
         "https://index.example/..%2ftea.whl%00",
         "http://127.0.0.1.example/tea-1.0-py3-none-any.whl",
+        "https://[x/tea-1.0-py3-none-any.whl",
+        "https://a..b/tea-1.0-py3-none-any.whl",
+        "https://index.example:x/tea-1.0-py3-none-any.whl",
+        "https:///tea-1.0-py3-none-any.whl",
+        "https://index.example/\x1btea-1.0-py3-none-any.whl",
+        "https://index.example/tea-1.0-py3-none-any.whl#md5=0",
+        "https://index.example/tea-1.0-py3-none-any.whl#sha256=AB",
     ],
 )
 def test_addresses_that_nobody_should_install_from(url: str) -> None:
     with pytest.raises(UsageError):
         check_address(url)
+
+
+@pytest.mark.parametrize("path", ["/a b/c", "/a%20b#c?d", "/\N{LATIN SMALL LETTER A WITH DIAERESIS}/'\"\n"])
+def test_an_address_of_a_file_leads_back_to_it(path: str) -> None:
+    assert file_address(path).isascii()
+    assert path_of(file_address(path)) == path
+    assert path_of("https://index.example/a") == ""
+    assert Source("wheel", f"{path}/tea-1.00-py3-none-any.whl").pin.path == f"{path}/tea-1.00-py3-none-any.whl"
+
+
+def test_what_an_address_tells_of_its_wheel_is_taken_and_checked() -> None:
+    url = "https://index.example/\N{LATIN SMALL LETTER A WITH DIAERESIS} b/Tea_Pot-1.00-py3-none-any.whl?a=%20"
+    digest = "ab" * 32
+    quoted = url.replace("\N{LATIN SMALL LETTER A WITH DIAERESIS} ", "%C3%A4%20")
+    assert Source("url", f"{url}#sha256={digest}").pin == Pinned("tea-pot", "1.0", quoted, digest)
+    for name in ("tea-1.0-py3-none-any (1).whl", "tea.whl", "tea-latest-py3-none-any.whl"):
+        with pytest.raises(UsageError, match="is not called as wheels are") as refused:
+            _ = Source("wheel", f"/{name}").pin
+        assert "give it the name that it was built with" in str(refused.value.hint)
 
 
 def test_addresses_of_this_machine_need_no_https() -> None:

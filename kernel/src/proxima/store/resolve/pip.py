@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from proxima.errors import ProximaError
 from proxima.store.errors import StoreError
-from proxima.store.pylock import Pinned, normalised
+from proxima.store.pylock import Pinned, normal_version, normalised
 from proxima.store.resolve import childless
 from proxima.store.resolve.resolver import Request, Resolver, by_address, conflict, failed, not_found
 
@@ -65,4 +65,5 @@ def _pinned(item: dict[str, dict[str, object]]) -> Pinned:
     url = str(download["url"])
     if not url.partition("#")[0].endswith(".whl"):
         raise ValueError(f"{metadata['name']} is no wheel")
-    return Pinned(normalised(str(metadata["name"])), str(metadata["version"]), url, hashes.get("sha256", ""))
+    name, version = normalised(str(metadata["name"])), normal_version(str(metadata["version"]))
+    return Pinned(name, version, url, hashes.get("sha256", ""))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from proxima.errors import NotFoundError, ProximaError
-from proxima.store.addresses import without_secrets
+from proxima.store.addresses import file_address, without_secrets
 from proxima.store.errors import ConflictError, StoreError
 from proxima.store.job import Job
 from proxima.store.pylock import Pinned
@@ -57,7 +57,7 @@ class Request:
 
     def constraints(self) -> str:
         """The provided wheels as a constraints file."""
-        return "".join(f"{name} @ file://{path}\n" for name, path in sorted(self.provided.items()))
+        return "".join(f"{name} @ {file_address(path)}\n" for name, path in sorted(self.provided.items()))
 
     def index_options(self) -> list[str]:
         """The options that pip, pip-tools and uv share."""
