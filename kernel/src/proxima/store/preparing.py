@@ -269,7 +269,7 @@ class Workbench:
         if source.kind != "project":
             return self._fetcher.fetch_one(source.pin, job)
         with tempfile.TemporaryDirectory(prefix="proxima-build-") as directory:
-            built = Source("wheel", build_wheel(source.text, directory, job))
+            built = Source("wheel", build_wheel(source.text, directory, self.index, job))
             return self._fetcher.fetch_one(built.pin, job)
 
 

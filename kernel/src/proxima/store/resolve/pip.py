@@ -30,7 +30,7 @@ class Pip(Resolver):
             request,
             *("install", "--dry-run", "--ignore-installed", "--report", "report.json", "--only-binary", ":all:"),
             *("--disable-pip-version-check", "--requirement", "requirements.in", "--constraint", "constraints.txt"),
-            *request.index_options(),
+            *request.index.options(),
             inputs={"requirements.in": "\n".join(request.requirements), "constraints.txt": request.constraints()},
             keep="report.json",
         )

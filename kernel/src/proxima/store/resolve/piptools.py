@@ -34,7 +34,7 @@ class PipTools(Resolver):
                 *("compile", "requirements.in", "--constraint", "constraints.txt", "--output-file", "requirements.txt"),
                 *("--no-header", "--no-annotate", "--strip-extras", "--no-emit-index-url", "--no-emit-trusted-host"),
                 *("--no-emit-find-links", "--pip-args", "--only-binary=:all:", "--allow-unsafe", "--no-config"),
-                *request.index_options(),
+                *request.index.options(),
                 inputs={"requirements.in": "\n".join(request.requirements), "constraints.txt": request.constraints()},
                 keep="requirements.txt",
             )

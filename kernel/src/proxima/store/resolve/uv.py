@@ -8,7 +8,8 @@ import sys
 from proxima.errors import NotFoundError, ProximaError
 from proxima.store.errors import StoreError
 from proxima.store.pylock import Pinned, parse_pylock
-from proxima.store.resolve.resolver import Request, Resolver, beside_python, by_address, conflict, failed, not_found
+from proxima.store.resolve.resolver import Request, Resolver, by_address, conflict, failed, not_found
+from proxima.store.tool import beside_python
 
 
 class Uv(Resolver):
@@ -38,7 +39,7 @@ class Uv(Resolver):
             request,
             *("pip", "compile", "requirements.in", "--constraints", "constraints.txt", "--format", "pylock.toml"),
             *("--quiet", "--no-header", "--only-binary", ":all:", "--python", sys.executable),
-            *request.index_options(),
+            *request.index.options(),
             *options,
             inputs={"requirements.in": "\n".join(request.requirements), "constraints.txt": request.constraints()},
         )
