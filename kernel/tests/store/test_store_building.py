@@ -42,9 +42,8 @@ def tool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 
 def test_what_a_build_needs_is_looked_for_on_the_store_s_index(shop: Any, tool: str) -> None:
     shop.library("brick-of-this-shop-alone", "1.0")
-    built = shop.plugin("tea", "1.0")
-    shutil.move(built, shop.root / built.name)
-    code = f"import brick_of_this_shop_alone, shutil\nshutil.copy({str(shop.root / built.name)!r}, directory)\nreturn {built.name!r}"
+    built = Path(shutil.move(shop.plugin("tea", "1.0"), shop.root))
+    code = f"import brick_of_this_shop_alone, shutil\nshutil.copy({str(built)!r}, directory)\nreturn {built.name!r}"
     with shop.kernel() as kernel:
         assert kernel.store.install(str(project(shop, code, "brick-of-this-shop-alone"))).plugin == "tea"
     assert shop.left_behind() == []

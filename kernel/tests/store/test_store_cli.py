@@ -286,7 +286,10 @@ def test_the_user_goes_back_to_any_version_that_is_kept(cli: Any, shop: Any) -> 
     [
         (["install", "absent-plugin"], 3, "absent-plugin"),
         (["install", "./absent.whl"], 2, "there is no such wheel"),
+        (["install", "./tea-1.0-py3-none-any (1).whl"], 2, "give it the name that it was built with"),
         (["install", "http://example.org/x.whl"], 2, "https"),
+        (["install", "https://[x/tea-1.0-py3-none-any.whl"], 2, "is no address: Invalid IPv6 URL"),
+        (["install", "https://a..b/tea-1.0-py3-none-any.whl"], 2, "is no address: "),
         (["uninstall", "absent"], 3, "the store has no plugin called 'absent'"),
         (["uninstall", "execution"], 3, "It is in the environment; pip or uv put it there"),
         (["rollback", "absent"], 3, "the store has no plugin called 'absent'"),
@@ -296,6 +299,7 @@ def test_the_user_goes_back_to_any_version_that_is_kept(cli: Any, shop: Any) -> 
     ],
 )
 def test_what_is_wrong_is_said(cli: Any, shop: Any, words: list[str], code: int, said: str) -> None:
+    Path("tea-1.0-py3-none-any (1).whl").touch()
     got, _, err = cli("plugin", *words)
     assert said in err
     assert got == code

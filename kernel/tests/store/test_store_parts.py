@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.server
 import subprocess
 import sys
@@ -9,15 +10,16 @@ import threading
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
+from proxima.contracts.backend import CancelToken
 from proxima.errors import UsageError
 from proxima.plugins.scan import FoundPlugin, scan
 from proxima.store.addresses import check_address, file_address, path_of
 from proxima.store.errors import FetchError
-from proxima.store.fetch import Fetcher
+from proxima.store.fetch import Fetcher, sweep
 from proxima.store.job import Job
 from proxima.store.layout import Layout
 from proxima.store.pointer import KEYS, pointer_text, read_pointer
@@ -206,6 +208,41 @@ def test_an_index_s_password_goes_to_its_own_host_alone_and_into_no_message(tmp_
         assert "secret" not in str(refused.value)
     assert [bool(each) for each in Asked.headers_seen] == [True, False]
     assert without_secrets("error at https://user:secret@index.example/x") == "error at https://index.example/x"
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_a_host_that_cannot_be_one_is_said_so(tmp_path: Path, host: str) -> None:
+    with pytest.raises(FetchError, match="cannot fetch"):
+        Fetcher(str(tmp_path)).fetch([Pinned("leaf", "1.0", f"http://{host}/leaf-1.0-py3-none-any.whl")], Job())
+
+
+def test_what_is_being_fetched_is_not_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel, cache = tmp_path / "leaf-1.0-py3-none-any.whl", tmp_path / "cache"
+    wheel.write_bytes(b"leaf")
+    cache.mkdir()
+    swept = []
+
+    class Token(CancelToken):
+        """Asked at each piece that has come in."""
+
+        @property
+        def cancelled(self) -> bool:
+            (cache / ".new-left").touch()
+            sweep(str(cache))
+            swept.append(sorted(path.name[:5] for path in cache.iterdir()))
+            return False
+
+    def flock(*arguments: Any) -> None:
+        monkeypatch.undo()
+        sweep(str(cache))  # before the file is locked for the first time
+        assert list(cache.iterdir()) == []
+        fcntl.flock(*arguments)
+
+    monkeypatch.setattr("proxima.store.fetch.fcntl.flock", flock)
+    _, path = Fetcher(str(cache)).fetch_one(Source("wheel", str(wheel)).pin, Job(cancel=Token()))
+    assert Path(path).read_bytes() == b"leaf"
+    assert swept == [[".new-"]], "the one that is being fetched, and not the one that was left"
+    assert [each.name for each in cache.iterdir()] == [Path(path).parent.name]
 
 
 def test_of_a_file_that_two_wheels_have_the_first_one_s_is_taken(tmp_path: Path) -> None:
