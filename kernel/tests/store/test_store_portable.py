@@ -84,6 +84,17 @@ def test_another_home_is_made_the_same(shop: Any) -> None:
     assert versions[0] == versions[1]
 
 
+def test_a_password_in_an_address_stays_out(shop: Any) -> None:
+    shop.plugin()
+    path = shop.root / "plugins.lock"
+    files = shop.index.url.replace("http://", "http://anna:secret@").replace("simple", "files")
+    with shop.kernel() as kernel:
+        kernel.store.install(f"{files}tea-1.0-py3-none-any.whl")
+        write_lock(kernel.store, str(path))
+    assert "secret" not in path.read_text()
+    assert read_lock(str(path))[0].source["text"] == f"{files.replace('anna:secret@', '')}tea-1.0-py3-none-any.whl"
+
+
 def test_a_local_wheel_that_is_not_here_is_found_on_the_index_by_its_hash(shop: Any) -> None:
     path = shop.root / "plugins.lock"
     make(shop, path)

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 from proxima.errors import ProximaError
 from proxima.paths import Paths
@@ -79,7 +79,7 @@ class Fetcher:
         return replace(pin, sha256=sha256), path
 
     @contextmanager
-    def _new_file(self) -> Iterator[BinaryIO]:
+    def _new_file(self) -> Iterator[IO[bytes]]:
         """A file that `sweep` leaves alone while it is open; where that ends with an error, it is gone."""
         while True:
             with tempfile.NamedTemporaryFile(dir=self.directory, prefix=TEMPORARY, delete=False) as file:
@@ -96,7 +96,7 @@ class Fetcher:
     def _place(self, pin: Pinned) -> str:
         return os.path.join(self.directory, pin.sha256, pin.file_name)
 
-    def _copy(self, pin: Pinned, file: BinaryIO, job: Job) -> str:
+    def _copy(self, pin: Pinned, file: IO[bytes], job: Job) -> str:
         """Writes the wheel to a file; gives its hash."""
         what = f"{pin.file_name} from {shown(pin.url)}"
         digest, size = hashlib.sha256(), 0

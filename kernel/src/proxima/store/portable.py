@@ -13,6 +13,7 @@ from proxima.plugins.scan import is_plugin_id
 from proxima.plugins.state import PluginState
 from proxima.settings import read_toml
 from proxima.storage import storage_error, write_atomic
+from proxima.store.addresses import without_secrets
 from proxima.store.install import Installed, Store
 from proxima.store.job import Job
 from proxima.store.proposal import Consent, Proposal, accept
@@ -47,7 +48,7 @@ class Locked:
 
 
 def write_lock(store: Store, path: str, job: Job | None = None) -> list[Locked]:
-    """Writes what is installed to a file.
+    """Writes what is installed to a file; user names and passwords in addresses stay out of it.
 
     Raises:
         StorageError: The file cannot be written; one that was there is as it was.
@@ -67,7 +68,7 @@ def write_lock(store: Store, path: str, job: Job | None = None) -> list[Locked]:
                 version=each.version,
                 trusted=each.trusted,
                 disabled=each.plugin in disabled,
-                source=each.source,
+                source={**each.source, "text": without_secrets(each.source["text"])},
                 packages=tuple(
                     read_pylock(os.path.join(store.layout.version(each.plugin, each.directory), "pylock.toml"))
                 ),

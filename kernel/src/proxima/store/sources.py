@@ -95,11 +95,13 @@ def parse_source(text: str) -> Source:
 
 
 def _check_requirement(text: str, specifier: str) -> None:
-    from packaging.specifiers import SpecifierSet
-
     name = _NAME.fullmatch(text)
     if name is None or name.group(3) or not (text + specifier).isprintable():
         raise UsageError(f"{text + specifier!r:.200} is not a distribution's name")
+    if not specifier:
+        return
+    from packaging.specifiers import SpecifierSet
+
     try:
         SpecifierSet(specifier)
     except ValueError as error:
