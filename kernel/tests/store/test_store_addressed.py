@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from proxima.store.errors import StoreError
 from proxima.store.problems import WheelError
-from proxima.store.resolve import DRIVERS
+from proxima.store.resolve import DRIVERS, childless
 
 TOOLS = [driver.name for driver in DRIVERS]
 
@@ -62,3 +64,32 @@ def test_it_is_neither_built_nor_fetched_and_named(shop: Any, tool: str, how: st
             kernel.store.install(str(path))
         assert not mark.exists()
     assert shop.left_behind() == []
+
+
+STARTS = """
+import os, subprocess, sys
+
+for start in (
+    os.fork,
+    lambda: os.system("true"),
+    lambda: os.execv("/bin/true", ["true"]),
+    lambda: os.posix_spawn("/bin/true", ["true"], {}),
+    lambda: subprocess.run(["true"]),
+):
+    try:
+        start()
+    except PermissionError as error:
+        print(error)
+print(subprocess.check_output(["keyring", "get"], text=True), end="")
+"""
+
+
+def test_nothing_is_started_but_what_tells_the_user_s_passwords(tmp_path: Path) -> None:
+    (tmp_path / "starts.py").write_text(STARTS)
+    keyring = tmp_path / "keyring"
+    keyring.write_text("#!/bin/sh\necho the password\n")
+    keyring.chmod(0o755)
+    environ = {"PYTHONPATH": str(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = [sys.executable, "-P", childless.__file__, "starts"]
+    said = subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
+    assert said == f"{childless.REFUSED}\n" * 5 + "the password\n"

@@ -287,6 +287,8 @@ def test_the_user_goes_back_to_any_version_that_is_kept(cli: Any, shop: Any) -> 
         (["install", "absent-plugin"], 3, "absent-plugin"),
         (["install", "./absent.whl"], 2, "there is no such wheel"),
         (["install", "./tea-1.0-py3-none-any (1).whl"], 2, "give it the name that it was built with"),
+        (["install", "tea", "--version", "1.0\n-e /evil"], 2, "is not a distribution's name"),
+        (["install", "tea", "--version", "new"], 2, "Invalid specifier: '==new'"),
         (["install", "http://example.org/x.whl"], 2, "https"),
         (["install", "https://[x/tea-1.0-py3-none-any.whl"], 2, "is no address: Invalid IPv6 URL"),
         (["install", "https://a..b/tea-1.0-py3-none-any.whl"], 2, "is no address: "),

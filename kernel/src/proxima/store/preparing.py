@@ -125,14 +125,15 @@ class Workbench:
         Raises:
             ConflictError: No versions fit together.
             NotFoundError: There is no such distribution, or no such version.
+            UsageError: What is to be the version is none, or a wheel is not called as wheels are.
             WheelError: The plugin's own wheel is refused.
         """
         job.step("resolve")
         job.progress(None, f"resolving {source}")
         own = ""
         if source.kind == "index":
-            wanted = f"=={version}" if version else source.specifier
-            requirement, name = source.text + wanted, normalised(source.text.partition("[")[0])
+            wanted = replace(source, specifier=f"=={version}") if version else source
+            requirement, name = str(wanted), normalised(source.text.partition("[")[0])
         else:
             pin, own = self._own(source, job)
             requirement, name = f"{pin.name} @ {file_address(own)}", pin.name

@@ -97,7 +97,7 @@ def parse_source(text: str) -> Source:
 def _check_requirement(text: str, specifier: str) -> None:
     name = _NAME.fullmatch(text)
     if name is None or name.group(3) or not (text + specifier).isprintable():
-        raise UsageError(f"{text + specifier!r:.200} is not a distribution's name")
+        raise UsageError(f"{text + specifier!r:.200} is not a distribution's name and versions of it")
     if not specifier:
         return
     from packaging.specifiers import SpecifierSet
