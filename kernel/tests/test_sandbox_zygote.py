@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,16 @@ def test_a_new_one_is_started_when_it_died_idle(sandbox: Any) -> None:
     os.kill(first, signal.SIGKILL)
     assert sandbox.call("one") == "done"
     assert sandbox.supervisor.zygote.pid not in (first, None)
+
+
+def test_one_that_is_used_once_forks_nothing_ahead(sandbox: Any) -> None:
+    sandbox.plugin("one")
+    sandbox.start()
+    sandbox.supervisor.zygote.once = True  # before it is started
+    assert sandbox.call("one") == "done"
+    time.sleep(0.5)
+    zygote = sandbox.supervisor.zygote.pid
+    assert len(Path(f"/proc/{zygote}/task/{zygote}/children").read_text().split()) == 1
 
 
 def test_it_is_started_ahead_and_told_of_when_it_is_needed() -> None:

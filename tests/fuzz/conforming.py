@@ -21,6 +21,8 @@ PLAIN = (type(None), bool, int, float, str, bytes, complex)
 def wrong(value: Any, annotation: Any, *, finite: bool = True, where: str = "value") -> str:
     """Where a value is not what its annotation says, or an empty string."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if hasattr(origin, "__value__"):
+        return wrong(value, origin.__value__[args], finite=finite, where=where)
     if annotation is Any or annotation is object:
         return _wrong_anything(value, where)
     if origin in (typing.Union, types.UnionType):

@@ -29,7 +29,6 @@ from proxima.store.resolve.resolver import without_secrets
 from proxima.store.resolve.uv import Uv
 from proxima.store.room import Room, is_lived_in
 from proxima.store.sources import Source, parse_source
-from proxima.store.trees import Tree, link_site
 
 PIN = Pinned("leaf", "1.0", "https://user:secret@index.example/files/leaf-1.0-py3-none-any.whl", "ab" * 32)
 
@@ -243,16 +242,6 @@ def test_what_is_being_fetched_is_not_swept(tmp_path: Path, monkeypatch: pytest.
     assert Path(path).read_bytes() == b"leaf"
     assert swept == [[".new-"]], "the one that is being fetched, and not the one that was left"
     assert [each.name for each in cache.iterdir()] == [Path(path).parent.name]
-
-
-def test_of_a_file_that_two_wheels_have_the_first_one_s_is_taken(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / name / "shared").mkdir(parents=True)
-        (tmp_path / name / "shared" / "same.py").write_text(name)
-        (tmp_path / name / "shared" / f"{name}.py").write_text(name)
-    link_site([Tree(str(tmp_path / name), str(tmp_path / name)) for name in ("one", "two")], str(tmp_path / "site"))
-    assert (tmp_path / "site" / "shared" / "same.py").read_text() == "one"
-    assert len(list((tmp_path / "site" / "shared").iterdir())) == 3
 
 
 def test_what_resolvers_say_is_understood() -> None:

@@ -91,6 +91,8 @@ def _decoder(expected: Any, where: str, finite: bool) -> _Decoder:
     if isinstance(expected, str):
         expected = class_of(expected)
     origin, args = typing.get_origin(expected), typing.get_args(expected)
+    if (alias := getattr(origin, "__value__", None)) is not None:  # of a `type` statement, as in numpy for Python 3.12
+        return _decoder(alias[args], where, finite)
     if expected is Any or expected is object:
         return lambda data, source: _anything(data, source, where)
     if expected is None or expected is type(None):

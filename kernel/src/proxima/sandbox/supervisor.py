@@ -21,7 +21,7 @@ from proxima.sandbox.errors import LimitError, LockError, SandboxError
 from proxima.sandbox.exits import explain, how_to_raise
 from proxima.sandbox.holding import Holding
 from proxima.sandbox.host import LOCK_SECONDS, Worker, handshake
-from proxima.sandbox.imports import brings_numpy, import_paths, is_own_numpy
+from proxima.sandbox.imports import brings_numpy, import_paths
 from proxima.sandbox.interfaces import INTERFACES
 from proxima.sandbox.output import OutputPump
 from proxima.sandbox.policy import Limits, SandboxPolicy, Tier, compile_policy
@@ -125,11 +125,10 @@ class Supervisor:
                 seat.worker = self.start(record)
             return seat.worker
 
-    def expect(self, numpy: str) -> None:
-        """Starts what a worker is forked from whose plugin brings this version of numpy; errors are that worker's."""
-        if is_own_numpy(numpy):
-            with suppress(SandboxError):
-                self._without_numpy.start()
+    def start_without_numpy(self) -> None:
+        """Starts what a worker is forked from whose plugin brings its own numpy; errors are that worker's."""
+        with suppress(SandboxError):
+            self._without_numpy.start()
 
     def start(self, record: PluginRecord) -> Worker:
         """A new worker for a plugin, locked, verified and loaded.

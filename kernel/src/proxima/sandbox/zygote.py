@@ -63,16 +63,16 @@ def main(arguments: list[str]) -> int:
     _open_streams()
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")  # where memory runs out, a worker is ended rather than the kernel
+    often = arguments[3] == "often"
     _preload(homes)
-    if arguments[3] == "once":
-        control.send(READY)
-    else:
+    if often:
         _preload_contracts()
-        control.send(READY)
+    control.send(READY)
+    if often:
         _warm_up()
         gc.collect()
     gc.freeze()  # else the first collection in a worker would copy every page
-    return _serve(Nursery(), control, kernel)
+    return _serve(Nursery(often), control, kernel)
 
 
 def _moved(fd: int) -> int:
@@ -225,12 +225,13 @@ def _failed(error: Exception) -> bytes:
 
 
 class Nursery:
-    """Where workers are forked."""
+    """Where workers are forked; one ahead, where they are ``often`` asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, often: bool) -> None:
         from proxima.sandbox import worker
         from proxima.sandbox.linux import lock
 
+        self._often = often
         self._begin, self._wait, self._fork_apart = worker.begin, worker.wait, lock.fork
         self._waiting: tuple[int, socket.socket] | None = None
         self._base: Program | None = None
@@ -251,7 +252,7 @@ class Nursery:
             return pid, False
         waited = self._take_waiting(fds) if kind == PLAIN else 0
         pid = waited or self._fork(fds)
-        self.lacks_one = self._waiting is None
+        self.lacks_one = self._often and self._waiting is None
         return pid, waited > 0
 
     def _fork(self, fds: Sequence[int]) -> int:

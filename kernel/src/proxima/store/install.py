@@ -322,7 +322,7 @@ class Store:
             job.step("agreed")
             agreed = proposal
         assert granted is not None
-        made.compiler.keep(self.layout, made.site, job)
+        made.assembly.keep(self.layout, job)
         job.check(f"{plugin} was installed")
         entry = Entry(
             *(proposal.action, plugin, made.found.distribution, directory_of(before), made.directory),

@@ -73,7 +73,6 @@ class Making:
             self.job,
             version=version,
             trusted=self.trusted,
-            meanwhile=self._prober.load,
             ahead=self._ahead,
         )
 
@@ -107,7 +106,11 @@ class Making:
                 self._prober.expect(pin.version)
         made = self._workbench.lay_out(found, wheels, self._source, self.trusted, self._room.path, self.job)
         try:
-            return Tried(closure, made, self._notes(made) if self._wanted(made) else ())
+            wanted = self._wanted(made)
+            if wanted:
+                self._prober.load()
+            made.assembly.wait(self.job)
+            return Tried(closure, made, self._notes(made) if wanted else ())
         except BaseException:
             made.discard()
             raise

@@ -31,7 +31,7 @@ from proxima.store.sources import Source
 
 # What reads wheels is imported when the resolver is already at work.
 if TYPE_CHECKING:
-    from proxima.store.trees import Compiler, Tree
+    from proxima.store.trees import Assembly, Tree
 
 _CHANGELOG_BYTES = 100_000
 
@@ -65,7 +65,7 @@ class Prepared:
         work: Where it lies now; empty where it is among the kept versions already.
         site: Its import root.
         source: What it is made from.
-        compiler: Still compiles what is new of it.
+        assembly: Makes the import root.
         changelog: The plugin's own account of its changes, where it has one.
     """
 
@@ -76,12 +76,12 @@ class Prepared:
     site: str
     source: Source
     pins: tuple[Pinned, ...]
-    compiler: Compiler
+    assembly: Assembly
     changelog: str = ""
 
     def discard(self) -> None:
         """Removes it, where it was not put in place."""
-        self.compiler.discard()
+        self.assembly.discard()
         if self.work:
             shutil.rmtree(self.work, ignore_errors=True)
 
@@ -109,7 +109,6 @@ class Workbench:
         *,
         version: str | None = None,
         trusted: bool = False,
-        meanwhile: Callable[[], object] = lambda: None,
         ahead: Callable[[Closure], object] | None = None,
     ) -> Closure:
         """What the source stands for, and what it depends on.
@@ -119,8 +118,8 @@ class Workbench:
             job: How long it may take.
             version: Only this one.
             trusted: Other than in a worker, the distributions of the environment come first.
-            meanwhile: Called before the resolver is waited for, to do what else takes time.
-            ahead: Called then too, with what the resolver answers out of its cache: probably what it will answer.
+            ahead: Called before the resolver is waited for, with what it answers out of its cache, which is probably
+                what it will answer.
 
         Raises:
             ConflictError: No versions fit together.
@@ -144,7 +143,6 @@ class Workbench:
         def look() -> None:
             if own:
                 _check_own(own, source, version)
-            meanwhile()
 
         def recall() -> None:
             if ahead is not None and (pins := driver.recall(request)) is not None:
@@ -181,7 +179,7 @@ class Workbench:
     def lay_out(
         self, closure: Closure, wheels: dict[str, str], source: Source, trusted: bool, room: str, job: Job
     ) -> Prepared:
-        """A version's directory, made under a name that nobody reads.
+        """A version's directory, made under a name that nobody reads; its import root is made meanwhile.
 
         Args:
             closure: With all hashes.
@@ -195,7 +193,7 @@ class Workbench:
             WheelError: A wheel is refused, or the plugin's own holds no plugin.
             StorageError: The disk is full or read-only.
         """
-        from proxima.store.trees import Compiler, check_hash, unpack_once
+        from proxima.store.trees import check_hash, unpack_once
         from proxima.store.wheel import WheelFile
 
         own = wheels[closure.own.sha256]
@@ -210,20 +208,18 @@ class Workbench:
         job.step("unpack")
         first = sorted(closure.pins, key=lambda pin: pin != closure.own)
         trees = [unpack_once(self.layout, room, pin, wheels[pin.sha256], job) for pin in first]
-        compiler = Compiler(trees)
+        made = self._begun(closure, trees, manifest, target, source, trusted, room, job)
         try:
-            made = self._linked(closure, trees, compiler, manifest, target, source, trusted, room, job)
-            compiler.start()  # when nobody lists the trees any more
+            made.assembly.start()
             return made
         except BaseException:
-            compiler.discard()
+            made.discard()
             raise
 
-    def _linked(
+    def _begun(
         self,
         closure: Closure,
         trees: Sequence[Tree],
-        compiler: Compiler,
         manifest: Manifest,
         target: str,
         source: Source,
@@ -231,8 +227,8 @@ class Workbench:
         room: str,
         job: Job,
     ) -> Prepared:
-        """The version's directory, of links to the trees."""
-        from proxima.store.trees import link_site
+        """The version's directory, where its import root is to be made of links to the trees."""
+        from proxima.store.trees import Assembly
 
         pin = closure.own
         found = FoundPlugin(manifest.id, target, pin.name, pin.version, "")
@@ -241,15 +237,15 @@ class Workbench:
         found.kinds = " ".join(dict.fromkeys(each.kind for each in manifest.contributions))
         name = closure.directory(trusted)
         changelog = _changelog(trees[0].work)
-        prepared = Prepared(found, manifest, name, "", "", source, closure.pins, compiler, changelog)
+        kept, work = os.path.join(self.layout.version(manifest.id, name), "site"), os.path.join(room, name)
+        prepared = Prepared(*(found, manifest, name, "", kept, source, closure.pins), Assembly(trees, ""), changelog)
         job.step("link")
         if self._is_kept(prepared):
-            return replace(prepared, site=os.path.join(self.layout.version(manifest.id, name), "site"))
-        work = os.path.join(room, name)
+            return prepared
         shutil.rmtree(work, ignore_errors=True)
         Paths.ensure(work)
-        link_site(trees, os.path.join(work, "site"))
-        prepared = replace(prepared, work=work, site=os.path.join(work, "site"))
+        site = os.path.join(work, "site")
+        prepared = replace(prepared, work=work, site=site, assembly=Assembly(trees, site))
         _write_facts(prepared)
         return prepared
 

@@ -123,14 +123,17 @@ class Prober:
             self._open()
 
     def load(self) -> None:
-        """Imports what every trial needs, and makes what watches it; while another process is waited for."""
+        """Imports what every trial needs, and makes what watches it; while other processes are waited for."""
         for module in ("proxima.sandbox.proxies", "proxima.store.smoke"):
             import_module(module)
         _ = self._open().isolation.supervisor
 
     def expect(self, numpy: str) -> None:
         """Starts what else the trial of a plugin needs that brings this version of numpy."""
-        self._open().isolation.supervisor.expect(numpy)
+        from proxima.sandbox.imports import is_own_numpy
+
+        if is_own_numpy(numpy):
+            self._open().isolation.supervisor.start_without_numpy()
 
     def __call__(self, site: str, manifest: Manifest, target: str, environment: bool = False) -> ProbeReport:
         """Tries one plugin; see `probe`."""

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from proxima.paths import Paths
 from proxima.storage import storage_error
-from proxima.store.errors import FetchError
+from proxima.store.errors import FetchError, StoreError
 from proxima.store.job import Job
 from proxima.store.layout import Layout
 from proxima.store.pylock import Pinned
 from proxima.store.wheel import WheelFile
 
-_NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS)
-_TICK = 0.005
+_TICK = 0.05  # seconds between two looks at whether the job goes on
+_MOST = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Tree:
 
     Attributes:
         place: Where they belong, under ``wheels``.
-        work: Where they lie until `Compiler.keep`; the same as ``place`` where they are there already.
+        work: Where they lie until `Assembly.keep`; the same as ``place`` where they are there already.
     """
 
     place: str
@@ -76,44 +75,72 @@ def unpack_once(layout: Layout, room: str, pin: Pinned, path: str, job: Job) -> 
     return Tree(place, work)
 
 
-class Compiler:
-    """Compiles new trees to bytecode while something else is done: a worker may not write it, and would need it anew.
+class Assembly:
+    """A version's import root while `assembly` makes it of the trees.
 
-    In a process of its own, because a hostile file can bring a compiler down; a file that does not compile stays as
-    it is. The bytecode is not compared with its source again, since neither is ever changed.
+    Args:
+        trees: Of files that two of them have, the first one's is taken.
+        site: What is made; empty where it is there already.
     """
 
-    def __init__(self, trees: Sequence[Tree]) -> None:
+    def __init__(self, trees: Sequence[Tree], site: str) -> None:
+        self._trees, self._site = trees, site
         self._new = [tree for tree in trees if tree.new]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Begins."""
-        if not self._new:
-            return
-        several = ["-j", "0"] if len(self._new) > 1 else []
-        command = [sys.executable, "-I", "-S", "-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash"]
-        self._process = subprocess.Popen(
-            [*command, *several, "-x", r"/tests?/", *(tree.work for tree in self._new)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        """Begins.
 
-    def keep(self, layout: Layout, site: str, job: Job) -> None:
-        """Waits for it, links the bytecode into the site, and puts the trees where other plugins find them.
+        Raises:
+            StoreError: No process could be started.
+        """
+        if not self._site:
+            return
+        program = os.path.join(os.path.dirname(__file__), "assembly.py")
+        trees = [("+" if tree.new else "") + tree.work for tree in self._trees]
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-B", "-X", "utf8", program, self._site, *trees],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise StoreError(f"no process could be started that makes {self._site}: {error}") from error
+
+    def wait(self, job: Job) -> None:
+        """Waits until every link is there; what is new is compiled after that.
+
+        Raises:
+            StorageError: The disk is full or read-only.
+            StoreError: It ended without saying why.
+            CancelledError, DeadlineExceededError: As the job says.
+        """
+        if self._process is None:
+            return
+        said = self._said(job, "an import root was made of links").decode(errors="replace")
+        if said == "\n":
+            return
+        number, _, path = said.strip().partition(" ")
+        if not number.isdigit():
+            raise StoreError(f"the process that makes {self._site} ended before it was done")
+        cause = OSError(int(number), os.strerror(int(number)))
+        raise storage_error("make", path, cause) from cause
+
+    def keep(self, layout: Layout, job: Job) -> None:
+        """Waits for the bytecode, and puts the trees where other plugins find them.
 
         Raises:
             StorageError: The disk is full or read-only.
             CancelledError, DeadlineExceededError: As the job says.
         """
-        while self._process is not None and self._process.poll() is None:
-            job.check("bytecode was compiled")
-            time.sleep(_TICK)
+        if self._process is not None:
+            while self._said(job, "bytecode was compiled"):
+                continue
+            self._end()
         for tree in self._new:
             try:
-                _link(tree.work, site)
                 Paths.ensure(layout.wheels)
                 if not os.path.exists(tree.place):  # else another transaction made the same while the user was asked
                     os.rename(tree.work, tree.place)
@@ -122,50 +149,29 @@ class Compiler:
 
     def discard(self) -> None:
         """Ends it, and removes the new trees where they were not kept."""
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        self._end()
         for tree in self._new:
             shutil.rmtree(tree.work, ignore_errors=True)
 
+    def _said(self, job: Job, doing: str) -> bytes:
+        """What it says next; nothing once it has ended."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while True:
+            job.check(doing)
+            if select.select([self._process.stdout], [], [], _TICK)[0]:
+                return os.read(self._process.stdout.fileno(), _MOST)
 
-def link_site(trees: Sequence[Tree], site: str) -> None:
-    """Makes an import root of unpacked wheels; of files that two of them have, the first wheel's is taken.
-
-    Raises:
-        StorageError: The disk is full or read-only.
-    """
-    try:
-        os.mkdir(site, 0o755)
-        for tree in trees:
-            _link(tree.work, site)
-    except OSError as error:
-        raise storage_error("make", site, error) from error
-
-
-def _link(source: str, target: str) -> None:
-    with os.scandir(source) as entries:
-        for entry in entries:
-            path = f"{target}/{entry.name}"
-            try:
-                if entry.is_dir(follow_symlinks=False):
-                    os.mkdir(path, 0o755)
-                else:
-                    _link_file(entry.path, path)
-            except FileExistsError:
-                if os.path.isdir(path) != entry.is_dir(follow_symlinks=False):
-                    raise
-            if entry.is_dir(follow_symlinks=False):
-                _link(entry.path, path)
-
-
-def _link_file(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        shutil.copy2(source, target)
+    def _end(self) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+        self._process = None
 
 
 def check_hash(pin: Pinned, path: str) -> None:
