@@ -33,11 +33,11 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
         for key, value in settings.items():
             write_setting(file, plugin, key, value)
 
-    before = {each.plugin for each in kernel.store.installed()}
+    before = set(kernel.store.plugins())
     with ProgressLine() as progress:
         consent = Asking(args.yes, progress)
         done = sync(kernel.store, args.file, consent=consent, configure=configure, job=Job(progress=progress))
-    removed = sorted(before - {each.plugin for each in kernel.store.installed()})
+    removed = sorted(before - set(kernel.store.plugins()))
     if args.json:
         print_json({"changed": [as_dict(each) for each in done], "removed": removed})
         return 0

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
         raise UsageError("--version needs the name of one plugin")
     if args.in_background:
         return updates.in_background(kernel)
-    names = [args.name] if args.name else [each.plugin for each in kernel.store.installed()]
+    names = [args.name] if args.name else kernel.store.plugins()
     return _check(names, args, kernel) if args.check else _update(names, args, kernel)
 
 

@@ -25,7 +25,7 @@ from proxima.store.proposal import Consent, Proposal, accept, propose
 from proxima.store.sources import Source, parse_source
 from proxima.store.swapping import Swapper
 from proxima.store.turn import Turn
-from proxima.store.versions import Version, earlier, versions_of
+from proxima.store.versions import Version, earlier, is_kept, versions_of
 
 if TYPE_CHECKING:
     from proxima.events import Event
@@ -77,6 +77,10 @@ class Store:
     def layout(self) -> Layout:
         """Where everything lies."""
         return Layout.of(self.paths)
+
+    def plugins(self) -> list[str]:
+        """The ids of all plugins of the store, damaged ones among them."""
+        return sorted(each.id for each in read_pointers(self.layout.root))
 
     def installed(self) -> list[Version]:
         """The version of each plugin that runs, by id; one whose pointer or directory is damaged is left out."""
@@ -231,8 +235,9 @@ class Store:
         """
         with self._transaction(f"removal of {plugin}", job) as turn:
             found = self._pointer(plugin)
+            distribution = found.distribution if found.target else ""
             entry = Entry(
-                *("uninstall", plugin, found.distribution, directory_of(found), "", "", found.version), why="the user"
+                *("uninstall", plugin, distribution, directory_of(found), "", "", found.version), why="the user"
             )
             self._swapper.swap(entry, None, "", turn.job)
 
@@ -285,7 +290,7 @@ class Store:
         def wanted(made: Prepared) -> bool:
             before = read_pointer(self.layout.root, made.found.id)
             self._check_id(made, before, expected)
-            return directory_of(before) != made.directory
+            return directory_of(before) != made.directory or bool(made.work)
 
         return Making(self._workbench, prober, source, trusted, job, wanted)
 
@@ -304,7 +309,7 @@ class Store:
             before = read_pointer(self.layout.root, plugin)
             _check_distribution(made, before)
             version_before = before.version if before and before.target else ""
-            if directory_of(before) == made.directory:
+            if directory_of(before) == made.directory and not made.work:
                 return Installed(plugin, made.found.version, version_before, changed=False)
             proposal = propose(made, self._current(before) if before else None, tried.notes, self.permissions())
             if proposal == agreed:
@@ -335,8 +340,9 @@ class Store:
     def _same(self, closure: Closure, trusted: bool) -> Version | None:
         """The version that runs, where it is made of these very wheels."""
         for found in read_pointers(self.layout.root):
-            if found.distribution == closure.own.name and directory_of(found) == closure.directory(trusted):
-                return self._current(found)
+            directory = directory_of(found)
+            if found.distribution == closure.own.name and directory == closure.directory(trusted):
+                return self._current(found) if is_kept(self.layout, found.id, directory) else None
         return None
 
     def _check_id(self, made: Prepared, before: FoundPlugin | None, expected: str) -> None:
@@ -363,16 +369,14 @@ class Store:
         return found
 
     def _current(self, found: FoundPlugin) -> Version | None:
-        try:
-            return next((each for each in versions_of(self.layout, found.id) if each.current), None)
-        except ProximaError:
-            return None
+        return next((each for each in versions_of(self.layout, found.id) if each.current), None)
 
     def _running(self, plugin: str) -> Version:
         """The version that the pointer leads to."""
-        current = self._current(self._pointer(plugin))
+        found = self._pointer(plugin)
+        current = self._current(found)
         if current is None:
-            hint = f"Remove and install it again: proxima plugin uninstall {plugin}"
+            hint = f"Install it again: proxima plugin install {found.distribution if found.target else plugin}"
             raise StoreError(f"the store's entry of {plugin} is damaged", hint=hint, plugin=plugin)
         return current
 

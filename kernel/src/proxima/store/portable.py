@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from proxima.errors import UsageError
+from proxima.errors import StorageError, UsageError
 from proxima.plugins.state import PluginState
 from proxima.settings import read_toml
 from proxima.storage import storage_error, write_atomic
@@ -17,6 +17,7 @@ from proxima.store.job import Job
 from proxima.store.proposal import Consent, Proposal, accept
 from proxima.store.pylock import Pinned, read_pylock
 from proxima.store.sources import Source
+from proxima.store.versions import is_kept
 
 if TYPE_CHECKING:
     from proxima.permissions import Permission
@@ -56,8 +57,11 @@ def write_lock(store: Store, path: str, job: Job | None = None) -> list[Locked]:
     table = read_toml(os.path.join(store.paths.config, "settings.toml")).get("plugins")
     settings = table if isinstance(table, dict) else {}
     disabled = PluginState(store.paths).disabled()
-    found = []
-    for each in store.installed():
+    found, installed = [], [each for each in store.installed() if is_kept(store.layout, each.plugin, each.directory)]
+    if damaged := sorted(set(store.plugins()) - {each.plugin for each in installed}):
+        message = f"{path} is not written: the store's entry of {', '.join(damaged)} is damaged"
+        raise StorageError(message, hint="Install it again, or remove it: proxima plugin uninstall NAME")
+    for each in installed:
         grants = store.permissions().grants.decisions(each.plugin)
         found.append(
             Locked(
@@ -141,7 +145,7 @@ def sync(
             state.disable(each.plugin)
         else:
             state.enable(each.plugin)
-    for extra in {each.plugin for each in store.installed()} - {each.plugin for each in wanted}:
+    for extra in set(store.plugins()) - {each.plugin for each in wanted}:
         store.uninstall(extra, job=job)
     return done
 

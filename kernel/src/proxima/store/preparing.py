@@ -26,6 +26,7 @@ from proxima.store.pylock import Pinned, digest, normalised, pylock_text
 from proxima.store.resolve import resolver
 from proxima.store.resolve.resolver import Index, Request
 from proxima.store.sources import Source, build_wheel
+from proxima.store.versions import is_kept
 
 # What reads wheels is imported when the resolver is already at work.
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ class Workbench:
         return self._is_kept(made) != bool(made.work)
 
     def _is_kept(self, made: Prepared) -> bool:
-        return os.path.exists(os.path.join(self.layout.version(made.found.id, made.directory), "install.json"))
+        return is_kept(self.layout, made.found.id, made.directory)
 
     @property
     def _fetcher(self) -> Fetcher:

@@ -21,6 +21,7 @@ from proxima.store.journal import Entry, close_entry, entries_left, is_remembere
 from proxima.store.layout import TEMPORARY, Layout, names_in
 from proxima.store.pointer import directory_of, pointer_text, read_pointer
 from proxima.store.room import is_lived_in
+from proxima.store.versions import is_kept
 
 if TYPE_CHECKING:
     from proxima.events import Event
@@ -66,7 +67,8 @@ class Swapper:
             job.step("place")
             if work:
                 Paths.ensure(self.layout.versions(entry.plugin))
-                os.rename(work, self.layout.version(entry.plugin, entry.after))
+                # Where something is there already it is damaged: else the version would not have been made anew.
+                remove(self.layout, self.layout.version(entry.plugin, entry.after), instead=work)
             job.step("swap")
             if found is None:
                 os.unlink(pointer)
@@ -79,7 +81,7 @@ class Swapper:
         job.step("record")
         self._finish(entry)
         job.step("collect")
-        self._collect(entry)
+        self._collect(entry.plugin)
 
     def heal(self) -> list[Entry]:
         """Finishes or undoes what a killed process was doing; gives the swaps that it was in the middle of."""
@@ -100,9 +102,9 @@ class Swapper:
         """Looks at the pointer and knows: what was swapped is finished, what was not is undone."""
         if self._swapped(entry):
             self._finish(entry)
-            self._collect(entry)
+            self._collect(entry.plugin)
             return
-        if entry.made:
+        if entry.made and entry.before != entry.after:
             remove(self.layout, self.layout.version(entry.plugin, entry.after))
         remember(self.layout, entry, "undone")
         close_entry(self.layout, entry)
@@ -110,12 +112,17 @@ class Swapper:
     def _swapped(self, entry: Entry) -> bool:
         if not entry.after:
             return not os.path.exists(os.path.join(self.layout.current, entry.plugin))
+        if entry.before == entry.after and not is_kept(self.layout, entry.plugin, entry.after):
+            return False  # a damaged version was to be replaced
         return directory_of(read_pointer(self.layout.root, entry.plugin)) == entry.after
 
     def _finish(self, entry: Entry) -> None:
-        """What belongs to a swap that was done, and was not finished yet."""
-        if is_remembered(self.layout, entry):
-            return
+        """What belongs to a swap that was done, and was not finished yet; after it, nothing is left to do."""
+        if not is_remembered(self.layout, entry):
+            self._record(entry)
+        close_entry(self.layout, entry)
+
+    def _record(self, entry: Entry) -> None:
         from proxima.permissions import Permission, Source
 
         permissions = self.permissions()
@@ -135,10 +142,9 @@ class Swapper:
         state = "installed" if entry.after else "uninstalled"
         self.publish(PluginStateChanged(plugin=entry.plugin, state=state, detail=f"{entry.action} {entry.version}"))
 
-    def _collect(self, entry: Entry) -> None:
-        if keep_last(self.layout, entry.plugin, self.keep):
+    def _collect(self, plugin: str) -> None:
+        if keep_last(self.layout, plugin, self.keep):
             remove_unused(self.layout)
-        close_entry(self.layout, entry)
 
 
 def _sweep(directory: str, is_left: Callable[[str], bool]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 
 from proxima.errors import NotFoundError, StorageError
@@ -11,6 +12,7 @@ from proxima.plugins.scan import FoundPlugin
 from proxima.storage import storage_error
 from proxima.store.layout import Layout, names_in
 from proxima.store.pointer import directory_of, read_pointer
+from proxima.store.pylock import read_pylock
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,22 @@ class Version:
 
 
 def versions_of(layout: Layout, plugin: str) -> list[Version]:
-    """The kept versions of a plugin, the newest first."""
+    """The kept versions of a plugin, the newest first; one that is damaged is left out."""
     current = directory_of(read_pointer(layout.root, plugin))
-    found = [read_version(layout, plugin, name, current) for name in names_in(layout.versions(plugin))]
+    found = []
+    for name in names_in(layout.versions(plugin)):
+        with suppress(StorageError):
+            found.append(read_version(layout, plugin, name, current))
     return sorted(found, key=lambda each: each.time, reverse=True)
+
+
+def is_kept(layout: Layout, plugin: str, directory: str) -> bool:
+    """Whether a version is there, and undamaged as far as what is written of it tells."""
+    try:
+        read_version(layout, plugin, directory)
+        return bool(read_pylock(os.path.join(layout.version(plugin, directory), "pylock.toml")))
+    except StorageError:
+        return False
 
 
 def read_version(layout: Layout, plugin: str, directory: str, current: str = "") -> Version:

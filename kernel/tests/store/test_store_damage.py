@@ -1,0 +1,127 @@
+"""What is damaged in the store of one plugin stops no other, is told, and is mended by installing it again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxima.cli import main
+from proxima.errors import StorageError
+from proxima.store.errors import StoreError
+from proxima.store.portable import sync, write_lock
+
+
+@pytest.fixture
+def two(shop: Any) -> Any:
+    """tea 1.0 and then 1.1, and coffee."""
+    for name, version in (("tea", "1.0"), ("coffee", "1.0"), ("tea", "1.1")):
+        shop.plugin(name, version, permissions=["database"])
+        with shop.kernel() as kernel:
+            kernel.store.install(name)
+    return shop
+
+
+def kept(shop: Any, version: str) -> Path:
+    (found,) = shop.store.glob(f"versions/tea/{version}-*")
+    return Path(found)
+
+
+def by_its_facts(shop: Any) -> None:
+    (kept(shop, "1.0") / "install.json").write_text("")
+
+
+def by_a_stray_file(shop: Any) -> None:
+    (shop.store / "versions" / "tea" / "notes.txt").write_text("mine")
+    (shop.store / "versions" / "notes.txt").write_text("mine")
+
+
+@pytest.mark.parametrize("damage", [by_its_facts, by_a_stray_file])
+def test_a_kept_version_that_is_damaged_stops_nothing(
+    two: Any, damage: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(two)
+    monkeypatch.setenv("PROXIMA_HOME", str(two.home))
+    assert main(["plugin", "list", "--json"]) == 0
+    assert '"version": "1.1"' in capsys.readouterr().out
+    two.plugin("tea", "1.2")
+    with two.kernel(**{"store.keep": 2}) as kernel:
+        assert kernel.store.plugins() == ["coffee", "tea"]
+        assert kernel.store.update("tea").version == "1.2"
+        assert "1.1" in [each.version for each in kernel.store.versions("tea")], "what is damaged goes first"
+        assert not kept(two, "1.1").with_name("notes.txt").exists()
+        kernel.store.uninstall("tea")
+        kernel.store.uninstall("coffee")
+    assert two.left_behind() == []
+
+
+@pytest.mark.parametrize("lost", ["install.json", "pylock.toml", ""])
+def test_the_version_that_runs_is_mended_by_installing_it_again(two: Any, lost: str) -> None:
+    directory = kept(two, "1.1")
+    if lost:
+        (directory / lost).write_text("")
+    else:
+        directory.rename(two.root / "lost")
+    with two.kernel() as kernel:
+        if lost != "pylock.toml":
+            with pytest.raises(StoreError, match="the store's entry of tea is damaged") as damaged:
+                kernel.store.update("tea")
+            assert damaged.value.hint == "Install it again: proxima plugin install tea"
+        asked = []
+        outcome = kernel.store.install("tea", consent=lambda proposal: asked.append(proposal) or proposal.asked)
+        assert (outcome.version, outcome.changed) == ("1.1", True)
+        assert [each.asked for each in asked] == [()], "what it was granted holds"
+        assert not kernel.store.install("tea").changed
+        assert [each.version for each in kernel.store.versions("tea")] == ["1.1", "1.0"]
+        assert two.said(kernel=kernel) == "1.1"
+        assert [each.plugin for each in write_lock(kernel.store, str(two.root / "set.lock"))] == ["coffee", "tea"]
+    assert two.left_behind() == []
+
+
+def test_a_kept_version_that_is_damaged_is_made_anew(two: Any) -> None:
+    by_its_facts(two)
+    with two.kernel() as kernel:
+        assert kernel.store.install("tea", version="1.0").changed
+        assert [each.version for each in kernel.store.versions("tea")] == ["1.0", "1.1"]
+        assert two.said(kernel=kernel) == "1.0"
+    assert two.left_behind() == []
+
+
+@pytest.mark.parametrize("damaged", ["pointer", "install.json", "pylock.toml"])
+def test_a_lock_leaves_no_plugin_out(two: Any, damaged: str) -> None:
+    lock, other = two.root / "set.lock", two.root / "other.lock"
+    with two.kernel() as kernel:
+        write_lock(kernel.store, str(lock))
+    (two.store / "current" / "tea" if damaged == "pointer" else kept(two, "1.1") / damaged).write_text("")
+    with two.kernel() as kernel:
+        with pytest.raises(StorageError, match=r"other\.lock is not written: the store's entry of tea is damaged"):
+            write_lock(kernel.store, str(other))
+        assert not other.exists()
+        sync(kernel.store, str(lock))
+        assert [each.plugin for each in write_lock(kernel.store, str(other))] == ["coffee", "tea"]
+        (two.store / "current" / "tea").write_text("")
+        kernel.store.uninstall("coffee")
+        write_lock_of_nothing(lock)
+        sync(kernel.store, str(lock))
+        assert kernel.store.plugins() == []
+    assert two.left_behind() == []
+
+
+def write_lock_of_nothing(path: Path) -> None:
+    path.write_text('{"format": 1, "plugins": []}')
+
+
+def test_a_collection_that_fails_is_not_tried_for_ever(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object, **kwargs: object) -> int:
+        raise StorageError("cannot remove it")
+
+    with two.kernel() as kernel:
+        with monkeypatch.context() as patched:
+            patched.setattr("proxima.store.swapping.keep_last", fail)
+            with pytest.raises(StorageError, match="cannot remove it"):
+                kernel.store.rollback("tea")
+        assert os.listdir(two.store / "journal") == []
+        assert two.said(kernel=kernel) == "1.0"
+        kernel.store.uninstall("coffee")
