@@ -113,6 +113,33 @@ def write_lock_of_nothing(path: Path) -> None:
     path.write_text('{"format": 1, "plugins": []}')
 
 
+def of_nothing(shop: Any) -> str:
+    return ""
+
+
+def to_nowhere(shop: Any) -> str:
+    return str((shop.store / "current" / "tea").read_text()).replace("versions/tea/1.1-", "versions/tea/9.9-")
+
+
+@pytest.mark.parametrize("text", [of_nothing, to_nowhere])
+def test_a_damaged_pointer_loses_no_version_and_no_grant_survives_removal(two: Any, text: Any) -> None:
+    (two.store / "current" / "tea").write_text(text(two))
+    with two.kernel() as kernel:
+        kernel.store.gc()
+        assert [each.version for each in kernel.store.versions("tea")] == ["1.1", "1.0"]
+        assert kernel.store.rollback("tea", "1.0").version == "1.0"
+        assert two.said(kernel=kernel) == "1.0"
+        (two.store / "current" / "tea").write_text(text(two))
+        kernel.store.uninstall("tea")
+        last = kernel.store.history("tea")[-1]
+        assert (last["action"], str(last["distribution"])) in {("uninstall", ""), ("uninstall", "tea")}
+    asked: list[Any] = []
+    with two.kernel() as kernel:
+        kernel.store.install("tea", consent=lambda proposal: asked.extend(proposal.asked) or proposal.asked)
+    assert [str(each) for each in asked] == ["database"]
+    assert two.left_behind() == []
+
+
 def test_a_collection_that_fails_is_not_tried_for_ever(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*args: object, **kwargs: object) -> int:
         raise StorageError("cannot remove it")

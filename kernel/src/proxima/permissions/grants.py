@@ -173,6 +173,12 @@ class Grants:
             stored = [Decision(outcome, Permission.stored(text), "always") for outcome, text in rows]
             return stored + self._session.get(plugin, [])
 
+    def sources(self, plugin: str) -> list[Source]:
+        """Where the plugins of this id came from, this one or others, that something was decided about for good."""
+        query = "SELECT DISTINCT distribution, origin FROM grants WHERE plugin = ?"
+        with self._lock, self._database.transaction(write=False) as database:
+            return [Source(*row) for row in database.execute(query, (plugin,)).fetchall()]
+
     def grant(self, plugin: str, permission: Permission, *, scope: str = "always") -> None:
         """Grant a permission for `session` or `always`; denials that stand against it are lifted.
 

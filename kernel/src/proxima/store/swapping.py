@@ -133,7 +133,10 @@ class Swapper:
                 with suppress(UsageError):  # a directory that was granted may be gone by the time this is healed
                     permissions.grants.grant(entry.plugin, Permission.parse(text))
         else:
-            permissions.grants.reset(entry.plugin)
+            # A damaged pointer does not tell which distribution it was; one of the store is what it was.
+            for each in [*(s for s in permissions.grants.sources(entry.plugin) if s.origin == "store"), source]:
+                permissions.declare(entry.plugin, entry.version_before, entry.permissions, source=each)
+                permissions.grants.reset(entry.plugin)
             self.forget(entry.plugin)
         target = f"{entry.distribution} {entry.version_before or '-'} -> {entry.version or '-'} ({entry.why})"
         version = entry.version or entry.version_before
