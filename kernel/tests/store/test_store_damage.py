@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,44 @@ def test_a_damaged_pointer_loses_no_version_and_no_grant_survives_removal(two: A
         kernel.store.install("tea", consent=lambda proposal: asked.extend(proposal.asked) or proposal.asked)
     assert [str(each) for each in asked] == ["database"]
     assert two.left_behind() == []
+
+
+def test_a_pointer_is_written_when_the_disk_has_what_it_leads_to(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, str]] = []
+
+    def spy(name: str, told: Any) -> None:
+        call = getattr(os, name)
+
+        def spied(*args: Any) -> Any:
+            done.append((name, told(*args)))
+            return call(*args)
+
+        monkeypatch.setattr(os, name, spied)
+
+    shop.plugin()
+    with shop.kernel() as kernel:
+        for name in ("rename", "replace"):
+            spy(name, lambda old, new: str(new))
+        spy("fsync", lambda descriptor: os.readlink(f"/proc/self/fd/{descriptor}"))
+        kernel.store.install("tea")
+    placed = done.index(("rename", str(shop.pointer())))
+    swapped = done.index(("replace", str(shop.store / "current" / "tea")))
+    assert ("fsync", str(shop.store / "versions" / "tea")) in done[placed:swapped]
+
+
+def test_a_full_disk_at_the_swap_is_told_with_what_helps(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = os.replace
+
+    def full(old: str, new: str) -> None:
+        if new == str(two.store / "current" / "tea"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", full)
+    with two.kernel() as kernel, pytest.raises(StorageError, match="No space left on device") as told:
+        kernel.store.rollback("tea")
+    assert told.value.hint == "Free some space on that disk and try again."
+    assert two.said() == "1.1"
 
 
 def test_a_collection_that_fails_is_not_tried_for_ever(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from proxima.errors import UsageError
+from proxima.errors import StorageError, UsageError
 from proxima.events import PluginStateChanged
 from proxima.paths import Paths
 from proxima.plugins.scan import FoundPlugin
@@ -60,15 +60,16 @@ class Swapper:
         entry = replace(entry, made=bool(work))
         pointer = os.path.join(Paths.ensure(self.layout.current), entry.plugin)
         if work:
+            Paths.ensure(self.layout.versions(entry.plugin))
             sync(self.layout.root)
         try:
             job.step("journal")
             open_entry(self.layout, entry)
             job.step("place")
             if work:
-                Paths.ensure(self.layout.versions(entry.plugin))
                 # Where something is there already it is damaged: else the version would not have been made anew.
                 remove(self.layout, self.layout.version(entry.plugin, entry.after), instead=work)
+                sync_directory(self.layout.versions(entry.plugin))  # no pointer survives a power loss without it
             job.step("swap")
             if found is None:
                 os.unlink(pointer)
@@ -77,6 +78,8 @@ class Swapper:
                 write_atomic(pointer, pointer_text(found, entry.after))
         except OSError as error:
             self._settle(entry)
+            if isinstance(error, StorageError):
+                raise
             raise storage_error("change", pointer, error) from error
         job.step("record")
         self._finish(entry)
