@@ -319,6 +319,21 @@ def test_newer_versions_are_looked_for_on_schedule_and_told_of(
     assert json.loads(file.read_text())["newer"] == {}
 
 
+def test_looking_runs_nothing_that_lies_where_the_user_stands(
+    cli: Any, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, mark = shop.root / "somewhere", shop.root / "ran"
+    (here / "proxima").mkdir(parents=True)
+    for name in ("argparse.py", "proxima/__init__.py"):
+        (here / name).write_text(f"open({str(mark)!r}, 'w')\n")
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("PROXIMA_SETTING__store__update_check", "daily")
+    program = [sys.executable, "-P", "-m", "proxima", "audit"]
+    subprocess.run(program, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=60)
+    wait_for(shop.home / "state" / "updates.json", "newer")
+    assert not mark.exists()
+
+
 def test_updates_by_themselves_ask_for_nothing_new(cli: Any, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("tea", "cake"):
         shop.plugin(name, "1.0")

@@ -78,7 +78,7 @@ def after_command(kernel: Kernel) -> None:
         if now - max(known.get("checked", 0.0), known.get("started", 0.0)) > period:
             _change(kernel, {"started": now})
             subprocess.Popen(
-                [sys.executable, "-m", "proxima", "plugin", "update", "--all", "--in-background"],
+                [sys.executable, "-P", "-m", "proxima", "plugin", "update", "--all", "--in-background"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
 
