@@ -155,6 +155,27 @@ def test_an_update_is_announced_and_can_be_pinned(shop: Any) -> None:
         assert store.newer("tea") == ""
 
 
+def test_an_update_does_not_go_back(shop: Any) -> None:
+    shop.plugin("tea", "1.0")
+    newest = shop.plugin("tea", "1.1")
+    shop.plugin("cake", "1.0")
+    shop.plugin("cake", "1.1b1")
+    with shop.kernel() as kernel:
+        store = kernel.store
+        store.install("tea")
+        store.install("cake", version="1.1b1")
+        newest.rename(shop.root / "yanked")
+        for name, version in (("tea", "1.1"), ("cake", "1.1b1")):
+            assert store.newer(name) == ""
+            outcome = store.update(name)
+            assert (outcome.version, outcome.changed) == (version, False)
+            assert [each.version for each in store.versions(name)] == [version]
+        assert store.update("cake", version="1.0").version == "1.0"
+        old = shop.index.directory / "tea-1.0-py3-none-any.whl"
+        assert store.update("tea", source=str(old)).version == "1.0"
+    assert shop.left_behind() == []
+
+
 def test_an_update_that_fails_its_trial_leaves_the_old_version(shop: Any) -> None:
     shop.plugin("tea", "1.0")
     with shop.kernel() as kernel:

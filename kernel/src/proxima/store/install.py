@@ -25,7 +25,7 @@ from proxima.store.proposal import Consent, Proposal, accept, propose
 from proxima.store.sources import Source, parse_source
 from proxima.store.swapping import Swapper
 from proxima.store.turn import Turn
-from proxima.store.versions import Version, earlier, is_kept, versions_of
+from proxima.store.versions import Version, earlier, is_kept, is_older, versions_of
 
 if TYPE_CHECKING:
     from proxima.events import Event
@@ -165,11 +165,12 @@ class Store:
     ) -> Installed:
         """Resolves a plugin anew from where it came, and puts the newer version in place if there is one.
 
-        The version that runs stays in place where anything fails, the trial above all, and that is remembered.
+        The version that runs stays in place where anything fails, the trial above all, and that is remembered. So it
+        does where all that is offered is older: it goes back to that where the version or another source is named.
 
         Args:
             plugin: Its id.
-            version: Only this version.
+            version: Only this version, which may be older.
             source: From elsewhere than before.
             consent: Asked before the new version is put in place.
             job: As for `install`, which see for what this raises.
@@ -181,7 +182,10 @@ class Store:
                 origin = replace(origin, specifier="")
             try:
                 with self._making(origin, before.trusted, turn.job, plugin) as making:
-                    return self._put(making.resolve(version), making, consent, turn)
+                    closure = making.resolve(version)
+                    if not version and not source and is_older(closure.own.version, before.version):
+                        return Installed(plugin, before.version, before.version, changed=False)
+                    return self._put(closure, making, consent, turn)
             except ProximaError as error:
                 entry = Entry("update", plugin, before.distribution, before.directory, "", "", before.version)
                 remember(self.layout, replace(entry, why=f"{type(error).__name__}: {error}"[:1000]), "failed")
@@ -198,7 +202,7 @@ class Store:
         if source.kind == "index":
             source = replace(source, specifier="")
         found = self._workbench.resolve(source, job or self._job(), trusted=before.trusted).own.version
-        return found if found != before.version else ""
+        return found if is_older(before.version, found) else ""
 
     def rollback(self, plugin: str, version: str | None = None, *, job: Job | None = None) -> Version:
         """Swaps back to a kept version.

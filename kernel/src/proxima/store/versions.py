@@ -85,6 +85,13 @@ def read_version(layout: Layout, plugin: str, directory: str, current: str = "")
         raise StorageError(f"{path} is damaged: {error}", hint=f"Install {plugin} again.") from error
 
 
+def is_older(version: str, than: str) -> bool:
+    """Whether a version comes before another, in the order of PEP 440."""
+    from packaging.version import Version as Ordered
+
+    return Ordered(version) < Ordered(than)
+
+
 def earlier(plugin: str, kept: list[Version], wanted: str | None) -> Version:
     """The kept version that is asked for, or the one that was installed before the current one.
 
