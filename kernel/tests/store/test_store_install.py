@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from proxima.cli import main
+from proxima.cli.proposing import lines_of
 from proxima.errors import NotFoundError, PermissionDeniedError, PluginIncompatibleError, UsageError
 from proxima.events import PluginStateChanged
 from proxima.permissions import Permission, Source
@@ -217,6 +218,28 @@ def test_an_update_asks_for_what_is_new_alone(shop: Any) -> None:
     assert asked[1].dropped == ("file_read:workspace",)
     assert asked[1].changelog == "# Changes\n\n## 2.0\n\nWarmer."
     assert asked[1].version_before == "1.0"
+
+
+def test_a_declined_update_changes_nothing_that_was_granted(shop: Any) -> None:
+    shown: list[str] = []
+
+    def decline(proposal: Proposal) -> None:
+        shown.extend(lines_of(proposal))
+
+    shop.plugin("tea", "1.0", permissions=["database", "network:tea.example"])
+    with shop.kernel() as kernel:
+        kernel.store.install("tea")
+        grants, network = kernel.permissions.grants, Permission.parse("network:tea.example")
+        grants.revoke("tea", network)
+        shop.plugin("tea", "1.1", permissions=["network:tea.example", "subprocess"])
+        with pytest.raises(PermissionDeniedError):
+            kernel.store.update("tea", consent=decline)
+        held = [grants.check("tea", Permission.parse(text)).outcome for text in ("database", "subprocess")]
+        assert held == ["granted", "undeclared"], "what 1.0 declares is in force, as 1.0 runs"
+    text = " ".join(" ".join(shown).split())
+    assert "was denied network:tea.example: Connect to" in text
+    assert "asks for subprocess: " in text
+    assert "has network" not in text
 
 
 def update_of_another(store: Any) -> None:

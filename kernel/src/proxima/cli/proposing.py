@@ -88,7 +88,7 @@ def lines_of(proposal: Proposal) -> list[str]:
     if proposal.trusted:
         lines.append("  it will run inside Proxima's own process, with all of your rights and outside the sandbox")
     for permission in proposal.permissions:
-        word = "asks for" if permission in proposal.asked else "has"
+        word = "asks for" if permission in proposal.asked else "was denied" if permission in proposal.denied else "has"
         lines.append(wrap(f"  {word} {permission}: {permission.describe()}; risk: {permission.risk}"))
     if proposal.dropped:
         lines.append(wrap(f"  no longer asks for {', '.join(proposal.dropped)}"))

@@ -25,6 +25,7 @@ class Proposal:
         source: What it is made from.
         permissions: All that it declares.
         asked: Those of them that nobody has decided about yet.
+        denied: Those of them that the user has denied it.
         dropped: What the version before declared and this one does not.
         packages: Name and version of each wheel, its own among them.
         missing: Programs and libraries of the system that it needs and that are not here.
@@ -41,6 +42,7 @@ class Proposal:
     trusted: bool
     permissions: tuple[Permission, ...]
     asked: tuple[Permission, ...]
+    denied: tuple[Permission, ...]
     dropped: tuple[str, ...]
     packages: tuple[tuple[str, str], ...]
     missing: tuple[str, ...]
@@ -71,8 +73,8 @@ def propose(made: Prepared, before: Version | None, notes: tuple[str, ...], perm
 
     found, manifest = made.found, made.manifest
     declared = tuple(Permission.parse(text) for text in manifest.permissions)
-    permissions.declare(found.id, found.version, manifest.permissions, source=Origin(found.distribution, "store"))
-    asked = tuple(each for each in declared if permissions.grants.check(found.id, each).outcome == "undecided")
+    origin = Origin(found.distribution, "store")
+    outcomes = {each: permissions.grants.foresee(found.id, each, origin).outcome for each in declared}
     return Proposal(
         action="update" if before else "install",
         plugin=found.id,
@@ -82,7 +84,8 @@ def propose(made: Prepared, before: Version | None, notes: tuple[str, ...], perm
         source=made.source,
         trusted=found.trusted,
         permissions=declared,
-        asked=asked,
+        asked=tuple(each for each in declared if outcomes[each] == "undecided"),
+        denied=tuple(each for each in declared if outcomes[each] == "denied"),
         dropped=tuple(sorted(set(before.permissions if before else ()) - set(manifest.permissions))),
         packages=tuple((pin.name, pin.version) for pin in made.pins),
         missing=missing_parts(manifest),
