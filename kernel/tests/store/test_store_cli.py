@@ -347,6 +347,23 @@ def test_updates_by_themselves_ask_for_nothing_new(cli: Any, shop: Any, monkeypa
     assert wait_for(shop.home / "state" / "updates.json", "newer")["newer"] == {"cake": "2.0"}
 
 
+def test_a_password_in_an_address_is_told_to_nobody(cli: Any, shop: Any) -> None:
+    shop.plugin()
+    address = shop.index.url.replace("/simple/", "/files/tea-1.0-py3-none-any.whl")
+    said = cli("plugin", "install", address.replace("http://", "http://anna:s3cret@"))
+    assert said[0] == 0, said[2]
+    for words in (["info", "tea"], ["info", "tea", "--json"], ["list", "--json"], ["lock", "-o", "set.lock"]):
+        said += cli("plugin", *words)
+    lock = (shop.root / "set.lock").read_text()
+    said += (lock, (shop.store / "history.jsonl").read_text())
+    assert "s3cret" not in str(said)
+    assert str(said).count(address) >= 4
+    having = [path for path in shop.home.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+    assert [(path.name, path.stat().st_mode & 0o777) for path in having] == [("install.json", 0o600)], "for updates"
+    with shop.kernel() as kernel:
+        assert kernel.store.installed()[0].source.text.startswith("http://anna:s3cret@")
+
+
 def wait_for(file: Path, key: str) -> Any:
     end = time.monotonic() + 20
     while time.monotonic() < end:

@@ -150,7 +150,7 @@ def _past(kernel: Kernel, record: PluginRecord) -> dict[str, Any]:
     if record.found is None or record.found.origin != "store":
         return {"versions": [], "history": []}
     versions = [
-        {"version": v.version, "current": v.current, "installed": _when(v.time), "source": v.source.get("text", "")}
+        {"version": v.version, "current": v.current, "installed": _when(v.time), "source": str(v.source)}
         for v in kernel.store.versions(record.id)
     ]
     keys = ("action", "version", "version_before", "outcome", "why")

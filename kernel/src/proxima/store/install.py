@@ -177,7 +177,7 @@ class Store:
         """
         with self._transaction(f"update of {plugin}", job) as turn:
             before = self._running(plugin)
-            origin = parse_source(source) if source else Source(**before.source)  # type: ignore[arg-type]
+            origin = parse_source(source) if source else before.source
             if origin.kind == "index" and not source:
                 origin = replace(origin, specifier="")
             try:
@@ -198,7 +198,7 @@ class Store:
             NotFoundError, ConflictError, StoreError: As for `install`; nothing is fetched but what tells of versions.
         """
         before = self._running(plugin)
-        source = Source(**before.source)  # type: ignore[arg-type]
+        source = before.source
         if source.kind == "index":
             source = replace(source, specifier="")
         found = self._workbench.resolve(source, job or self._job(), trusted=before.trusted).own.version

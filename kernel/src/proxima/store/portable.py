@@ -70,7 +70,7 @@ def write_lock(store: Store, path: str, job: Job | None = None) -> list[Locked]:
                 version=each.version,
                 trusted=each.trusted,
                 disabled=each.plugin in disabled,
-                source=each.source,
+                source=asdict(each.source.public),
                 packages=tuple(
                     read_pylock(os.path.join(store.layout.version(each.plugin, each.directory), "pylock.toml"))
                 ),

@@ -308,7 +308,8 @@ def _write_facts(prepared: Prepared) -> None:
     for name, text in texts.items():
         path = os.path.join(prepared.work, name)
         try:
-            with open(path, "x", encoding="utf-8") as file:
+            # An address keeps its password here and nowhere else.
+            with open(path, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
                 file.write(text)
         except OSError as error:
             raise storage_error("write", path, error) from error

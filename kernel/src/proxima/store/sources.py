@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Literal
 from urllib.parse import unquote, urlsplit
@@ -37,7 +37,12 @@ class Source:
     specifier: str = ""
 
     def __str__(self) -> str:
-        return shown(self.text) if self.kind == "url" else self.text + self.specifier
+        return self.public.text + self.specifier
+
+    @property
+    def public(self) -> Source:
+        """The same without user name and password, for others to read."""
+        return replace(self, text=shown(self.text)) if self.kind == "url" else self
 
 
 def parse_source(text: str) -> Source:

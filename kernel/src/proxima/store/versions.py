@@ -13,6 +13,7 @@ from proxima.storage import storage_error
 from proxima.store.layout import Layout, names_in
 from proxima.store.pointer import directory_of, read_pointer
 from proxima.store.pylock import read_pylock
+from proxima.store.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Version:
     Attributes:
         directory: Its directory's name.
         time: When it was installed, in seconds since the epoch.
-        source: What it was installed from, as `Source` is written.
+        source: What it was installed from; an address has its user name and password, for updates.
         current: It is the one that runs.
     """
 
@@ -35,7 +36,7 @@ class Version:
     kinds: str
     trusted: bool
     time: float
-    source: dict[str, str]
+    source: Source
     permissions: tuple[str, ...]
     changelog: str = ""
     current: bool = False
@@ -77,8 +78,9 @@ def read_version(layout: Layout, plugin: str, directory: str, current: str = "")
     try:
         with open(path, encoding="utf-8") as file:
             values = json.load(file)
-        permissions = tuple(values.pop("permissions"))
-        return Version(**values, directory=directory, permissions=permissions, current=directory == current)
+        permissions, source = tuple(values.pop("permissions")), Source(**values.pop("source"))
+        now = directory == current
+        return Version(**values, source=source, directory=directory, permissions=permissions, current=now)
     except OSError as error:
         raise storage_error("read", path, error) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
