@@ -226,6 +226,39 @@ def test_another_machine_is_made_the_same(cli: Any, shop: Any, monkeypatch: pyte
     assert cli("plugin", "sync", "set.lock")[1] == "Everything is as the file says.\n"
 
 
+def test_what_differs_from_the_lock_is_made_like_it_or_told(cli: Any, shop: Any) -> None:
+    schema = {"cups": {"type": "integer", "default": 1}, "milk": {"type": "boolean", "default": False}}
+    shop.plugin("tea", "1.0", permissions=["database", NET], config_schema=schema)
+    assert cli("plugin", "install", "tea", "--yes")[0] == 0
+    assert cli("plugin", "permissions", "tea", "reset", NET)[0] == 0
+    assert cli("plugin", "config", "tea", "cups", "3")[0] == 0
+    assert cli("plugin", "lock", "-o", "set.lock")[0] == 0
+    for words in (
+        ["permissions", "tea", "reset", "database"],
+        ["permissions", "tea", "grant", NET],
+        ["config", "tea", "cups", "4"],
+        ["config", "tea", "milk", "true"],
+        ["disable", "tea"],
+    ):
+        assert cli("plugin", *words)[0] == 0
+    code, _, err = cli("plugin", "sync", "set.lock")
+    assert code == 4
+    assert "grant permissions to tea 1.0 from tea" in err
+    assert "asks for database" in err
+    said = cli("plugin", "sync", "set.lock", "--yes")[1].splitlines()
+    assert said == [
+        "tea: database is granted",
+        "tea: cups is set to 3",
+        "tea: milk stays set as it is: the file does not have it",
+        "tea: is turned on",
+    ]
+    rows = as_json(cli, "plugin", "permissions", "tea")["permissions"]
+    assert {row["permission"]: row["state"] for row in rows} == {"database": "granted", NET: "undecided"}
+    assert cli("plugin", "sync", "set.lock")[1] == "tea: milk stays set as it is: the file does not have it\n"
+    assert cli("plugin", "config", "tea", "milk", "--unset")[0] == 0
+    assert cli("plugin", "sync", "set.lock")[1] == "Everything is as the file says.\n"
+
+
 @pytest.mark.parametrize(("answer", "code", "runs"), [("n", 4, "1.0"), ("y", 0, "2.0")])
 def test_an_update_that_asks_for_more_asks_the_user(cli: Any, shop: Any, answer: str, code: int, runs: str) -> None:
     shop.plugin("tea", "1.0", permissions=["database"])

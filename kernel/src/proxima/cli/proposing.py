@@ -80,7 +80,8 @@ def _read(question: str) -> str:
 def lines_of(proposal: Proposal) -> list[str]:
     """The proposal in words."""
     before = f" (now {proposal.version_before})" if proposal.version_before else ""
-    lines = [wrap(f"{proposal.action} {proposal.plugin} {proposal.version}{before} from {proposal.source}")]
+    action = "grant permissions to" if proposal.action == "grant" else proposal.action
+    lines = [wrap(f"{action} {proposal.plugin} {proposal.version}{before} from {proposal.source}")]
     others = [f"{name} {version}" for name, version in proposal.packages if name != proposal.distribution]
     if others:
         more = f" and {len(others) - _SHOWN_PACKAGES} more" if len(others) > _SHOWN_PACKAGES else ""

@@ -223,10 +223,15 @@ class Grants:
                 if permission is None or self._covers(permission, each.permission)
             ]
             for each in forgotten:
-                self._forget(plugin, each)
-                version = self.version(plugin)
-                self._log.record(plugin, str(each.permission), "revoked", version=version, scope=each.scope)
+                self.forget(plugin, each)
         return forgotten
+
+    def forget(self, plugin: str, decision: Decision) -> None:
+        """Forget one decision, and none about what it covers."""
+        with self._lock, self._database.transaction():
+            self._forget(plugin, decision)
+            version, permission = self.version(plugin), str(decision.permission)
+            self._log.record(plugin, permission, "revoked", version=version, scope=decision.scope)
 
     def _decide(self, plugin: str, decision: Decision, recorded: str) -> None:
         if decision.scope not in ("session", "always"):

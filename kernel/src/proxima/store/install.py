@@ -45,6 +45,7 @@ class Installed:
     Attributes:
         changed: Whether something was done; not so where that very version runs already.
         proposal: What was accepted; ``None`` where nothing was asked.
+        adjusted: What else `sync` made like the lock, or could not, in words.
     """
 
     plugin: str
@@ -52,6 +53,7 @@ class Installed:
     version_before: str
     changed: bool
     proposal: Proposal | None = None
+    adjusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

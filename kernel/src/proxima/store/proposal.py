@@ -20,7 +20,7 @@ class Proposal:
     """What the user is asked before a version is put in place.
 
     Attributes:
-        action: ``install`` or ``update``.
+        action: ``install``, ``update``, or ``grant`` where only its permissions change.
         version_before: The one that runs now, or empty.
         source: What it is made from.
         permissions: All that it declares.
