@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -15,6 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from proxima.cli.output import ProgressLine
+from proxima.cli.proposing import Asking
+from proxima.errors import PermissionDeniedError
 
 NET = "network:example.org"
 
@@ -98,15 +103,18 @@ class Terminal:
         if self.pid == 0:
             os.execv(sys.executable, [sys.executable, "-m", "proxima", *words])
         self.seen = ""
+        self.answered = 0
 
     def until(self, text: str) -> None:
+        """Waits for something that is said after the last answer."""
         end = time.monotonic() + 30
-        while text not in self.seen:
+        while text not in self.seen[self.answered :]:
             assert time.monotonic() < end, self.seen
             if select.select([self.fd], [], [], 0.2)[0]:
                 self.seen += os.read(self.fd, 4096).decode()
 
     def type(self, line: str) -> None:
+        self.answered = len(self.seen)
         os.write(self.fd, line.encode() + b"\n")
 
     def end(self) -> int:
@@ -125,11 +133,9 @@ class Terminal:
 def test_the_user_is_asked(cli: Any, shop: Any, answers: list[str], code: int, granted: list[str]) -> None:
     shop.plugin("tea", "1.0", permissions=["file_read:workspace", NET])
     terminal = Terminal("plugin", "install", "tea")
-    for answer in answers:
-        terminal.until("[n]o" if answer in ("y", "s", "n") and "some" not in answer and answer == answers[0] else ": ")
-        terminal.until(": ")
+    for number, answer in enumerate(answers):
+        terminal.until("? [y/n]: " if "s" in answers[:number] else "permissions: ")
         terminal.type(answer)
-        time.sleep(0.2)
     assert terminal.end() == code, terminal.seen
     if code == 0:
         rows = as_json(cli, "plugin", "permissions", "tea")["permissions"]
@@ -145,6 +151,43 @@ def test_ctrl_c_at_the_question_leaves_nothing(cli: Any, shop: Any) -> None:
     terminal.until("[n]o")
     os.kill(terminal.pid, signal.SIGINT)
     assert terminal.end() == 130
+    assert shop.left_behind() == []
+
+
+def test_what_was_typed_before_the_question_grants_nothing(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0", permissions=[NET])
+    shop.index.gate.clear()
+    terminal = Terminal("plugin", "install", "tea")
+    terminal.type("y")
+    terminal.until("y")  # its echo: it lies there
+    shop.index.gate.set()
+    terminal.until("[n]o")
+    terminal.type("n")
+    assert terminal.end() == 4, terminal.seen
+    assert shop.left_behind() == []
+
+
+def test_what_was_typed_before_bisect_asks_does_not_count(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0")
+    assert cli("plugin", "install", "tea")[0] == 0
+    terminal = Terminal("plugin", "bisect")
+    terminal.type("y")
+    terminal.until("Does it fail? [y/n] ")
+    terminal.type("n")
+    assert terminal.end() == 1
+    assert "it works with every plugin on" in terminal.seen
+
+
+def test_no_answer_in_time_is_a_no(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.plugin("tea", "1.0", permissions=[NET])
+    user, program = pty.openpty()
+    with os.fdopen(program, "r+b", buffering=0) as end, io.TextIOWrapper(end) as stream, shop.kernel() as kernel:
+        monkeypatch.setattr(sys, "stdin", stream)
+        monkeypatch.setattr(sys, "stderr", stream)
+        with pytest.raises(PermissionDeniedError, match=r"tea 1\.0 was not accepted: no answer in 0\.2 s"):
+            kernel.store.install("tea", consent=Asking(False, ProgressLine(), 0.2))
+        monkeypatch.undo()
+    os.close(user)
     assert shop.left_behind() == []
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from proxima.cli.output import ProgressLine, clean, wrap
+from proxima.dialogue import TIMEOUT_SECONDS, Dialogue, NoAnswerError
 from proxima.errors import PermissionDeniedError
 
 if TYPE_CHECKING:
@@ -31,11 +32,13 @@ class Asking:
     Args:
         yes: The user has said yes beforehand.
         progress: A line that has to be wiped before something is asked.
+        seconds: How long the user has for an answer.
     """
 
-    def __init__(self, yes: bool, progress: ProgressLine) -> None:
+    def __init__(self, yes: bool, progress: ProgressLine, seconds: float = TIMEOUT_SECONDS) -> None:
         self._yes = yes
         self._progress = progress
+        self._seconds = seconds
 
     def __call__(self, proposal: Proposal) -> Collection[Permission] | None:
         """The permissions that the user grants for good; ``None`` where nothing is to be done.
@@ -55,26 +58,23 @@ class Asking:
                 hint="read what it asks for above; --yes accepts it",
                 plugin=proposal.plugin,
             )
-        return self._ask(proposal)
-
-    def _ask(self, proposal: Proposal) -> Collection[Permission] | None:
-        choices = "[y]es, [n]o" + (", or [s]ome of the permissions" if proposal.asked else "")
-        while True:
-            answer = _read(f"{proposal.action.capitalize()} it? {choices}: ")
-            if answer in ("y", "yes"):
-                return proposal.asked
-            if answer in ("", "n", "no"):
-                return None
-            if answer in ("s", "some") and proposal.asked:
-                return [each for each in proposal.asked if _read(f"  grant {each}? [y/n]: ") in ("y", "yes")]
+        try:
+            return _ask(proposal, Dialogue(sys.stdin, sys.stderr, self._seconds))
+        except NoAnswerError as why:
+            message = f"{proposal.plugin} {proposal.version} was not accepted: {why}"
+            raise PermissionDeniedError(message, hint="--yes accepts it", plugin=proposal.plugin) from None
 
 
-def _read(question: str) -> str:
-    print(question, end="", file=sys.stderr, flush=True)
-    line = sys.stdin.readline()
-    if not line:
-        raise KeyboardInterrupt
-    return line.strip().lower()
+def _ask(proposal: Proposal, dialogue: Dialogue) -> Collection[Permission] | None:
+    choices = "[y]es, [n]o" + (", or [s]ome of the permissions" if proposal.asked else "")
+    while True:
+        answer = dialogue.ask(f"{proposal.action.capitalize()} it? {choices}: ")
+        if answer in ("y", "yes"):
+            return proposal.asked
+        if answer in ("", "n", "no"):
+            return None
+        if answer in ("s", "some") and proposal.asked:
+            return [each for each in proposal.asked if dialogue.ask(f"  grant {each}? [y/n]: ") in ("y", "yes")]
 
 
 def lines_of(proposal: Proposal) -> list[str]:
