@@ -245,6 +245,20 @@ def test_trust_is_asked_too(cli: Any, shop: Any) -> None:
     assert "with all of your rights" in err
     assert cli("plugin", "install", "tea", "--trust", "--yes")[0] == 0
     assert as_json(cli, "plugin", "info", "tea")["isolation"] == "in-process"
+    assert cli("plugin", "install", "tea")[:2] == (0, "tea 1.0 is installed in place of 1.0\n")
+    code, _, err = cli("plugin", "rollback", "tea")
+    assert code == 4
+    assert "roll back to tea 1.0 (now 1.0) from tea" in err
+    assert "with all of your rights" in err
+    for answer, code in (("n", 4), ("y", 0)):
+        assert as_json(cli, "plugin", "info", "tea")["isolation"].startswith("worker")
+        terminal = Terminal("plugin", "rollback", "tea")
+        terminal.until("Roll back to it? [y]es, [n]o: ")
+        terminal.type(answer)
+        assert terminal.end() == code, terminal.seen
+    assert "tea 1.0 runs again, inside Proxima's own process and with all of your rights" in terminal.seen
+    assert as_json(cli, "plugin", "info", "tea")["isolation"] == "in-process"
+    assert shop.left_behind() == []
 
 
 def test_another_machine_is_made_the_same(cli: Any, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,7 +360,11 @@ def test_the_user_goes_back_to_any_version_that_is_kept(cli: Any, shop: Any) -> 
     assert "no older version of tea is kept" in err
     assert "3.0, 2.0, 1.0 (runs now)" in err
     assert cli("plugin", "rollback", "tea", "4.0")[0] == 3
-    assert as_json(cli, "plugin", "rollback", "tea", "3.0") == {"plugin": "tea", "version": "3.0"}
+    assert as_json(cli, "plugin", "rollback", "tea", "3.0") == {
+        "plugin": "tea",
+        "version": "3.0",
+        "trusted": False,
+    }
     assert shop.said() == "3.0"
     assert shop.left_behind() == []
 
@@ -411,16 +429,17 @@ def test_looking_runs_nothing_that_lies_where_the_user_stands(
 
 
 def test_updates_by_themselves_ask_for_nothing_new(cli: Any, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("tea", "cake"):
+    for name in ("tea", "cake", "milk"):
         shop.plugin(name, "1.0")
-        assert cli("plugin", "install", name)[0] == 0
+        assert cli("plugin", "install", name, *(("--trust", "--yes") if name == "milk" else ()))[0] == 0
     shop.plugin("tea", "2.0")
+    shop.plugin("milk", "2.0")
     shop.plugin("cake", "2.0", permissions=[NET])
     monkeypatch.setenv("PROXIMA_SETTING__store__update_check", "daily")
     monkeypatch.setenv("PROXIMA_SETTING__store__update", "auto")
     assert cli("plugin", "update", "--all", "--in-background")[0] == 0
-    assert (shop.said("tea"), shop.said("cake")) == ("2.0", "1.0")
-    assert wait_for(shop.home / "state" / "updates.json", "newer")["newer"] == {"cake": "2.0"}
+    assert (shop.said("tea"), shop.said("cake"), shop.pointer("milk").name[:4]) == ("2.0", "1.0", "1.0-")
+    assert wait_for(shop.home / "state" / "updates.json", "newer")["newer"] == {"cake": "2.0", "milk": "2.0"}
 
 
 def test_a_password_in_an_address_is_told_to_nobody(cli: Any, shop: Any) -> None:

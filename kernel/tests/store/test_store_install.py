@@ -144,6 +144,19 @@ def test_update_rollback_and_the_three_versions_that_are_kept(shop: Any) -> None
     assert shop.left_behind() == []
 
 
+def test_rollback_goes_to_what_ran_before_also_after_a_kept_version_was_installed(shop: Any) -> None:
+    for version in ("1.0", "1.1"):
+        shop.plugin("tea", version)
+    with shop.kernel() as kernel:
+        store = kernel.store
+        store.install("tea", version="1.0")
+        store.update("tea")
+        store.install("tea", version="1.0")
+        assert store.rollback("tea").version == "1.1"
+        with pytest.raises(NotFoundError, match="no older version of tea is kept"):
+            store.rollback("tea")
+
+
 def test_an_update_is_announced_and_can_be_pinned(shop: Any) -> None:
     for version in ("1.0", "1.1", "2.0"):
         shop.plugin("tea", version)

@@ -68,7 +68,7 @@ class Asking:
 def _ask(proposal: Proposal, dialogue: Dialogue) -> Collection[Permission] | None:
     choices = "[y]es, [n]o" + (", or [s]ome of the permissions" if proposal.asked else "")
     while True:
-        answer = dialogue.ask(f"{proposal.action.capitalize()} it? {choices}: ")
+        answer = dialogue.ask(f"{_verb(proposal).capitalize()} it? {choices}: ")
         if answer in ("y", "yes"):
             return proposal.asked
         if answer in ("", "n", "no"):
@@ -77,11 +77,14 @@ def _ask(proposal: Proposal, dialogue: Dialogue) -> Collection[Permission] | Non
             return [each for each in proposal.asked if dialogue.ask(f"  grant {each}? [y/n]: ") in ("y", "yes")]
 
 
+def _verb(proposal: Proposal) -> str:
+    return {"rollback": "roll back to", "grant": "grant permissions to"}.get(proposal.action, proposal.action)
+
+
 def lines_of(proposal: Proposal) -> list[str]:
     """The proposal in words."""
     before = f" (now {proposal.version_before})" if proposal.version_before else ""
-    action = "grant permissions to" if proposal.action == "grant" else proposal.action
-    lines = [wrap(f"{action} {proposal.plugin} {proposal.version}{before} from {proposal.source}")]
+    lines = [wrap(f"{_verb(proposal)} {proposal.plugin} {proposal.version}{before} from {proposal.source}")]
     others = [f"{name} {version}" for name, version in proposal.packages if name != proposal.distribution]
     if others:
         more = f" and {len(others) - _SHOWN_PACKAGES} more" if len(others) > _SHOWN_PACKAGES else ""

@@ -97,8 +97,8 @@ def in_background(kernel: Kernel) -> int:
 
 
 def _nothing_new(proposal: Proposal) -> Collection[Permission] | None:
-    """Accepts a version that asks for nothing that was not decided: the old one runs on until the user is asked."""
-    return None if proposal.asked else ()
+    """Accepts what is held to permissions that were all decided: else the old one runs on until the user is asked."""
+    return None if proposal.asked or proposal.trusted else ()
 
 
 def _file(kernel: Kernel) -> str:

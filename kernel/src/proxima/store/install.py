@@ -206,23 +206,38 @@ class Store:
         found = self._workbench.resolve(source, job or self._job(), trusted=before.trusted).own.version
         return found if is_older(before.version, found) else ""
 
-    def rollback(self, plugin: str, version: str | None = None, *, job: Job | None = None) -> Version:
+    def rollback(
+        self, plugin: str, version: str | None = None, *, consent: Consent = accept, job: Job | None = None
+    ) -> Version:
         """Swaps back to a kept version.
 
         Args:
             plugin: Its id.
             version: A kept version or its directory's name; by default the one that was installed before this one.
+            consent: Asked before a version is put in place that runs in-process.
             job: As for `install`.
 
         Raises:
             NotFoundError: It is not kept.
             PluginIncompatibleError: It does not fit this kernel or Python any more.
+            PermissionDeniedError: The consent was not given.
         """
+        agreed = ""
         with self._transaction(f"rollback of {plugin}", job) as turn:
-            pointer = self._pointer(plugin)
-            wanted = earlier(plugin, versions_of(self.layout, plugin), version)
-            if reason := unfit(wanted.fits):
-                raise PluginIncompatibleError(f"plugin {plugin} {wanted.version} {reason}", plugin=plugin)
+            while True:
+                pointer = self._pointer(plugin)
+                wanted = earlier(plugin, versions_of(self.layout, plugin), version)
+                if reason := unfit(wanted.fits):
+                    raise PluginIncompatibleError(f"plugin {plugin} {wanted.version} {reason}", plugin=plugin)
+                if wanted.current or not wanted.trusted or wanted.directory == agreed:
+                    break
+                facts = ("rollback", plugin, wanted.version, pointer.version, wanted.distribution, wanted.source, True)
+                with turn.left_to_others():
+                    if consent(Proposal(*facts)) is None:
+                        message = f"{plugin} {wanted.version} was not put in place: it was not accepted"
+                        raise PermissionDeniedError(message, plugin=plugin)
+                self._swapper.heal()
+                agreed = wanted.directory
             if not wanted.current:
                 entry = Entry(
                     *("rollback", plugin, wanted.distribution, directory_of(pointer), wanted.directory),

@@ -163,7 +163,8 @@ def _grant(store: Store, each: Locked, source: Source, consent: Consent | None) 
         yield f"{text} is no longer granted"
     more = [wanted[text] for text in wanted if text not in now]
     asked = tuple(one for one in more if grants.check(each.plugin, one).outcome != "undeclared")
-    granted = consent(_more(each, source, asked)) if asked and consent else ()
+    facts = ("grant", each.plugin, each.version, "", each.distribution, source, each.trusted)
+    granted = consent(Proposal(*facts, permissions=asked, asked=asked)) if asked and consent else ()
     if granted is None:
         message = f"{each.plugin} is granted less than the file says: what it asks for was not accepted"
         raise PermissionDeniedError(message, plugin=each.plugin)
@@ -171,26 +172,6 @@ def _grant(store: Store, each: Locked, source: Source, consent: Consent | None) 
         if one in granted:
             grants.grant(each.plugin, one)
         yield f"{one} is {'granted' if one in granted else 'not granted'}"
-
-
-def _more(each: Locked, source: Source, asked: tuple[Permission, ...]) -> Proposal:
-    return Proposal(
-        action="grant",
-        plugin=each.plugin,
-        version=each.version,
-        version_before="",
-        distribution=each.distribution,
-        source=source,
-        trusted=each.trusted,
-        permissions=asked,
-        asked=asked,
-        denied=(),
-        dropped=(),
-        packages=(),
-        missing=(),
-        changelog="",
-        notes=(),
-    )
 
 
 def _switch(state: PluginState, each: Locked) -> Iterator[str]:

@@ -20,7 +20,7 @@ class Proposal:
     """What the user is asked before a version is put in place.
 
     Attributes:
-        action: ``install``, ``update``, or ``grant`` where only its permissions change.
+        action: ``install``, ``update``, ``rollback``, or ``grant`` where only its permissions change.
         version_before: The one that runs now, or empty.
         source: What it is made from.
         permissions: All that it declares.
@@ -40,14 +40,14 @@ class Proposal:
     distribution: str
     source: Source
     trusted: bool
-    permissions: tuple[Permission, ...]
-    asked: tuple[Permission, ...]
-    denied: tuple[Permission, ...]
-    dropped: tuple[str, ...]
-    packages: tuple[tuple[str, str], ...]
-    missing: tuple[str, ...]
-    changelog: str
-    notes: tuple[str, ...]
+    permissions: tuple[Permission, ...] = ()
+    asked: tuple[Permission, ...] = ()
+    denied: tuple[Permission, ...] = ()
+    dropped: tuple[str, ...] = ()
+    packages: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+    changelog: str = ""
+    notes: tuple[str, ...] = ()
 
 
 Consent = Callable[[Proposal], "Collection[Permission] | None"]

@@ -21,7 +21,7 @@ from proxima.store.journal import Entry, close_entry, entries_left, is_remembere
 from proxima.store.layout import TEMPORARY, Layout, names_in
 from proxima.store.pointer import directory_of, pointer_text, read_pointer
 from proxima.store.room import is_lived_in
-from proxima.store.versions import is_kept
+from proxima.store.versions import is_kept, renew
 
 if TYPE_CHECKING:
     from proxima.events import Event
@@ -132,6 +132,8 @@ class Swapper:
         source = Source(entry.distribution, "store")
         permissions.declare(entry.plugin, entry.version or entry.version_before, entry.permissions, source=source)
         if entry.after:
+            if entry.action != "rollback" and not entry.made:
+                renew(self.layout, entry.plugin, entry.after, entry.time)
             for text in entry.grants:
                 with suppress(UsageError):  # a directory that was granted may be gone by the time this is healed
                     permissions.grants.grant(entry.plugin, Permission.parse(text))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from proxima.errors import NotFoundError, StorageError
 from proxima.plugins.scan import FoundPlugin
-from proxima.storage import storage_error
+from proxima.storage import storage_error, write_atomic
 from proxima.store.layout import Layout, names_in
 from proxima.store.pointer import directory_of, read_pointer
 from proxima.store.pylock import read_pylock
@@ -22,7 +22,7 @@ class Version:
 
     Attributes:
         directory: Its directory's name.
-        time: When it was installed, in seconds since the epoch.
+        time: When it was installed, the last time, in seconds since the epoch.
         source: What it was installed from; an address has its user name and password, for updates.
         current: It is the one that runs.
     """
@@ -85,6 +85,14 @@ def read_version(layout: Layout, plugin: str, directory: str, current: str = "")
         raise storage_error("read", path, error) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StorageError(f"{path} is damaged: {error}", hint=f"Install {plugin} again.") from error
+
+
+def renew(layout: Layout, plugin: str, directory: str, seconds: float) -> None:
+    """Has a kept version count as installed at a time."""
+    path = os.path.join(layout.version(plugin, directory), "install.json")
+    with open(path, encoding="utf-8") as file:
+        facts = json.load(file)
+    write_atomic(path, json.dumps(facts | {"time": seconds}, indent=1))
 
 
 def is_older(version: str, than: str) -> bool:
