@@ -51,12 +51,19 @@ def test_a_life_from_the_terminal(cli: Any, shop: Any) -> None:
     assert cli("plugin", "install", "tea")[:2] == (0, "tea 1.0 is installed already\n")
     assert re.search(r"^tea +1\.0 +enabled", cli("plugin", "list")[1], re.MULTILINE)
     shop.plugin("tea", "1.1", files={"tea/CHANGELOG.md": "# 1.1\nSweeter.\n# 1.0\nFirst.\n"})
-    assert as_json(cli, "plugin", "update", "--check") == [{"plugin": "tea", "newest": "1.1", "installed": "1.0"}]
+    known = {"plugin": "tea", "newest": "1.1", "installed": "1.0"}
+    assert as_json(cli, "plugin", "update", "--check") == [known]
+    assert "Sweeter" not in cli("plugin", "update", "--check", "--all")[1]
+    assert as_json(cli, "plugin", "update", "tea", "--check") == [known | {"changelog": "# 1.1\nSweeter."}]
+    out = cli("plugin", "update", "tea", "--check")[1]
+    assert out.splitlines()[-3:] == ["what has changed:", "  # 1.1", "  Sweeter."]
+    assert shop.said() == "1.0"
     code, out, err = cli("plugin", "update", "tea")
     assert (code, out) == (0, "tea 1.1 is installed in place of 1.0\n")
     assert "what has changed:\n    # 1.1\n    Sweeter.\n" in err
     assert "First" not in err
     assert cli("plugin", "update", "--all")[1] == "tea 1.1 is the newest\n"
+    assert cli("plugin", "update", "tea", "--check")[1] == "tea is the newest.\n"
     assert cli("plugin", "rollback", "tea")[1] == "tea 1.0 runs again\n"
     info = as_json(cli, "plugin", "info", "tea")
     assert [(each["version"], each["current"]) for each in info["versions"]] == [("1.1", False), ("1.0", True)]
@@ -379,6 +386,8 @@ def test_the_user_goes_back_to_any_version_that_is_kept(cli: Any, shop: Any) -> 
         (["uninstall", "execution"], 3, "It is in the environment; pip or uv put it there"),
         (["rollback", "absent"], 3, "the store has no plugin called 'absent'"),
         (["update"], 2, "name a plugin, or give --all or --check"),
+        (["update", "tea", "--all"], 2, "name a plugin, or give --all or --check"),
+        (["update", "tea", "--check"], 3, "the store has no plugin called 'tea'"),
         (["update", "--all", "--version", "1"], 2, "--version needs the name of one plugin"),
         (["sync", "absent.lock"], 1, "cannot read absent.lock"),
     ],

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from proxima.store.proposal import Proposal
 
 _SHOWN_PACKAGES = 12
+_SHOWN_CHANGES = 40
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -102,10 +103,14 @@ def lines_of(proposal: Proposal) -> list[str]:
             wrap(f"  needs of this system what is not found: {missing}; install it with the system's packages")
         )
     lines += [wrap(f"  note: {note}") for note in proposal.notes]
-    if proposal.changelog:
-        lines.append("  what has changed:")
-        lines += [f"    {clean(line)}" for line in proposal.changelog.splitlines()[:40]]
-    return lines
+    return lines + [f"  {line}" for line in changed(proposal.changelog)]
+
+
+def changed(changelog: str) -> list[str]:
+    """An author's account of changes, its beginning; nothing where there is none."""
+    lines = changelog.splitlines()
+    more = ["  ..."] if len(lines) > _SHOWN_CHANGES else []
+    return ["what has changed:", *(f"  {clean(line)}" for line in lines[:_SHOWN_CHANGES]), *more] if lines else []
 
 
 def as_dict(outcome: Installed) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from proxima.store.journal import Entry, history, remember
 from proxima.store.layout import Layout
 from proxima.store.options import Options
 from proxima.store.pointer import directory_of, read_pointer, read_pointers
-from proxima.store.proposal import Consent, Proposal, accept, propose
+from proxima.store.proposal import Consent, Proposal, accept, propose, since
 from proxima.store.sources import Source, parse_source
 from proxima.store.swapping import Swapper
 from proxima.store.turn import Turn
@@ -199,12 +199,23 @@ class Store:
         Raises:
             NotFoundError, ConflictError, StoreError: As for `install`; nothing is fetched but what tells of versions.
         """
+        before, found = self._offered(plugin, job or self._job())
+        return found.own.version if is_older(before.version, found.own.version) else ""
+
+    def changes(self, plugin: str, *, job: Job | None = None) -> str:
+        """What its author tells of the changes since the version that runs, up to the one that `newer` tells of.
+
+        Raises:
+            NotFoundError, ConflictError, FetchError, StoreError: As for `install`; the plugin's own wheel is fetched.
+        """
+        job = job or self._job()
+        before, found = self._offered(plugin, job)
+        return since(self._workbench.changelog(found, job), before.version)
+
+    def _offered(self, plugin: str, job: Job) -> tuple[Version, Closure]:
         before = self._running(plugin)
-        source = before.source
-        if source.kind == "index":
-            source = replace(source, specifier="")
-        found = self._workbench.resolve(source, job or self._job(), trusted=before.trusted).own.version
-        return found if is_older(before.version, found) else ""
+        source = replace(before.source, specifier="") if before.source.kind == "index" else before.source
+        return before, self._workbench.resolve(source, job, trusted=before.trusted)
 
     def rollback(
         self, plugin: str, version: str | None = None, *, consent: Consent = accept, job: Job | None = None

@@ -89,12 +89,12 @@ def propose(made: Prepared, before: Version | None, notes: tuple[str, ...], perm
         dropped=tuple(sorted(set(before.permissions if before else ()) - set(manifest.permissions))),
         packages=tuple((pin.name, pin.version) for pin in made.pins),
         missing=missing_parts(manifest),
-        changelog=_since(made.changelog, before.version if before else ""),
+        changelog=since(made.changelog, before.version if before else ""),
         notes=notes,
     )
 
 
-def _since(changelog: str, version: str) -> str:
+def since(changelog: str, version: str) -> str:
     """The part of a changelog above the heading of a version."""
     lines = changelog.splitlines()
     for number, line in enumerate(lines):
