@@ -19,6 +19,7 @@ from proxima.errors import NotFoundError, PermissionDeniedError, PluginIncompati
 from proxima.events import PluginStateChanged
 from proxima.permissions import Permission, Source
 from proxima.store.errors import ConflictError, ProbeError, StoreError
+from proxima.store.journal import history
 from proxima.store.proposal import Proposal, accept
 from proxima.store.wheel import WheelError
 
@@ -497,6 +498,22 @@ def test_plugin_list_shows_the_store_also_where_a_pointer_is_damaged(
         assert [each.plugin for each in kernel.store.installed()] == ["tea"]
         kernel.store.uninstall("coffee")
         assert sorted(path.name for path in (shop.store / "current").iterdir()) == ["tea"]
+
+
+def test_plugin_list_reads_the_history_once(
+    shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PROXIMA_HOME", str(shop.home))
+    for name in ("tea", "coffee"):
+        shop.plugin(name)
+        with shop.kernel() as kernel:
+            kernel.store.install(name)
+    read: list[Any] = []
+    monkeypatch.setattr("proxima.store.install.history", lambda *args: read.append(args) or history(*args))
+    assert main(["plugin", "list", "--json"]) == 0
+    rows = {row["name"]: row["history"] for row in json.loads(capsys.readouterr().out)}
+    assert [[each["action"] for each in rows[name]] for name in ("tea", "coffee")] == [["install"], ["install"]]
+    assert len(read) == 1
 
 
 def test_a_wheel_that_says_the_wrong_thing_of_itself_is_refused(shop: Any) -> None:
