@@ -252,6 +252,9 @@ def test_trust_is_asked_too(cli: Any, shop: Any) -> None:
     assert "with all of your rights" in err
     assert cli("plugin", "install", "tea", "--trust", "--yes")[0] == 0
     assert as_json(cli, "plugin", "info", "tea")["isolation"] == "in-process"
+    (told,) = [each for each in as_json(cli, "doctor") if each["detail"].startswith("tea: not isolated")]
+    assert "because installed with --trust" in told["detail"]
+    assert told["hint"] == "install again without it: proxima plugin install NAME"
     assert cli("plugin", "install", "tea")[:2] == (0, "tea 1.0 is installed in place of 1.0\n")
     code, _, err = cli("plugin", "rollback", "tea")
     assert code == 4
