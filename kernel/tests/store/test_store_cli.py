@@ -17,9 +17,12 @@ from typing import Any
 
 import pytest
 
+from proxima.cli.install import NEED_TRUST
 from proxima.cli.output import ProgressLine
 from proxima.cli.proposing import Asking
 from proxima.errors import PermissionDeniedError
+from proxima.plugins.manifest import KINDS
+from proxima.sandbox.interfaces import INTERFACES
 
 NET = "network:example.org"
 
@@ -269,6 +272,52 @@ def test_trust_is_asked_too(cli: Any, shop: Any) -> None:
     assert "tea 1.0 runs again, inside Proxima's own process and with all of your rights" in terminal.seen
     assert as_json(cli, "plugin", "info", "tea")["isolation"] == "in-process"
     assert shop.left_behind() == []
+
+
+COMMAND = """
+from proxima.hookspecs import hookimpl
+
+
+class Act:
+    name = summary = "tea"
+
+    def configure(self, parser):
+        pass
+
+    def run(self, args, kernel):
+        print("it runs")
+        return 0
+
+
+class Plugin:
+    @hookimpl
+    def proxima_commands(self):
+        return [Act()]
+
+
+plugin = Plugin()
+"""
+
+
+def test_what_runs_with_trust_alone_is_told_before_it_is_installed(cli: Any, shop: Any) -> None:
+    points = {"commands": [{"name": "tea", "class": "tea.Act", "description": "tea"}]}
+    shop.plugin("tea", "1.0", code=COMMAND, type="command", entry_points=points)
+    needs = "note: needs --trust to run: it contributes commands, which cannot run in a worker"
+    code, _, err = cli("plugin", "install", "tea")
+    assert code == 0
+    assert needs in " ".join(err.split())
+    code, _, err = cli("tea")
+    assert code == 3
+    assert "--trust" in err
+    code, _, err = cli("plugin", "install", "tea", "--trust", "--yes")
+    assert code == 0
+    assert needs not in " ".join(err.split())
+    assert cli("tea")[:2] == (0, "it runs\n")
+
+
+def test_the_kinds_that_need_trust_are_named_in_full() -> None:
+    named = set(re.split(r", | and ", NEED_TRUST.lower().replace("llm ", "llm_").replace("mcp ", "mcp_")))
+    assert named == set(KINDS) - set(INTERFACES)
 
 
 def test_another_machine_is_made_the_same(cli: Any, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:

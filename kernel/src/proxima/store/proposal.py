@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,7 @@ class Proposal:
         packages: Name and version of each wheel, its own among them.
         missing: Programs and libraries of the system that it needs and that are not here.
         changelog: What its author says has changed since the version before.
-        notes: What the trial could not try.
+        notes: What else the user is told, what the trial could not try among it.
     """
 
     action: str
@@ -90,8 +90,17 @@ def propose(made: Prepared, before: Version | None, notes: tuple[str, ...], perm
         packages=tuple((pin.name, pin.version) for pin in made.pins),
         missing=missing_parts(manifest),
         changelog=since(made.changelog, before.version if before else ""),
-        notes=notes,
+        notes=(*_needs(made), *notes),
     )
+
+
+def _needs(made: Prepared) -> Iterator[str]:
+    from proxima.sandbox.interfaces import INTERFACES
+
+    outside = sorted({each.kind for each in made.manifest.contributions} - set(INTERFACES))
+    if outside and not made.found.trusted:
+        kinds = ", ".join(outside).replace("_", " ")
+        yield f"needs --trust to run: it contributes {kinds}, which cannot run in a worker; install it with that"
 
 
 def since(changelog: str, version: str) -> str:
