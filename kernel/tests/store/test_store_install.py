@@ -18,6 +18,7 @@ from proxima.cli.proposing import lines_of
 from proxima.errors import NotFoundError, PermissionDeniedError, PluginIncompatibleError, UsageError
 from proxima.events import PluginStateChanged
 from proxima.permissions import Permission, Source
+from proxima.store.collect import keep_last
 from proxima.store.errors import ConflictError, ProbeError, StoreError
 from proxima.store.journal import history
 from proxima.store.proposal import Proposal, accept
@@ -278,7 +279,7 @@ def a_grant_taken_back(store: Any) -> None:
 
 
 def nothing(store: Any) -> None:
-    store.gc()
+    store.heal()
 
 
 @pytest.mark.parametrize(
@@ -326,8 +327,7 @@ def test_a_kept_version_that_was_removed_at_the_question_is_made_anew(shop: Any)
     def consent(proposal: Proposal) -> Any:
         nonlocal asked
         asked += 1
-        with shop.kernel(**{"store.keep": 1}) as other:
-            other.store.gc()
+        keep_last(kernel.store.layout, "tea", 1)
         return proposal.asked
 
     with shop.kernel() as kernel:

@@ -14,7 +14,6 @@ from proxima.paths import Paths
 from proxima.plugins.compatibility import unfit
 from proxima.plugins.scan import FoundPlugin, scan
 from proxima.plugins.state import PluginState
-from proxima.store.collect import keep_last, remove_unused
 from proxima.store.errors import StoreError
 from proxima.store.job import Job
 from proxima.store.journal import Entry, history, remember
@@ -277,12 +276,6 @@ class Store:
         """Finishes or undoes what a killed process left; every other transaction does so first."""
         with self._turn("healing", self._job()):
             return self._swapper.heal()
-
-    def gc(self) -> int:
-        """Removes versions beyond those that are kept, and wheels that no version needs; gives how many."""
-        with self._transaction("clearing up", None):
-            kept = read_pointers(self.layout.root)
-            return sum(keep_last(self.layout, each.id, self.options.keep) for each in kept) + remove_unused(self.layout)
 
     @property
     def _workbench(self) -> Workbench:
