@@ -501,6 +501,7 @@ def test_updates_by_themselves_ask_for_nothing_new(cli: Any, shop: Any, monkeypa
     assert cli("plugin", "update", "--all", "--in-background")[0] == 0
     assert (shop.said("tea"), shop.said("cake"), shop.pointer("milk").name[:4]) == ("2.0", "1.0", "1.0-")
     assert wait_for(shop.home / "state" / "updates.json", "newer")["newer"] == {"cake": "2.0", "milk": "2.0"}
+    assert [each["action"] for each in as_json(cli, "plugin", "info", "milk")["history"]] == ["install"]
 
 
 def test_a_password_in_an_address_is_told_to_nobody(cli: Any, shop: Any) -> None:

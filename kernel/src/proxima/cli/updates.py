@@ -89,7 +89,7 @@ def in_background(kernel: Kernel) -> int:
         found, _ = look(kernel, [each.plugin for each in kernel.store.installed()], progress)
     remember(kernel, found)
     if kernel.store.options.update == "auto":
-        for name in found:
+        for name in [each.plugin for each in kernel.store.installed() if each.plugin in found and not each.trusted]:
             with suppress(ProximaError):  # the store's history has what failed
                 kernel.store.update(name, consent=_nothing_new)
                 forget(kernel, [name])
