@@ -13,6 +13,7 @@ from proxima.cli import main
 from proxima.errors import StorageError
 from proxima.store.collect import keep_last
 from proxima.store.errors import StoreError
+from proxima.store.job import Job
 from proxima.store.portable import sync, write_lock
 
 
@@ -79,6 +80,39 @@ def test_the_version_that_runs_is_mended_by_installing_it_again(two: Any, lost: 
         assert [each.version for each in kernel.store.versions("tea")] == ["1.1", "1.0"]
         assert two.said(kernel=kernel) == "1.1"
         assert [each.plugin for each in write_lock(kernel.store, str(two.root / "set.lock"))] == ["coffee", "tea"]
+    assert two.left_behind() == []
+
+
+@pytest.mark.parametrize(("step", "mended"), [("journal", False), ("place", False), ("swap", True), ("record", True)])
+def test_mending_that_is_cut_short_leaves_the_old_or_the_new(two: Any, step: str, mended: bool) -> None:
+    (kept(two, "1.1") / "install.json").write_text("")
+
+    def die(name: str) -> None:
+        if name == step:
+            raise RuntimeError(step)
+
+    with two.kernel() as kernel:
+        with pytest.raises(RuntimeError, match=step):
+            kernel.store.install("tea", job=Job(step=die))
+        assert two.said(kernel=kernel) == "1.1"
+        assert kernel.store.heal() == []
+        assert kernel.store.install("tea").changed != mended
+    assert two.said() == "1.1"
+    assert two.left_behind() == []
+
+
+def test_a_swap_that_is_finished_later_does_not_stumble_over_damage(two: Any) -> None:
+    def die(name: str) -> None:
+        if name == "record":
+            kept(two, "1.0").joinpath("install.json").write_text("")
+            raise RuntimeError(name)
+
+    with two.kernel() as kernel:
+        with pytest.raises(RuntimeError, match="record"):
+            kernel.store.install("tea", version="1.0", job=Job(step=die))
+        assert two.pointer() == kept(two, "1.0")
+        assert kernel.store.plugins() == ["coffee", "tea"]
+        assert kernel.store.install("tea", version="1.0").changed
     assert two.left_behind() == []
 
 

@@ -211,11 +211,6 @@ class Store:
         before, found = self._offered(plugin, job)
         return since(self._workbench.changelog(found, job), before.version)
 
-    def _offered(self, plugin: str, job: Job) -> tuple[Version, Closure]:
-        before = self._running(plugin)
-        source = replace(before.source, specifier="") if before.source.kind == "index" else before.source
-        return before, self._workbench.resolve(source, job, trusted=before.trusted)
-
     def rollback(
         self, plugin: str, version: str | None = None, *, consent: Consent = accept, job: Job | None = None
     ) -> Version:
@@ -404,6 +399,12 @@ class Store:
             hint = f"Install it again: proxima plugin install {found.distribution if found.target else plugin}"
             raise StoreError(f"the store's entry of {plugin} is damaged", hint=hint, plugin=plugin)
         return current
+
+    def _offered(self, plugin: str, job: Job) -> tuple[Version, Closure]:
+        """The version that runs, and what there is now where it came from."""
+        before = self._running(plugin)
+        source = replace(before.source, specifier="") if before.source.kind == "index" else before.source
+        return before, self._workbench.resolve(source, job, trusted=before.trusted)
 
 
 def _check_distribution(made: Prepared, before: FoundPlugin | None) -> None:

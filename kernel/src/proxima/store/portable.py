@@ -157,7 +157,13 @@ def _grant(store: Store, each: Locked, source: Source, consent: Consent | None) 
 
     grants = store.permissions().grants
     now = {str(one.permission): one for one in grants.decisions(each.plugin) if one.granted and one.scope == "always"}
-    wanted = {str(one): one for one in map(Permission.parse, each.granted)}
+    wanted = {}
+    for text in each.granted:
+        try:
+            permission = Permission.parse(text)
+            wanted[str(permission)] = permission
+        except UsageError as error:
+            yield f"{text} is not granted: {error}"
     for text in sorted(now.keys() - wanted.keys()):
         grants.forget(each.plugin, now[text])
         yield f"{text} is no longer granted"

@@ -88,7 +88,9 @@ def read_version(layout: Layout, plugin: str, directory: str, current: str = "")
 
 
 def renew(layout: Layout, plugin: str, directory: str, seconds: float) -> None:
-    """Has a kept version count as installed at a time."""
+    """Has a kept version count as installed at a time; nothing happens to a damaged one."""
+    if not is_kept(layout, plugin, directory):
+        return
     path = os.path.join(layout.version(plugin, directory), "install.json")
     with open(path, encoding="utf-8") as file:
         facts = json.load(file)
