@@ -15,7 +15,7 @@ import pytest
 
 from proxima.kernel import Kernel
 from proxima.paths import Paths
-from proxima.store.resolve.resolver import beside_python
+from proxima.store.tool import beside_python
 from proxima_sdk.conformance import BackendConformance
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are locked on Linux only")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
 import os
 import stat
 import struct
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 
 from proxima.errors import ManifestError, StorageError
-from proxima.store.archive import ArchiveLimits
+from proxima.store.archive import Archive, ArchiveLimits
 from proxima.store.wheel import WheelError, WheelFile
 from proxima_sdk.manifest.compile import compiled_text
 from proxima_sdk.manifest.model import check_manifest
@@ -156,6 +158,7 @@ def test_scripts_headers_and_data_are_left_out_and_told(forge: Forge, tmp_path: 
         ("tea//x.py", "shortest form"),
         ("tea/" + "x" * 300, "shortest form"),
         ("../", "leads out"),
+        ("tea/" * 41 + "x.py", "more than 40 directories deep"),
     ],
 )
 def test_refuses_names_that_lead_elsewhere(forge: Forge, name: str, says: str) -> None:
@@ -176,6 +179,20 @@ def test_refuses_a_name_with_nul(forge: Forge) -> None:
 def test_refuses_two_entries_of_one_name(forge: Forge, twin: str) -> None:
     forge.entry(twin)
     assert "duplicate" in forge.codes()
+
+
+@pytest.mark.parametrize("parts", [40, 490])
+def test_judging_names_takes_memory_as_they_are_long_not_deep(tmp_path: Path, parts: int) -> None:
+    path = tmp_path / "deep.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(1000):
+            archive.writestr(f"{number:06}/" + "/".join(["a" * (900 // parts)] * parts), b"")
+    tracemalloc.start()
+    with contextlib.closing(Archive(str(path))) as opened:
+        assert len(opened.files) + len(opened.problems) == 1000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * path.stat().st_size
 
 
 def test_refuses_two_entries_for_one_place(forge: Forge) -> None:
@@ -424,6 +441,10 @@ def test_refuses_a_permission_on_everything(forge: Forge) -> None:
         (b"{}", "format"),
         (b'{"pad": "' + b"x" * (1 << 20) + b'"}', "larger than"),
         (manifest(name="coffee").encode(), "'coffee', the entry point's 'tea'"),
+        (
+            manifest().replace("kernel-api>=1", "kernel-api>=1\\nproxima>=0").encode(),
+            "fits or the entry point has char",
+        ),
         (manifest(version="2.0").encode(), "version is 2.0, the wheel's 1.0"),
         (manifest(entry_points={"tools": [{"name": "x", "class": "cup.Of"}]}).encode(), "package cup"),
     ],
@@ -431,6 +452,11 @@ def test_refuses_a_permission_on_everything(forge: Forge) -> None:
 def test_refuses_a_manifest_that_is_not_of_this_wheel(forge: Forge, content: bytes, says: str) -> None:
     forge.files["tea/proxima-plugin.json"] = content
     assert says in forge.codes()["manifest"]
+
+
+def test_refuses_an_entry_point_that_cannot_be_shown(forge: Forge) -> None:
+    forge.files[f"{INFO}/entry_points.txt"] = b"[proxima.plugins]\ntea = tea:plugin\x1b[2J.x\n"
+    assert "has characters that cannot be shown" in forge.codes()["manifest"]
 
 
 def test_refuses_a_plugin_without_its_manifest(forge: Forge) -> None:

@@ -340,6 +340,12 @@ def test_another_machine_is_made_the_same(cli: Any, shop: Any, monkeypatch: pyte
     (row,) = as_json(cli, "plugin", "permissions", "tea")["permissions"]
     assert row["state"] == "granted"
     assert cli("plugin", "sync", "set.lock")[1] == "Everything is as the file says.\n"
+    text = Path("set.lock").read_text()
+    for wrong, words in (('"cups": "many"', "'many' is not of type"), ('"mugs": 3', "tea has no setting 'mugs'")):
+        Path("set.lock").write_text(text.replace('"cups": 3', wrong))
+        code, _, err = cli("plugin", "sync", "set.lock")
+        assert (code, words in err) == (2, True), err
+    assert as_json(cli, "plugin", "config", "tea", "cups")["value"] == 3
 
 
 def test_what_differs_from_the_lock_is_made_like_it_or_told(cli: Any, shop: Any) -> None:
@@ -433,7 +439,12 @@ def test_the_user_goes_back_to_any_version_that_is_kept(cli: Any, shop: Any) -> 
     [
         (["install", "absent-plugin"], 3, "absent-plugin"),
         (["install", "./absent.whl"], 2, "there is no such wheel"),
+        (["install", "./tea-1.0-py3-none-any (1).whl"], 2, "give it the name that it was built with"),
+        (["install", "tea", "--version", "1.0\n-e /evil"], 2, "is not a distribution's name"),
+        (["install", "tea", "--version", "new"], 2, "Invalid specifier: '==new'"),
         (["install", "http://example.org/x.whl"], 2, "https"),
+        (["install", "https://[x/tea-1.0-py3-none-any.whl"], 2, "is no address: Invalid IPv6 URL"),
+        (["install", "https://a..b/tea-1.0-py3-none-any.whl"], 2, "is no address: "),
         (["uninstall", "absent"], 3, "the store has no plugin called 'absent'"),
         (["uninstall", "execution"], 3, "It is in the environment; pip or uv put it there"),
         (["rollback", "absent"], 3, "the store has no plugin called 'absent'"),
@@ -445,6 +456,7 @@ def test_the_user_goes_back_to_any_version_that_is_kept(cli: Any, shop: Any) -> 
     ],
 )
 def test_what_is_wrong_is_said(cli: Any, shop: Any, words: list[str], code: int, said: str) -> None:
+    Path("tea-1.0-py3-none-any (1).whl").touch()
     got, _, err = cli("plugin", *words)
     assert said in err
     assert got == code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import http.server
 import subprocess
 import sys
@@ -9,15 +10,16 @@ import threading
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
+from proxima.contracts.backend import CancelToken
 from proxima.errors import UsageError
 from proxima.plugins.scan import FoundPlugin, scan
-from proxima.store.addresses import check_address
+from proxima.store.addresses import check_address, file_address, path_of
 from proxima.store.errors import FetchError
-from proxima.store.fetch import Fetcher
+from proxima.store.fetch import Fetcher, sweep
 from proxima.store.job import Job
 from proxima.store.layout import Layout
 from proxima.store.pointer import KEYS, pointer_text, read_pointer
@@ -124,11 +126,37 @@ def test_what_is_no_source_is_refused(text: str) -> None:
         "https://index.example/tea.tar.gz",
         "https://index.example/..%2ftea.whl%00",
         "http://127.0.0.1.example/tea-1.0-py3-none-any.whl",
+        "https://[x/tea-1.0-py3-none-any.whl",
+        "https://a..b/tea-1.0-py3-none-any.whl",
+        "https://index.example:x/tea-1.0-py3-none-any.whl",
+        "https:///tea-1.0-py3-none-any.whl",
+        "https://index.example/\x1btea-1.0-py3-none-any.whl",
+        "https://index.example/tea-1.0-py3-none-any.whl#md5=0",
+        "https://index.example/tea-1.0-py3-none-any.whl#sha256=AB",
     ],
 )
 def test_addresses_that_nobody_should_install_from(url: str) -> None:
     with pytest.raises(UsageError):
         check_address(url)
+
+
+@pytest.mark.parametrize("path", ["/a b/c", "/a%20b#c?d", "/\N{LATIN SMALL LETTER A WITH DIAERESIS}/'\"\n"])
+def test_an_address_of_a_file_leads_back_to_it(path: str) -> None:
+    assert file_address(path).isascii()
+    assert path_of(file_address(path)) == path
+    assert path_of("https://index.example/a") == ""
+    assert Source("wheel", f"{path}/tea-1.00-py3-none-any.whl").pin.path == f"{path}/tea-1.00-py3-none-any.whl"
+
+
+def test_what_an_address_tells_of_its_wheel_is_taken_and_checked() -> None:
+    url = "https://index.example/\N{LATIN SMALL LETTER A WITH DIAERESIS} b/Tea_Pot-1.00-py3-none-any.whl?a=%20"
+    digest = "ab" * 32
+    quoted = url.replace("\N{LATIN SMALL LETTER A WITH DIAERESIS} ", "%C3%A4%20")
+    assert Source("url", f"{url}#sha256={digest}").pin == Pinned("tea-pot", "1.0", quoted, digest)
+    for name in ("tea-1.0-py3-none-any (1).whl", "tea.whl", "tea-latest-py3-none-any.whl"):
+        with pytest.raises(UsageError, match="is not called as wheels are") as refused:
+            _ = Source("wheel", f"/{name}").pin
+        assert "give it the name that it was built with" in str(refused.value.hint)
 
 
 def test_addresses_of_this_machine_need_no_https() -> None:
@@ -179,6 +207,41 @@ def test_an_index_s_password_goes_to_its_own_host_alone_and_into_no_message(tmp_
         assert "secret" not in str(refused.value)
     assert [bool(each) for each in Asked.headers_seen] == [True, False]
     assert without_secrets("error at https://user:secret@index.example/x") == "error at https://index.example/x"
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 64])
+def test_a_host_that_cannot_be_one_is_said_so(tmp_path: Path, host: str) -> None:
+    with pytest.raises(FetchError, match="cannot fetch"):
+        Fetcher(str(tmp_path)).fetch([Pinned("leaf", "1.0", f"http://{host}/leaf-1.0-py3-none-any.whl")], Job())
+
+
+def test_what_is_being_fetched_is_not_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wheel, cache = tmp_path / "leaf-1.0-py3-none-any.whl", tmp_path / "cache"
+    wheel.write_bytes(b"leaf")
+    cache.mkdir()
+    swept = []
+
+    class Token(CancelToken):
+        """Asked at each piece that has come in."""
+
+        @property
+        def cancelled(self) -> bool:
+            (cache / ".new-left").touch()
+            sweep(str(cache))
+            swept.append(sorted(path.name[:5] for path in cache.iterdir()))
+            return False
+
+    def flock(*arguments: Any) -> None:
+        monkeypatch.undo()
+        sweep(str(cache))  # before the file is locked for the first time
+        assert list(cache.iterdir()) == []
+        fcntl.flock(*arguments)
+
+    monkeypatch.setattr("proxima.store.fetch.fcntl.flock", flock)
+    _, path = Fetcher(str(cache)).fetch_one(Source("wheel", str(wheel)).pin, Job(cancel=Token()))
+    assert Path(path).read_bytes() == b"leaf"
+    assert swept == [[".new-"]], "the one that is being fetched, and not the one that was left"
+    assert [each.name for each in cache.iterdir()] == [Path(path).parent.name]
 
 
 def test_what_resolvers_say_is_understood() -> None:

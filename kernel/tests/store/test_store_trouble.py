@@ -67,6 +67,22 @@ def test_each_resolver_installs_and_explains(shop: Any, tool: str) -> None:
     assert shop.left_behind() == []
 
 
+@pytest.mark.parametrize("tool", TOOLS)
+def test_directories_and_versions_may_be_written_as_one_likes(shop: Any, tool: str) -> None:
+    shop.flags["store.resolver"] = tool
+    shop.library("leaf", "1.00")
+    shop.plugin("tea", "1.0", "leaf", "proxima-kernel")
+    shop.home = shop.root / "my 1st #home? 100%25"
+    wheel = shop.root / "a b#c?d%20e" / shop.plugin("coffee", "1.0", "leaf").name
+    wheel.parent.mkdir()
+    shutil.move(shop.index.directory / wheel.name, wheel)
+    with shop.kernel() as kernel:
+        assert kernel.store.install("tea").changed
+        assert kernel.store.install(str(wheel)).changed
+        assert kernel.store.newer("coffee") == ""
+    assert shop.left_behind() == []
+
+
 def test_an_unknown_resolver_is_refused(shop: Any) -> None:
     with pytest.raises(SettingsError, match=r"store\.resolver: there is no resolver 'magic'"):
         resolver("magic")

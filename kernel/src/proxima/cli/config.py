@@ -41,9 +41,8 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
     """Shows or sets."""
     record = kernel.registry.get(args.name)
     schema: Mapping[str, Any] = record.manifest.config_schema if record.manifest else {}
-    if args.key is not None and args.key not in schema:
-        hint = did_you_mean(args.key, schema) or f"it has: {', '.join(schema) or 'none'}"
-        raise UsageError(f"plugin {args.name} has no setting {args.key!r}", hint=hint)
+    if args.key is not None:
+        fragment_of(args.name, schema, args.key)
     if args.unset and (args.key is None or args.value is not None):
         raise UsageError("--unset takes a setting and no value")
     file = os.path.join(kernel.paths.config, "settings.toml")
@@ -52,8 +51,7 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
     elif args.value is not None:
         fragment = schema[args.key]
         value = args.value if fragment.get("type") == "string" else from_text(args.value)
-        if wrong := mistake(value, fragment, f"the config_schema of plugins.{args.name}.{args.key}"):
-            raise UsageError(f"{args.key}{wrong.path}: {wrong.message}", hint=f"allowed: {_allowed(fragment)}")
+        check_setting(args.name, schema, args.key, value)
         write_setting(file, args.name, args.key, value)
     rows = _rows(kernel, args.name, schema if args.key is None else {args.key: schema[args.key]})
     if args.json:
@@ -94,6 +92,30 @@ def _allowed(fragment: Mapping[str, Any]) -> str:
 
 def _text(value: Any) -> str:
     return "" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def fragment_of(plugin: str, schema: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """What a plugin's schema says of one setting.
+
+    Raises:
+        UsageError: It has no such setting.
+    """
+    if key not in schema:
+        hint = did_you_mean(key, schema) or f"it has: {', '.join(schema) or 'none'}"
+        raise UsageError(f"plugin {plugin} has no setting {key!r}", hint=hint)
+    found: Mapping[str, Any] = schema[key]
+    return found
+
+
+def check_setting(plugin: str, schema: Mapping[str, Any], key: str, value: object) -> None:
+    """Refuses what a plugin does not allow.
+
+    Raises:
+        UsageError: It has no such setting, or the value is none for it.
+    """
+    fragment = fragment_of(plugin, schema, key)
+    if wrong := mistake(value, fragment, f"the config_schema of plugins.{plugin}.{key}"):
+        raise UsageError(f"{key}{wrong.path}: {wrong.message}", hint=f"allowed: {_allowed(fragment)}")
 
 
 def write_setting(file: str, plugin: str, key: str, value: object) -> None:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from proxima.cli.config import write_setting
+from proxima.cli.config import check_setting, write_setting
 from proxima.cli.output import ProgressLine, clean, print_json
 from proxima.cli.proposing import Asking, add_options, as_dict, in_words
 from proxima.kernel import Kernel
@@ -32,6 +32,9 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
     file = os.path.join(kernel.paths.config, "settings.toml")
 
     def configure(plugin: str, settings: Mapping[str, Any]) -> Iterator[str]:
+        manifest = kernel.registry.get(plugin).manifest if settings else None
+        for key, value in settings.items():
+            check_setting(plugin, manifest.config_schema if manifest else {}, key, value)
         table = read_toml(file).get("plugins")
         now = table.get(plugin) or {} if isinstance(table, dict) else {}
         for key, value in settings.items():

@@ -95,6 +95,11 @@ def _read(path: str, limit: int) -> bytes | None:
         os.close(descriptor)
 
 
+def is_plugin_id(name: str) -> bool:
+    """Whether a plugin can be called so: letters, digits, ``-`` and ``_``, 64 at most."""
+    return len(name) <= 64 and name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+
+
 def entry_points(text: str) -> list[tuple[str, str]]:
     """The ``(name, value)`` pairs of our group in the text of an ``entry_points.txt``.
 
@@ -109,7 +114,7 @@ def entry_points(text: str) -> list[tuple[str, str]]:
         elif inside and line and line[0] not in "#;":
             name, equals, value = line.partition("=")
             name = name.strip()
-            if equals and len(name) <= 64 and name.isascii() and name.replace("-", "").replace("_", "").isalnum():
+            if equals and is_plugin_id(name):
                 found.append((name, value.partition("[")[0].strip()))
     return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from proxima.plugins.scan import read_small
+from proxima.plugins.scan import is_plugin_id, read_small
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,26 +34,32 @@ class PluginState:
 
     def quarantine_of(self, plugin_id: str) -> tuple[str, str] | None:
         """``(fingerprint, traceback)`` of a quarantined plugin; the fingerprint tells which build of it failed."""
-        text = read_small(os.path.join(self._quarantine, plugin_id))
+        text = read_small(os.path.join(self._quarantine, plugin_id)) if is_plugin_id(plugin_id) else None
         if text is None:
             return None
         fingerprint, _, traceback = text.partition("\n")
         return fingerprint, traceback
 
     def disable(self, plugin_id: str) -> None:
-        """Remembers that the plugin is off."""
-        _write(os.path.join(self._disabled, plugin_id), b"")
+        """Remembers that the plugin is off.
+
+        Raises:
+            UsageError: It is no plugin's id.
+        """
+        _write(self._disabled, plugin_id, b"")
 
     def enable(self, plugin_id: str) -> None:
-        """Forgets that the plugin is off, and lifts its quarantine."""
-        for directory in (self._disabled, self._quarantine):
+        """Forgets that the plugin is off, and lifts its quarantine; of what is no plugin's id nothing is remembered."""
+        for directory in (self._disabled, self._quarantine) if is_plugin_id(plugin_id) else ():
             _remove(os.path.join(directory, plugin_id))
 
     def quarantine(self, plugin_id: str, fingerprint: str, traceback: str) -> None:
-        """Remembers how the plugin failed."""
-        _write(
-            os.path.join(self._quarantine, plugin_id), f"{fingerprint}\n{traceback}".encode(errors="backslashreplace")
-        )
+        """Remembers how the plugin failed.
+
+        Raises:
+            UsageError: It is no plugin's id.
+        """
+        _write(self._quarantine, plugin_id, f"{fingerprint}\n{traceback}".encode(errors="backslashreplace"))
 
 
 def _names(directory: str) -> set[str]:
@@ -63,12 +69,14 @@ def _names(directory: str) -> set[str]:
         return set()
 
 
-def _write(path: str, data: bytes) -> None:
+def _write(directory: str, plugin_id: str, data: bytes) -> None:
+    from proxima.errors import UsageError
     from proxima.paths import Paths
     from proxima.storage import write_atomic
 
-    Paths.ensure(os.path.dirname(path))
-    write_atomic(path, data)
+    if not is_plugin_id(plugin_id):
+        raise UsageError(f"{plugin_id!r:.80} is not a plugin's id")
+    write_atomic(os.path.join(Paths.ensure(directory), plugin_id), data)
 
 
 def _remove(path: str) -> None:

@@ -23,6 +23,7 @@ _CHUNK = 1 << 20
 _END = struct.Struct("<4s4H2LH")  # the end of central directory record
 _END64_MARK = b"PK\x06\x07"
 _ENTRY_BYTES = 200  # of the table of contents, on average; 46 and the name
+_DEPTH = 40  # directories; far more than wheels have
 _ENCRYPTED = 0x1
 _DRIVE = re.compile(r"[A-Za-z]:")
 _BROKEN = (
@@ -179,26 +180,33 @@ class _Meter:
 def _judged(entries: list[zipfile.ZipInfo]) -> tuple[dict[str, zipfile.ZipInfo], list[Problem]]:
     files: dict[str, zipfile.ZipInfo] = {}
     problems = []
-    taken: dict[str, str] = {}  # as a file system that ignores case would have it; for the directories too
-    parents: set[str] = set()
+    taken: dict[str, str] = {}  # as a file system that ignores case would have it
     for entry in entries:
         # `filename` ends at the first NUL and has the system's separators; this is what the file says.
         name = entry.orig_filename
         wrong = _wrong_name(name) or _wrong_entry(entry)
         if not wrong and not name.endswith("/"):
             folded = unicodedata.normalize("NFC", name).casefold()
-            above = [folded[:at] for at, letter in enumerate(folded) if letter == "/"]
             if folded in taken:
                 wrong = "duplicate", f"occurs twice: it is the same file as {taken[folded]!r}"
-            elif folded in parents or any(each in taken for each in above):
-                wrong = "duplicate", "is a file and a directory at once"
             else:
                 taken[folded] = name
-                parents.update(above)
                 files[name] = entry
         if wrong:
-            problems.append(Problem(*wrong, where=repr(name)[1:-1], hint="build the wheel anew; unpack it nowhere"))
+            problems.append(_problem(name, *wrong))
+    above = ""
+    for path in sorted(f"{folded}/".replace("/", "\0") for folded in taken):  # what is in a directory follows it
+        if above and path.startswith(above):
+            name = taken[path[:-1].replace("\0", "/")]
+            problems.append(_problem(name, "duplicate", "is a file and a directory at once"))
+            del files[name]
+        else:
+            above = path
     return files, problems
+
+
+def _problem(name: str, code: str, message: str) -> Problem:
+    return Problem(code, message, repr(name)[1:-1], hint="build the wheel anew; unpack it nowhere")
 
 
 def _wrong_name(name: str) -> tuple[str, str] | None:
@@ -208,7 +216,9 @@ def _wrong_name(name: str) -> tuple[str, str] | None:
         return "name", "is a Windows path; an entry's parts are joined by /"
     if name.startswith("/"):
         return "name", "is an absolute path"
-    parts = name.removesuffix("/").split("/")
+    parts = name.removesuffix("/").split("/", _DEPTH + 1)
+    if len(parts) > _DEPTH + 1:
+        return "name", f"lies more than {_DEPTH} directories deep"
     if ".." in parts:
         return "name", "leads out of the directory that it is unpacked to"
     if "" in parts or "." in parts or any(len(part.encode()) > 255 for part in parts):

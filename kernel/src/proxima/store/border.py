@@ -203,7 +203,9 @@ def _manifest(wheel: WheelFile, manifest: Manifest) -> Iterator[Problem]:
     if not same:
         message = f"version is {manifest.version}, the wheel's {wheel.version}"
         yield Problem("manifest", message, where, hint="compile plugin.yaml again, then build")
-    if reason := unfit(manifest.fits):
+    if not f"{manifest.fits}{target}".isprintable():  # they become lines of the plugin's pointer
+        yield Problem("manifest", "fits or the entry point has characters that cannot be shown", where)
+    elif reason := unfit(manifest.fits):
         yield Problem("kernel", reason, where, hint=_OTHER_RELEASE)
     for text in manifest.permissions:
         try:

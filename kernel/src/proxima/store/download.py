@@ -36,7 +36,7 @@ def open_address(url: str, indexes: Sequence[str], timeout: float) -> Iterator[t
         request.add_unredirected_header("Authorization", f"Basic {credentials}")
     try:
         response = _opener().open(request, timeout=timeout)
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+    except (http.client.HTTPException, OSError, ValueError) as error:  # a ValueError: a host that cannot be one
         if isinstance(error, ProximaError):
             raise
         reason = getattr(error, "reason", None) or error

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 from proxima.errors import ProximaError
 from proxima.paths import Paths
@@ -16,7 +17,7 @@ from proxima.storage import storage_error
 from proxima.store.addresses import shown
 from proxima.store.errors import FetchError
 from proxima.store.job import Job
-from proxima.store.layout import TEMPORARY
+from proxima.store.layout import TEMPORARY, names_in
 from proxima.store.pylock import Pinned
 
 MAX_BYTES = 4 << 30
@@ -65,25 +66,37 @@ class Fetcher:
         if self.has(pin):
             return pin, self._place(pin)
         Paths.ensure(self.directory)
-        temporary = ""
         try:
-            descriptor, temporary = tempfile.mkstemp(dir=self.directory, prefix=TEMPORARY)
-            with open(descriptor, "wb") as file:
+            with self._new_file() as file:
                 sha256 = self._copy(pin, file, job)
-            path = os.path.join(Paths.ensure(os.path.join(self.directory, sha256)), pin.file_name)
-            os.replace(temporary, path)
-        except BaseException as error:
-            if temporary:
-                os.unlink(temporary)
-            if isinstance(error, OSError) and not isinstance(error, ProximaError):
-                raise storage_error("write a wheel to", self.directory, error) from error
-            raise
+                file.flush()
+                path = os.path.join(Paths.ensure(os.path.join(self.directory, sha256)), pin.file_name)
+                os.replace(file.name, path)
+        except OSError as error:
+            if isinstance(error, ProximaError):
+                raise
+            raise storage_error("write a wheel to", self.directory, error) from error
         return replace(pin, sha256=sha256), path
+
+    @contextmanager
+    def _new_file(self) -> Iterator[IO[bytes]]:
+        """A file that `sweep` leaves alone while it is open; where that ends with an error, it is gone."""
+        while True:
+            with tempfile.NamedTemporaryFile(dir=self.directory, prefix=TEMPORARY, delete=False) as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if not os.fstat(file.fileno()).st_nlink:
+                    continue  # it was swept before it was locked
+                try:
+                    yield file
+                except BaseException:
+                    os.unlink(file.name)
+                    raise
+                return
 
     def _place(self, pin: Pinned) -> str:
         return os.path.join(self.directory, pin.sha256, pin.file_name)
 
-    def _copy(self, pin: Pinned, file: BinaryIO, job: Job) -> str:
+    def _copy(self, pin: Pinned, file: IO[bytes], job: Job) -> str:
         """Writes the wheel to a file; gives its hash."""
         what = f"{pin.file_name} from {shown(pin.url)}"
         digest, size = hashlib.sha256(), 0
@@ -118,6 +131,26 @@ class Fetcher:
 
         with open_address(pin.url, self.indexes, job.left(self.stall_seconds)) as opened:
             yield opened
+
+
+def sweep(directory: str) -> None:
+    """Removes from a cache what killed processes had not fetched to its end.
+
+    Raises:
+        StorageError: It cannot be removed.
+    """
+    for name in names_in(directory):
+        if not name.startswith(TEMPORARY):
+            continue
+        path = os.path.join(directory, name)
+        try:
+            with open(path, "rb+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.unlink(path)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # it is being fetched, or was fetched by now
+        except OSError as error:
+            raise storage_error("remove", path, error) from error
 
 
 class Readable(Protocol):

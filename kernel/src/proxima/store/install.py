@@ -134,6 +134,7 @@ class Store:
 
     def install_pinned(
         self,
+        plugin: str,
         pins: Sequence[Pinned],
         distribution: str,
         source: Source,
@@ -144,6 +145,7 @@ class Store:
         """Installs these very wheels, of which nothing is resolved.
 
         Args:
+            plugin: The id that it must have.
             pins: With their hashes; where one's address leads nowhere from here, it is looked for on the index.
             distribution: Which of them is the plugin's own.
             source: Where updates come from.
@@ -152,7 +154,7 @@ class Store:
             job: See `install`.
         """
         doing = f"install of {distribution}"
-        with self._transaction(doing, job) as turn, self._making(source, trust, turn.job) as making:
+        with self._transaction(doing, job) as turn, self._making(source, trust, turn.job, plugin) as making:
             return self._put(self._workbench.locate(pins, distribution, turn.job), making, consent, turn)
 
     def update(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ class Options:
         resolver: ``uv``, ``pip`` or ``pip-tools``; the first that is here by default.
         index_url: The index, where it is not what the resolver's own configuration says.
         extra_index_urls: More of them.
-        find_links: Directories or pages of wheels.
+        find_links: Directories or pages of wheels; a directory's path may be relative to the current one.
         seconds: How long one transaction may take.
         wait_seconds: How long one waits for another.
         keep: How many versions of a plugin are kept.
@@ -67,7 +68,9 @@ class Options:
         from proxima.store.preparing import Workbench
         from proxima.store.resolve.resolver import Index
 
-        index = Index(self.index_url, self.extra_index_urls, self.find_links)
+        # the tools run in directories of their own
+        links = (each if "://" in each else os.path.abspath(os.path.expanduser(each)) for each in self.find_links)
+        index = Index(self.index_url, self.extra_index_urls, tuple(links))
         return Workbench(layout, paths.cache, index, self.resolver, self.max_wheel_bytes)
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from proxima.errors import PermissionDeniedError, StorageError, UsageError
+from proxima.plugins.scan import is_plugin_id
 from proxima.plugins.state import PluginState
 from proxima.settings import read_toml
 from proxima.storage import storage_error, write_atomic
@@ -47,7 +48,7 @@ class Locked:
 
 
 def write_lock(store: Store, path: str, job: Job | None = None) -> list[Locked]:
-    """Writes what is installed to a file.
+    """Writes what is installed to a file; user names and passwords in addresses stay out of it.
 
     Raises:
         StorageError: The file cannot be written; one that was there is as it was.
@@ -96,7 +97,10 @@ def read_lock(path: str) -> list[Locked]:
             data = json.load(file)
         if data["format"] != FORMAT:
             raise ValueError(f"format {data['format']!r} is not known here")
-        return [_locked(each) for each in data["plugins"]]
+        found = [_locked(each) for each in data["plugins"]]
+        if len({each.plugin for each in found}) < len(found):
+            raise ValueError("a plugin is in it twice")
+        return found
     except OSError as error:
         raise storage_error("read", path, error) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -138,7 +142,11 @@ def sync(
             return None if answer is None else [one for one in answer if str(one) in each.granted]
 
         source = Source(**each.source)  # type: ignore[arg-type]
-        outcome = store.install_pinned(each.packages, each.distribution, source, each.trusted, granted, job)
+        outcome = store.install_pinned(
+            each.plugin, each.packages, each.distribution, source, each.trusted, granted, job
+        )
+        if outcome.plugin != each.plugin:
+            raise UsageError(f"{path}: the wheels of {each.plugin} are those of the plugin {outcome.plugin}")
         adjusted = (
             *_grant(store, each, source, None if outcome.changed else consent),
             *(configure(each.plugin, each.settings) or ()),
@@ -196,10 +204,26 @@ def _locked(data: dict[str, Any]) -> Locked:
         if not isinstance(data[name], kind):
             raise TypeError(f"{name}: expected {kind.__name__}, found {data[name]!r:.60}")
     values = {each.name: data[each.name] for each in fields(Locked)}
-    values["packages"] = tuple(Pinned(**package) for package in data["packages"])
-    for pin in values["packages"]:
+    if not is_plugin_id(data["plugin"]):
+        raise ValueError(f"plugin: {data['plugin']!r:.80} is not a plugin's id")
+    packages = tuple(Pinned(**package) for package in data["packages"])
+    for pin in packages:
         if not pin.sha256:
             raise ValueError(f"packages: {pin.name} has no sha256")
+    own = [pin for pin in packages if pin.name == data["distribution"]]
+    if len(own) != 1:
+        raise ValueError(f"packages: {data['distribution']!r:.80} is to be there once")
+    values["packages"] = packages
     values["granted"] = tuple(str(each) for each in data["granted"])
-    values["source"] = asdict(Source(**data["source"]))
+    values["source"] = asdict(_source(data["source"], own[0]))
     return Locked(**values)
+
+
+def _source(data: dict[str, Any], own: Pinned) -> Source:
+    """Where updates come from; no directory to be built, for a build runs what lies there and nobody would be asked."""
+    if not all(isinstance(value, str) for value in data.values()):
+        raise TypeError(f"source: expected text only, found {data!r:.200}")
+    source = Source(**data)
+    if source.kind != "project":
+        return source
+    return Source("wheel", own.path) if own.path else Source("url", own.url)

@@ -17,6 +17,8 @@ from proxima.paths import Paths
 from proxima.plugins.manifest import Manifest
 from proxima.plugins.scan import FoundPlugin
 from proxima.storage import storage_error
+from proxima.store.addresses import file_address
+from proxima.store.building import build_wheel
 from proxima.store.errors import StoreError
 from proxima.store.fetch import Fetcher
 from proxima.store.job import Job
@@ -25,7 +27,7 @@ from proxima.store.provided import provided_versions, provided_wheels
 from proxima.store.pylock import Pinned, digest, normalised, pylock_text
 from proxima.store.resolve import resolver
 from proxima.store.resolve.resolver import Index, Request
-from proxima.store.sources import Source, build_wheel
+from proxima.store.sources import Source
 from proxima.store.versions import is_kept
 
 # What reads wheels is imported when the resolver is already at work.
@@ -121,18 +123,18 @@ class Workbench:
         Raises:
             ConflictError: No versions fit together.
             NotFoundError: There is no such distribution, or no such version.
+            UsageError: What is to be the version is none, or a wheel is not called as wheels are.
             WheelError: The plugin's own wheel is refused.
         """
         job.step("resolve")
         job.progress(None, f"resolving {source}")
         own = ""
         if source.kind == "index":
-            wanted = f"=={version}" if version else source.specifier
-            requirement, name = source.text + wanted, normalised(source.text.partition("[")[0])
+            wanted = replace(source, specifier=f"=={version}") if version else source
+            requirement, name = str(wanted), normalised(source.text.partition("[")[0])
         else:
-            own = self._own(source, job)
-            name = normalised(os.path.basename(own).partition("-")[0])
-            requirement = f"{name} @ file://{own}"
+            pin, own = self._own(source, job)
+            requirement, name = f"{pin.name} @ {file_address(own)}", pin.name
         provided = provided_versions(self.layout.root, trusted=trusted)
         provided.pop(name, None)
         wheels = provided_wheels(provided, os.path.join(self.cache, "provided"))
@@ -265,16 +267,13 @@ class Workbench:
         indexes = (self.index.url, *self.index.extra_urls)
         return Fetcher(self.layout.downloads, indexes, self.max_wheel_bytes)
 
-    def _own(self, source: Source, job: Job) -> str:
-        """The plugin's wheel, in the cache, whatever becomes of where it came from."""
-        name, fetch = "", self._fetcher
-        if source.kind == "url":
-            return fetch.fetch_one(Pinned(name, "", source.text), job)[1]
-        if source.kind == "wheel":
-            return fetch.fetch_one(Pinned(name, "", f"file://{source.text}"), job)[1]
+    def _own(self, source: Source, job: Job) -> tuple[Pinned, str]:
+        """The plugin's wheel, and where it lies in the cache, whatever becomes of where it came from."""
+        if source.kind != "project":
+            return self._fetcher.fetch_one(source.pin, job)
         with tempfile.TemporaryDirectory(prefix="proxima-build-") as directory:
-            wheel = build_wheel(source.text, directory, job)
-            return fetch.fetch_one(Pinned(name, "", f"file://{wheel}"), job)[1]
+            built = Source("wheel", build_wheel(source.text, directory, self.index, job))
+            return self._fetcher.fetch_one(built.pin, job)
 
 
 def _check_own(path: str, source: Source, version: str | None) -> None:

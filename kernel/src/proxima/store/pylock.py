@@ -12,15 +12,17 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from proxima.errors import StorageError
 from proxima.storage import storage_error
+from proxima.store.addresses import file_address, path_of
 
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """One wheel.
+    """One wheel; made of what comes from outside, and so checked.
 
     Attributes:
         name: The distribution's normalised name.
-        url: Where it is from: ``https:``, or ``file:`` with an absolute path.
+        version: In its normal form.
+        url: Where it is from: ``https:`` or ``http:``, or ``file:`` with an absolute path.
         sha256: In hexadecimal; empty until it is fetched, where the index does not tell.
     """
 
@@ -30,31 +32,63 @@ class Pinned:
     sha256: str = ""
 
     def __post_init__(self) -> None:
-        """Hash and file name become parts of paths.
+        """All of them become parts of paths or of what a resolver is asked.
 
         Raises:
-            ValueError: One of them is none.
+            ValueError: One of them is not what it should be.
         """
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name):
+            raise ValueError(f"{self.name!r:.80} is not the normalised name of a distribution")
+        if normal_version(self.version) != self.version:
+            raise ValueError(f"{self.name}: {self.version!r:.80} is not a version in its normal form")
         if self.sha256 and not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ValueError(f"{self.name}: {self.sha256!r:.80} is not a sha256")
+        if urlsplit(self.url).scheme not in ("https", "http", "file"):
+            raise ValueError(f"{self.name}: {self.url!r:.80} is fetched by neither https, http nor file")
         if not re.fullmatch(r"[A-Za-z0-9_.!+~-]{1,250}\.whl", self.file_name):
             raise ValueError(f"{self.name}: {self.file_name!r:.80} is not the name of a wheel")
+
+    @classmethod
+    def at(cls, url: str, sha256: str = "") -> Pinned:
+        """The wheel at an address, which the file's name tells.
+
+        Raises:
+            ValueError: It does not.
+        """
+        from packaging.utils import parse_wheel_filename
+
+        name, version, _, _ = parse_wheel_filename(_file_name(url))
+        return cls(str(name), str(version), url, sha256)
 
     @property
     def file_name(self) -> str:
         """The wheel's own name."""
-        return unquote(urlsplit(self.url).path.rpartition("/")[2])
+        return _file_name(self.url)
 
     @property
     def path(self) -> str:
         """Where the wheel lies on this machine; empty where it has to be fetched."""
-        parts = urlsplit(self.url)
-        return unquote(parts.path) if parts.scheme == "file" else ""
+        return path_of(self.url)
+
+
+def _file_name(url: str) -> str:
+    return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
 def normalised(name: str) -> str:
     """A distribution's name as indexes compare it."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def normal_version(version: str) -> str:
+    """A version as ``packaging`` writes it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    from packaging.version import Version
+
+    return str(Version(version))
 
 
 def digest(pins: Iterable[Pinned]) -> str:
@@ -104,11 +138,12 @@ def parse_pylock(data: dict[str, object], base: str = "/") -> list[Pinned]:
     """
     pins = []
     for package in data.get("packages", ()):  # type: ignore[attr-defined]
+        name, version = normalised(package["name"]), normal_version(package["version"])
         wheels = [package["archive"]] if "archive" in package else package.get("wheels", [])
         found = [
-            Pinned(normalised(package["name"]), str(package["version"]), url, wheel.get("hashes", {}).get("sha256", ""))
+            Pinned(name, version, url, wheel.get("hashes", {}).get("sha256", ""))
             for wheel in wheels
-            if (url := wheel.get("url") or f"file://{os.path.join(base, wheel['path'])}").endswith(".whl")
+            if (url := wheel.get("url") or file_address(os.path.join(base, wheel["path"]))).endswith(".whl")
         ]
         if not found:
             raise ValueError(f"{package['name']} has no wheel")

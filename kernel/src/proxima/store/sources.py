@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from string import punctuation
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
-from proxima.errors import UnavailableError, UsageError
-from proxima.store.addresses import check_address, shown, without_secrets
-from proxima.store.errors import StoreError
-from proxima.store.job import Job
+from proxima.errors import UsageError
+from proxima.store.addresses import check_address, file_address, path_of, shown
+from proxima.store.pylock import Pinned
 
 Kind = Literal["index", "wheel", "project", "url"]
 
 _NAME = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)(\[[A-Za-z0-9._, -]+\])?\s*((?:[=<>!~]=?=?[^;@]*)?)")
-_BUILD_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +31,23 @@ class Source:
     text: str
     specifier: str = ""
 
+    def __post_init__(self) -> None:
+        """It may have been read from a file, and becomes part of what a resolver is asked.
+
+        Raises:
+            UsageError: The text is not of its kind.
+        """
+        match self.kind:
+            case "index":
+                _check_requirement(self.text, self.specifier)
+            case "url":
+                check_address(self.text)
+            case "wheel" | "project":
+                if not os.path.isabs(self.text):
+                    raise UsageError(f"{self.text!r:.200} is not an absolute path")
+            case _:
+                raise UsageError(f"{self.kind!r:.80} is no kind of source")
+
     def __str__(self) -> str:
         return self.public.text + self.specifier
 
@@ -43,6 +55,22 @@ class Source:
     def public(self) -> Source:
         """The same without user name and password, for others to read."""
         return replace(self, text=shown(self.text)) if self.kind == "url" else self
+
+    @property
+    def pin(self) -> Pinned:
+        """The wheel that is given by its path or address.
+
+        Raises:
+            UsageError: That does not end in a wheel's name.
+        """
+        parts = urlsplit(file_address(self.text) if self.kind == "wheel" else self.text)
+        path, query = quote(parts.path, punctuation), quote(parts.query, punctuation)  # what is ASCII stays as it is
+        try:
+            url = urlunsplit(parts._replace(path=path, query=query, fragment=""))
+            return Pinned.at(url, parts.fragment.removeprefix("sha256="))
+        except ValueError as error:
+            hint = "A wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl; give it the name that it was built with."
+            raise UsageError(f"{self} is not called as wheels are: {error}", hint=hint) from None
 
 
 def parse_source(text: str) -> Source:
@@ -55,9 +83,8 @@ def parse_source(text: str) -> Source:
         UsageError: It is none of these.
     """
     if text.startswith("file://"):
-        text = unquote(urlsplit(text).path)
+        text = path_of(text)
     if "://" in text:
-        check_address(text)
         return Source("url", text)
     name = _NAME.fullmatch(text.removeprefix("pypi:"))
     path = os.path.abspath(os.path.expanduser(text))
@@ -72,41 +99,15 @@ def parse_source(text: str) -> Source:
     return Source("index", name.group(1) + (name.group(2) or ""), (name.group(3) or "").strip())
 
 
-def build_wheel(project: str, directory: str, job: Job) -> str:
-    """Builds a project's wheel through its own build backend, in a process and an environment of their own.
+def _check_requirement(text: str, specifier: str) -> None:
+    name = _NAME.fullmatch(text)
+    if name is None or name.group(3) or not (text + specifier).isprintable():
+        raise UsageError(f"{text + specifier!r:.200} is not a distribution's name and versions of it")
+    if not specifier:
+        return
+    from packaging.specifiers import SpecifierSet
 
-    Args:
-        project: The directory with its pyproject.toml.
-        directory: Where the wheel goes.
-        job: How long it may take.
-
-    Raises:
-        StoreError: The build failed; the message has its last words.
-        UnavailableError: There is nothing to build with.
-    """
-    from proxima.store.resolve.resolver import beside_python
-
-    if uv := beside_python("uv"):
-        command = [uv, "build", "--wheel", "--quiet", "--python", sys.executable, "--out-dir", directory, project]
-    elif find_spec("pip"):
-        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", directory, project]
-    else:
-        hint = "Install one beside Proxima, for example: python -m pip install uv"
-        raise UnavailableError("a project is built with the help of uv or pip, which are not here", hint=hint)
-    with tempfile.TemporaryFile() as output:
-        try:
-            code = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                timeout=job.left(_BUILD_SECONDS),
-            ).returncode
-        except subprocess.TimeoutExpired:
-            code = -1
-        output.seek(0)
-        said = without_secrets(output.read(1 << 20).decode(errors="replace").strip()[-2000:])
-    wheels = [name for name in os.listdir(directory) if name.endswith(".whl")]
-    if code != 0 or len(wheels) != 1:
-        raise StoreError(f"{project} could not be built: {said or 'it took too long'}")
-    return os.path.join(directory, wheels[0])
+    try:
+        SpecifierSet(specifier)
+    except ValueError as error:
+        raise UsageError(f"{text + specifier!r:.200}: {error}", hint="Versions are given as in >=1.0,<2.") from None

@@ -16,9 +16,10 @@ from proxima.plugins.scan import FoundPlugin
 from proxima.storage import storage_error, sync_directory, write_atomic
 from proxima.store.collect import keep_last, remove_unused
 from proxima.store.disk import remove, sync
+from proxima.store.fetch import sweep
 from proxima.store.job import Job
 from proxima.store.journal import Entry, close_entry, entries_left, is_remembered, open_entry, remember
-from proxima.store.layout import TEMPORARY, Layout, names_in
+from proxima.store.layout import Layout, names_in
 from proxima.store.pointer import directory_of, pointer_text, read_pointer
 from proxima.store.room import is_lived_in
 from proxima.store.versions import is_kept, renew
@@ -93,7 +94,7 @@ class Swapper:
             self._settle(entry)
         work = self.layout.work
         _sweep(work, lambda name: not is_lived_in(os.path.join(work, name)))
-        _sweep(self.layout.downloads, lambda name: name.startswith(TEMPORARY))
+        sweep(self.layout.downloads)
         for directory in (self.layout.current, self.layout.journal):
             _sweep(directory, lambda name: name.startswith("."))
         for plugin in set(names_in(self.layout.versions())) - set(names_in(self.layout.current)):

@@ -9,8 +9,9 @@ from importlib.util import find_spec
 
 from proxima.errors import ProximaError
 from proxima.store.errors import StoreError
-from proxima.store.pylock import Pinned, normalised
-from proxima.store.resolve.resolver import Request, Resolver, conflict, failed, not_found
+from proxima.store.pylock import Pinned, normal_version, normalised
+from proxima.store.resolve import childless
+from proxima.store.resolve.resolver import Request, Resolver, by_address, conflict, failed, not_found
 
 
 class Pip(Resolver):
@@ -20,8 +21,8 @@ class Pip(Resolver):
 
     @staticmethod
     def find() -> tuple[str, ...]:
-        """This interpreter's pip."""
-        return (sys.executable, "-m", "pip") if find_spec("pip") else ()
+        """This interpreter's pip, which may start no program: ``--only-binary`` does not hold for addresses."""
+        return (sys.executable, "-P", childless.__file__, "pip") if find_spec("pip") else ()
 
     def resolve(self, request: Request) -> list[Pinned]:
         """See `Resolver.resolve`."""
@@ -29,7 +30,7 @@ class Pip(Resolver):
             request,
             *("install", "--dry-run", "--ignore-installed", "--report", "report.json", "--only-binary", ":all:"),
             *("--disable-pip-version-check", "--requirement", "requirements.in", "--constraint", "constraints.txt"),
-            *request.index_options(),
+            *request.index.options(),
             inputs={"requirements.in": "\n".join(request.requirements), "constraints.txt": request.constraints()},
             keep="report.json",
         )
@@ -45,6 +46,9 @@ class Pip(Resolver):
 
 def explained(tool: str, said: str) -> ProximaError:
     """What pip's own words mean, whichever tool it ran in."""
+    if childless.REFUSED in said:
+        asked = re.findall(r"^(?:Collecting|Processing) (.+?) \(from (.+?)(?:->.*)?\)$", said, re.MULTILINE)
+        return by_address(*asked[-1]) if asked else failed(tool, said)
     if missing := re.search(r"Could not find a version that satisfies the requirement (.*)", said):
         return not_found(missing.group(1).strip())
     if "ResolutionImpossible" in said or "conflicting dependencies" in said:
@@ -61,4 +65,5 @@ def _pinned(item: dict[str, dict[str, object]]) -> Pinned:
     url = str(download["url"])
     if not url.partition("#")[0].endswith(".whl"):
         raise ValueError(f"{metadata['name']} is no wheel")
-    return Pinned(normalised(str(metadata["name"])), str(metadata["version"]), url, hashes.get("sha256", ""))
+    name, version = normalised(str(metadata["name"])), normal_version(str(metadata["version"]))
+    return Pinned(name, version, url, hashes.get("sha256", ""))

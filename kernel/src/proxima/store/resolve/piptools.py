@@ -8,8 +8,9 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 from proxima.errors import ProximaError
-from proxima.store.errors import ConflictError
+from proxima.store.errors import StoreError
 from proxima.store.pylock import Pinned, normalised
+from proxima.store.resolve import childless
 from proxima.store.resolve.pip import Pip, explained
 from proxima.store.resolve.resolver import Request, Resolver
 
@@ -22,22 +23,22 @@ class PipTools(Resolver):
     @staticmethod
     def find() -> tuple[str, ...]:
         """This interpreter's pip-tools; pip, on which it is built, comes with it."""
-        return (sys.executable, "-m", "piptools") if find_spec("piptools") and find_spec("pip") else ()
+        return (sys.executable, "-P", childless.__file__, "piptools") if find_spec("piptools") and Pip.find() else ()
 
     def resolve(self, request: Request) -> list[Pinned]:
         """See `Resolver.resolve`."""
-        pip = Pip((sys.executable, "-m", "pip"))
+        pip = Pip(Pip.find())
         try:
             out, _ = self.run(
                 request,
                 *("compile", "requirements.in", "--constraint", "constraints.txt", "--output-file", "requirements.txt"),
                 *("--no-header", "--no-annotate", "--strip-extras", "--no-emit-index-url", "--no-emit-trusted-host"),
                 *("--no-emit-find-links", "--pip-args", "--only-binary=:all:", "--allow-unsafe", "--no-config"),
-                *request.index_options(),
+                *request.index.options(),
                 inputs={"requirements.in": "\n".join(request.requirements), "constraints.txt": request.constraints()},
                 keep="requirements.txt",
             )
-        except ConflictError:
+        except StoreError:
             pip.resolve(replace(request, meanwhile=lambda: None))  # which says who wants what
             raise
         lines = [line.strip() for line in out.splitlines() if line.strip() and line[0] not in "#-"]

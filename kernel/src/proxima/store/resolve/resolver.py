@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -13,13 +10,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from proxima.errors import NotFoundError, ProximaError
-from proxima.store.addresses import without_secrets
+from proxima.store.addresses import file_address, without_secrets
 from proxima.store.errors import ConflictError, StoreError
 from proxima.store.job import Job
 from proxima.store.pylock import Pinned
+from proxima.store.tool import run_tool
 
-_TICK = 0.005
-_MAX_OUTPUT = 1 << 26
 _SHOWN = 2000
 
 
@@ -30,12 +26,21 @@ class Index:
     Attributes:
         url: The index that takes the place of the tool's own.
         extra_urls: More of them.
-        find_links: Directories or pages of wheels.
+        find_links: Absolute directories, or pages, of wheels.
     """
 
     url: str = ""
     extra_urls: tuple[str, ...] = ()
     find_links: tuple[str, ...] = ()
+
+    def options(self) -> list[str]:
+        """The options that pip, pip-tools and uv share."""
+        options = ["--index-url", self.url] if self.url else []
+        for url in self.extra_urls:
+            options += ["--extra-index-url", url]
+        for place in self.find_links:
+            options += ["--find-links", place]
+        return options
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +62,7 @@ class Request:
 
     def constraints(self) -> str:
         """The provided wheels as a constraints file."""
-        return "".join(f"{name} @ file://{path}\n" for name, path in sorted(self.provided.items()))
-
-    def index_options(self) -> list[str]:
-        """The options that pip, pip-tools and uv share."""
-        options = ["--index-url", self.index.url] if self.index.url else []
-        for url in self.index.extra_urls:
-            options += ["--extra-index-url", url]
-        for place in self.index.find_links:
-            options += ["--find-links", place]
-        return options
+        return "".join(f"{name} @ {file_address(path)}\n" for name, path in sorted(self.provided.items()))
 
     def closure(self, pins: Sequence[Pinned]) -> list[Pinned]:
         """The answer without what is provided, by name."""
@@ -126,7 +122,9 @@ class Resolver(ABC):
             for name, text in inputs.items():
                 with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
                     file.write(text)
-            code, out, err = _run([*self._command, *arguments], directory, request)
+            command = [*self._command, *arguments]
+            doing = "dependencies were resolved; an index may be slow"
+            code, out, err = run_tool(command, directory, request.job, doing, request.meanwhile)
             if code != 0:
                 raise self.explain(f"{err}\n{out}")
             if not keep:
@@ -154,45 +152,15 @@ def not_found(text: str) -> NotFoundError:
     return NotFoundError(f"not found: {text}", hint=hint)
 
 
+def by_address(what: str, who: str) -> StoreError:
+    """A dependency is given by an address, and the tool would have to build it or to fetch it from version control."""
+    hint = (
+        "Only wheels of an index are taken, and nothing is built. Its author has to name that dependency without one."
+    )
+    return StoreError(without_secrets(f"{who} depends on {what}, which is given by an address"), hint=hint)
+
+
 def failed(tool: str, said: str) -> StoreError:
     """The tool failed for another reason."""
     shown = without_secrets(said.strip()[-_SHOWN:]) or "it said nothing"
     return StoreError(f"{tool} could not find the plugin's dependencies: {shown}", hint="Is the index reachable?")
-
-
-def beside_python(tool: str) -> str:
-    """The path of a program that lies beside this interpreter or on `PATH`; empty where there is none."""
-    import shutil
-
-    return shutil.which(tool, path=os.path.dirname(sys.executable)) or shutil.which(tool) or ""
-
-
-def _run(command: Sequence[str], directory: str, request: Request) -> tuple[int, str, str]:
-    environ = {**os.environ, "NO_COLOR": "1", "PIP_NO_COLOR": "1", "PIP_NO_INPUT": "1", "PYTHONSAFEPATH": "1"}
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(
-            command,
-            cwd=directory,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            start_new_session=True,
-        )
-        try:
-            request.meanwhile()
-            while process.poll() is None:
-                request.job.check("dependencies were resolved; an index may be slow")
-                try:
-                    process.wait(_TICK)
-                except subprocess.TimeoutExpired:
-                    continue
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        texts = []
-        for stream in (out, err):
-            stream.seek(0)
-            texts.append(stream.read(_MAX_OUTPUT).decode(errors="replace"))
-        return process.returncode, texts[0], texts[1]

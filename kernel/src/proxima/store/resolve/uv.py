@@ -8,7 +8,8 @@ import sys
 from proxima.errors import NotFoundError, ProximaError
 from proxima.store.errors import StoreError
 from proxima.store.pylock import Pinned, parse_pylock
-from proxima.store.resolve.resolver import Request, Resolver, beside_python, conflict, failed, not_found
+from proxima.store.resolve.resolver import Request, Resolver, by_address, conflict, failed, not_found
+from proxima.store.tool import beside_python
 
 
 class Uv(Resolver):
@@ -38,7 +39,7 @@ class Uv(Resolver):
             request,
             *("pip", "compile", "requirements.in", "--constraints", "constraints.txt", "--format", "pylock.toml"),
             *("--quiet", "--no-header", "--only-binary", ":all:", "--python", sys.executable),
-            *request.index_options(),
+            *request.index.options(),
             *options,
             inputs={"requirements.in": "\n".join(request.requirements), "constraints.txt": request.constraints()},
         )
@@ -52,6 +53,8 @@ class Uv(Resolver):
     def explain(self, said: str) -> ProximaError:
         """See `Resolver.explain`."""
         text = " ".join(said.split())
+        if url := re.search(r"for package `(\S+?)`.*included as a URL dependency.* adding `(.+?)` to your", text):
+            return by_address(url.group(2), url.group(1))
         found = re.search(r"No solution found when resolving dependencies:?\s*(?:cause:|╰─▶)?\s*(.*)", text)
         if found is None or "invalid package format" in text:
             return failed("uv", said)
