@@ -5,6 +5,7 @@ import json
 import math
 import os
 import pty
+import select
 import sys
 
 import pytest
@@ -163,7 +164,9 @@ def test_progress_is_drawn_on_a_terminal_cleaned_and_wiped():
         with ProgressLine(stream, after=60.0) as progress:
             progress(0.5, "too early to show")
         stream.flush()
-        shown = os.read(leader, 4096).decode()
+        shown = ""
+        while select.select([leader], [], [], 0.5)[0]:
+            shown += os.read(leader, 4096).decode()
     os.close(leader)
     assert " 25%  sam\\x1b[2Jpling" in shown
     assert shown.endswith("\r\x1b[K")

@@ -260,6 +260,7 @@ def test_what_only_runs_in_process_is_refused_with_the_way_out(sandbox: Any, mon
     with pytest.raises(SandboxError, match="contributes commands, which cannot run in a worker") as caught:
         sandbox.kernel.get("commands", "tea")
     assert 'isolation.tea = "in-process"' in (caught.value.hint or "")
+    assert "`proxima plugin install ... --trust`" in (caught.value.hint or "")
     assert sandbox.workshop.imported() == []
 
 

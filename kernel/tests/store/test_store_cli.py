@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -15,6 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from proxima.cli.install import NEED_TRUST
+from proxima.cli.output import ProgressLine
+from proxima.cli.proposing import Asking
+from proxima.errors import PermissionDeniedError
+from proxima.plugins.manifest import KINDS
+from proxima.sandbox.interfaces import INTERFACES
 
 NET = "network:example.org"
 
@@ -46,12 +54,19 @@ def test_a_life_from_the_terminal(cli: Any, shop: Any) -> None:
     assert cli("plugin", "install", "tea")[:2] == (0, "tea 1.0 is installed already\n")
     assert re.search(r"^tea +1\.0 +enabled", cli("plugin", "list")[1], re.MULTILINE)
     shop.plugin("tea", "1.1", files={"tea/CHANGELOG.md": "# 1.1\nSweeter.\n# 1.0\nFirst.\n"})
-    assert as_json(cli, "plugin", "update", "--check") == [{"plugin": "tea", "newest": "1.1", "installed": "1.0"}]
+    known = {"plugin": "tea", "newest": "1.1", "installed": "1.0"}
+    assert as_json(cli, "plugin", "update", "--check") == [known]
+    assert "Sweeter" not in cli("plugin", "update", "--check", "--all")[1]
+    assert as_json(cli, "plugin", "update", "tea", "--check") == [known | {"changelog": "# 1.1\nSweeter."}]
+    out = cli("plugin", "update", "tea", "--check")[1]
+    assert out.splitlines()[-3:] == ["what has changed:", "  # 1.1", "  Sweeter."]
+    assert shop.said() == "1.0"
     code, out, err = cli("plugin", "update", "tea")
     assert (code, out) == (0, "tea 1.1 is installed in place of 1.0\n")
     assert "what has changed:\n    # 1.1\n    Sweeter.\n" in err
     assert "First" not in err
     assert cli("plugin", "update", "--all")[1] == "tea 1.1 is the newest\n"
+    assert cli("plugin", "update", "tea", "--check")[1] == "tea is the newest.\n"
     assert cli("plugin", "rollback", "tea")[1] == "tea 1.0 runs again\n"
     info = as_json(cli, "plugin", "info", "tea")
     assert [(each["version"], each["current"]) for each in info["versions"]] == [("1.1", False), ("1.0", True)]
@@ -98,15 +113,18 @@ class Terminal:
         if self.pid == 0:
             os.execv(sys.executable, [sys.executable, "-m", "proxima", *words])
         self.seen = ""
+        self.answered = 0
 
     def until(self, text: str) -> None:
+        """Waits for something that is said after the last answer."""
         end = time.monotonic() + 30
-        while text not in self.seen:
+        while text not in self.seen[self.answered :]:
             assert time.monotonic() < end, self.seen
             if select.select([self.fd], [], [], 0.2)[0]:
                 self.seen += os.read(self.fd, 4096).decode()
 
     def type(self, line: str) -> None:
+        self.answered = len(self.seen)
         os.write(self.fd, line.encode() + b"\n")
 
     def end(self) -> int:
@@ -125,11 +143,9 @@ class Terminal:
 def test_the_user_is_asked(cli: Any, shop: Any, answers: list[str], code: int, granted: list[str]) -> None:
     shop.plugin("tea", "1.0", permissions=["file_read:workspace", NET])
     terminal = Terminal("plugin", "install", "tea")
-    for answer in answers:
-        terminal.until("[n]o" if answer in ("y", "s", "n") and "some" not in answer and answer == answers[0] else ": ")
-        terminal.until(": ")
+    for number, answer in enumerate(answers):
+        terminal.until("? [y/n]: " if "s" in answers[:number] else "permissions: ")
         terminal.type(answer)
-        time.sleep(0.2)
     assert terminal.end() == code, terminal.seen
     if code == 0:
         rows = as_json(cli, "plugin", "permissions", "tea")["permissions"]
@@ -145,6 +161,43 @@ def test_ctrl_c_at_the_question_leaves_nothing(cli: Any, shop: Any) -> None:
     terminal.until("[n]o")
     os.kill(terminal.pid, signal.SIGINT)
     assert terminal.end() == 130
+    assert shop.left_behind() == []
+
+
+def test_what_was_typed_before_the_question_grants_nothing(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0", permissions=[NET])
+    shop.index.gate.clear()
+    terminal = Terminal("plugin", "install", "tea")
+    terminal.type("y")
+    terminal.until("y")  # its echo: it lies there
+    shop.index.gate.set()
+    terminal.until("[n]o")
+    terminal.type("n")
+    assert terminal.end() == 4, terminal.seen
+    assert shop.left_behind() == []
+
+
+def test_what_was_typed_before_bisect_asks_does_not_count(cli: Any, shop: Any) -> None:
+    shop.plugin("tea", "1.0")
+    assert cli("plugin", "install", "tea")[0] == 0
+    terminal = Terminal("plugin", "bisect")
+    terminal.type("y")
+    terminal.until("Does it fail? [y/n] ")
+    terminal.type("n")
+    assert terminal.end() == 1
+    assert "it works with every plugin on" in terminal.seen
+
+
+def test_no_answer_in_time_is_a_no(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.plugin("tea", "1.0", permissions=[NET])
+    user, program = pty.openpty()
+    with os.fdopen(program, "r+b", buffering=0) as end, io.TextIOWrapper(end) as stream, shop.kernel() as kernel:
+        monkeypatch.setattr(sys, "stdin", stream)
+        monkeypatch.setattr(sys, "stderr", stream)
+        with pytest.raises(PermissionDeniedError, match=r"tea 1\.0 was not accepted: no answer in 0\.2 s"):
+            kernel.store.install("tea", consent=Asking(False, ProgressLine(), 0.2))
+        monkeypatch.undo()
+    os.close(user)
     assert shop.left_behind() == []
 
 
@@ -202,6 +255,69 @@ def test_trust_is_asked_too(cli: Any, shop: Any) -> None:
     assert "with all of your rights" in err
     assert cli("plugin", "install", "tea", "--trust", "--yes")[0] == 0
     assert as_json(cli, "plugin", "info", "tea")["isolation"] == "in-process"
+    (told,) = [each for each in as_json(cli, "doctor") if each["detail"].startswith("tea: not isolated")]
+    assert "because installed with --trust" in told["detail"]
+    assert told["hint"] == "install again without it: proxima plugin install NAME"
+    assert cli("plugin", "install", "tea")[:2] == (0, "tea 1.0 is installed in place of 1.0\n")
+    code, _, err = cli("plugin", "rollback", "tea")
+    assert code == 4
+    assert "roll back to tea 1.0 (now 1.0) from tea" in err
+    assert "with all of your rights" in err
+    for answer, code in (("n", 4), ("y", 0)):
+        assert as_json(cli, "plugin", "info", "tea")["isolation"].startswith("worker")
+        terminal = Terminal("plugin", "rollback", "tea")
+        terminal.until("Roll back to it? [y]es, [n]o: ")
+        terminal.type(answer)
+        assert terminal.end() == code, terminal.seen
+    assert "tea 1.0 runs again, inside Proxima's own process and with all of your rights" in terminal.seen
+    assert as_json(cli, "plugin", "info", "tea")["isolation"] == "in-process"
+    assert shop.left_behind() == []
+
+
+COMMAND = """
+from proxima.hookspecs import hookimpl
+
+
+class Act:
+    name = summary = "tea"
+
+    def configure(self, parser):
+        pass
+
+    def run(self, args, kernel):
+        print("it runs")
+        return 0
+
+
+class Plugin:
+    @hookimpl
+    def proxima_commands(self):
+        return [Act()]
+
+
+plugin = Plugin()
+"""
+
+
+def test_what_runs_with_trust_alone_is_told_before_it_is_installed(cli: Any, shop: Any) -> None:
+    points = {"commands": [{"name": "tea", "class": "tea.Act", "description": "tea"}]}
+    shop.plugin("tea", "1.0", code=COMMAND, type="command", entry_points=points)
+    needs = "note: needs --trust to run: it contributes commands, which cannot run in a worker"
+    code, _, err = cli("plugin", "install", "tea")
+    assert code == 0
+    assert needs in " ".join(err.split())
+    code, _, err = cli("tea")
+    assert code == 3
+    assert "--trust" in err
+    code, _, err = cli("plugin", "install", "tea", "--trust", "--yes")
+    assert code == 0
+    assert needs not in " ".join(err.split())
+    assert cli("tea")[:2] == (0, "it runs\n")
+
+
+def test_the_kinds_that_need_trust_are_named_in_full() -> None:
+    named = set(re.split(r", | and ", NEED_TRUST.lower().replace("llm ", "llm_").replace("mcp ", "mcp_")))
+    assert named == set(KINDS) - set(INTERFACES)
 
 
 def test_another_machine_is_made_the_same(cli: Any, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,6 +346,39 @@ def test_another_machine_is_made_the_same(cli: Any, shop: Any, monkeypatch: pyte
         code, _, err = cli("plugin", "sync", "set.lock")
         assert (code, words in err) == (2, True), err
     assert as_json(cli, "plugin", "config", "tea", "cups")["value"] == 3
+
+
+def test_what_differs_from_the_lock_is_made_like_it_or_told(cli: Any, shop: Any) -> None:
+    schema = {"cups": {"type": "integer", "default": 1}, "milk": {"type": "boolean", "default": False}}
+    shop.plugin("tea", "1.0", permissions=["database", NET], config_schema=schema)
+    assert cli("plugin", "install", "tea", "--yes")[0] == 0
+    assert cli("plugin", "permissions", "tea", "reset", NET)[0] == 0
+    assert cli("plugin", "config", "tea", "cups", "3")[0] == 0
+    assert cli("plugin", "lock", "-o", "set.lock")[0] == 0
+    for words in (
+        ["permissions", "tea", "reset", "database"],
+        ["permissions", "tea", "grant", NET],
+        ["config", "tea", "cups", "4"],
+        ["config", "tea", "milk", "true"],
+        ["disable", "tea"],
+    ):
+        assert cli("plugin", *words)[0] == 0
+    code, _, err = cli("plugin", "sync", "set.lock")
+    assert code == 4
+    assert "grant permissions to tea 1.0 from tea" in err
+    assert "asks for database" in err
+    said = cli("plugin", "sync", "set.lock", "--yes")[1].splitlines()
+    assert said == [
+        "tea: database is granted",
+        "tea: cups is set to 3",
+        "tea: milk stays set as it is: the file does not have it",
+        "tea: is turned on",
+    ]
+    rows = as_json(cli, "plugin", "permissions", "tea")["permissions"]
+    assert {row["permission"]: row["state"] for row in rows} == {"database": "granted", NET: "undecided"}
+    assert cli("plugin", "sync", "set.lock")[1] == "tea: milk stays set as it is: the file does not have it\n"
+    assert cli("plugin", "config", "tea", "milk", "--unset")[0] == 0
+    assert cli("plugin", "sync", "set.lock")[1] == "Everything is as the file says.\n"
 
 
 @pytest.mark.parametrize(("answer", "code", "runs"), [("n", 4, "1.0"), ("y", 0, "2.0")])
@@ -276,7 +425,11 @@ def test_the_user_goes_back_to_any_version_that_is_kept(cli: Any, shop: Any) -> 
     assert "no older version of tea is kept" in err
     assert "3.0, 2.0, 1.0 (runs now)" in err
     assert cli("plugin", "rollback", "tea", "4.0")[0] == 3
-    assert as_json(cli, "plugin", "rollback", "tea", "3.0") == {"plugin": "tea", "version": "3.0"}
+    assert as_json(cli, "plugin", "rollback", "tea", "3.0") == {
+        "plugin": "tea",
+        "version": "3.0",
+        "trusted": False,
+    }
     assert shop.said() == "3.0"
     assert shop.left_behind() == []
 
@@ -296,6 +449,8 @@ def test_the_user_goes_back_to_any_version_that_is_kept(cli: Any, shop: Any) -> 
         (["uninstall", "execution"], 3, "It is in the environment; pip or uv put it there"),
         (["rollback", "absent"], 3, "the store has no plugin called 'absent'"),
         (["update"], 2, "name a plugin, or give --all or --check"),
+        (["update", "tea", "--all"], 2, "name a plugin, or give --all or --check"),
+        (["update", "tea", "--check"], 3, "the store has no plugin called 'tea'"),
         (["update", "--all", "--version", "1"], 2, "--version needs the name of one plugin"),
         (["sync", "absent.lock"], 1, "cannot read absent.lock"),
     ],
@@ -331,17 +486,51 @@ def test_newer_versions_are_looked_for_on_schedule_and_told_of(
     assert json.loads(file.read_text())["newer"] == {}
 
 
+def test_looking_runs_nothing_that_lies_where_the_user_stands(
+    cli: Any, shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, mark = shop.root / "somewhere", shop.root / "ran"
+    (here / "proxima").mkdir(parents=True)
+    for name in ("argparse.py", "proxima/__init__.py"):
+        (here / name).write_text(f"open({str(mark)!r}, 'w')\n")
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("PROXIMA_SETTING__store__update_check", "daily")
+    program = [sys.executable, "-P", "-m", "proxima", "audit"]
+    subprocess.run(program, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=60)
+    wait_for(shop.home / "state" / "updates.json", "newer")
+    assert not mark.exists()
+
+
 def test_updates_by_themselves_ask_for_nothing_new(cli: Any, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("tea", "cake"):
+    for name in ("tea", "cake", "milk"):
         shop.plugin(name, "1.0")
-        assert cli("plugin", "install", name)[0] == 0
+        assert cli("plugin", "install", name, *(("--trust", "--yes") if name == "milk" else ()))[0] == 0
     shop.plugin("tea", "2.0")
+    shop.plugin("milk", "2.0")
     shop.plugin("cake", "2.0", permissions=[NET])
     monkeypatch.setenv("PROXIMA_SETTING__store__update_check", "daily")
     monkeypatch.setenv("PROXIMA_SETTING__store__update", "auto")
     assert cli("plugin", "update", "--all", "--in-background")[0] == 0
-    assert (shop.said("tea"), shop.said("cake")) == ("2.0", "1.0")
-    assert wait_for(shop.home / "state" / "updates.json", "newer")["newer"] == {"cake": "2.0"}
+    assert (shop.said("tea"), shop.said("cake"), shop.pointer("milk").name[:4]) == ("2.0", "1.0", "1.0-")
+    assert wait_for(shop.home / "state" / "updates.json", "newer")["newer"] == {"cake": "2.0", "milk": "2.0"}
+    assert [each["action"] for each in as_json(cli, "plugin", "info", "milk")["history"]] == ["install"]
+
+
+def test_a_password_in_an_address_is_told_to_nobody(cli: Any, shop: Any) -> None:
+    shop.plugin()
+    address = shop.index.url.replace("/simple/", "/files/tea-1.0-py3-none-any.whl")
+    said = cli("plugin", "install", address.replace("http://", "http://anna:s3cret@"))
+    assert said[0] == 0, said[2]
+    for words in (["info", "tea"], ["info", "tea", "--json"], ["list", "--json"], ["lock", "-o", "set.lock"]):
+        said += cli("plugin", *words)
+    lock = (shop.root / "set.lock").read_text()
+    said += (lock, (shop.store / "history.jsonl").read_text())
+    assert "s3cret" not in str(said)
+    assert str(said).count(address) >= 4
+    having = [path for path in shop.home.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+    assert [(path.name, path.stat().st_mode & 0o777) for path in having] == [("install.json", 0o600)], "for updates"
+    with shop.kernel() as kernel:
+        assert kernel.store.installed()[0].source.text.startswith("http://anna:s3cret@")
 
 
 def wait_for(file: Path, key: str) -> Any:

@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 
 from proxima.cli import main
+from proxima.cli.proposing import lines_of
 from proxima.errors import NotFoundError, PermissionDeniedError, PluginIncompatibleError, UsageError
 from proxima.events import PluginStateChanged
 from proxima.permissions import Permission, Source
+from proxima.store.collect import keep_last
 from proxima.store.errors import ConflictError, ProbeError, StoreError
+from proxima.store.journal import history
 from proxima.store.proposal import Proposal, accept
 from proxima.store.wheel import WheelError
 
@@ -143,6 +146,19 @@ def test_update_rollback_and_the_three_versions_that_are_kept(shop: Any) -> None
     assert shop.left_behind() == []
 
 
+def test_rollback_goes_to_what_ran_before_also_after_a_kept_version_was_installed(shop: Any) -> None:
+    for version in ("1.0", "1.1"):
+        shop.plugin("tea", version)
+    with shop.kernel() as kernel:
+        store = kernel.store
+        store.install("tea", version="1.0")
+        store.update("tea")
+        store.install("tea", version="1.0")
+        assert store.rollback("tea").version == "1.1"
+        with pytest.raises(NotFoundError, match="no older version of tea is kept"):
+            store.rollback("tea")
+
+
 def test_an_update_is_announced_and_can_be_pinned(shop: Any) -> None:
     for version in ("1.0", "1.1", "2.0"):
         shop.plugin("tea", version)
@@ -153,6 +169,27 @@ def test_an_update_is_announced_and_can_be_pinned(shop: Any) -> None:
         assert store.update("tea", version="1.1").version == "1.1"
         assert store.update("tea").version == "2.0"
         assert store.newer("tea") == ""
+
+
+def test_an_update_does_not_go_back(shop: Any) -> None:
+    shop.plugin("tea", "1.0")
+    newest = shop.plugin("tea", "1.1")
+    shop.plugin("cake", "1.0")
+    shop.plugin("cake", "1.1b1")
+    with shop.kernel() as kernel:
+        store = kernel.store
+        store.install("tea")
+        store.install("cake", version="1.1b1")
+        newest.rename(shop.root / "yanked")
+        for name, version in (("tea", "1.1"), ("cake", "1.1b1")):
+            assert store.newer(name) == ""
+            outcome = store.update(name)
+            assert (outcome.version, outcome.changed) == (version, False)
+            assert [each.version for each in store.versions(name)] == [version]
+        assert store.update("cake", version="1.0").version == "1.0"
+        old = shop.index.directory / "tea-1.0-py3-none-any.whl"
+        assert store.update("tea", source=str(old)).version == "1.0"
+    assert shop.left_behind() == []
 
 
 def test_an_update_that_fails_its_trial_leaves_the_old_version(shop: Any) -> None:
@@ -198,6 +235,28 @@ def test_an_update_asks_for_what_is_new_alone(shop: Any) -> None:
     assert asked[1].version_before == "1.0"
 
 
+def test_a_declined_update_changes_nothing_that_was_granted(shop: Any) -> None:
+    shown: list[str] = []
+
+    def decline(proposal: Proposal) -> None:
+        shown.extend(lines_of(proposal))
+
+    shop.plugin("tea", "1.0", permissions=["database", "network:tea.example"])
+    with shop.kernel() as kernel:
+        kernel.store.install("tea")
+        grants, network = kernel.permissions.grants, Permission.parse("network:tea.example")
+        grants.revoke("tea", network)
+        shop.plugin("tea", "1.1", permissions=["network:tea.example", "subprocess"])
+        with pytest.raises(PermissionDeniedError):
+            kernel.store.update("tea", consent=decline)
+        held = [grants.check("tea", Permission.parse(text)).outcome for text in ("database", "subprocess")]
+        assert held == ["granted", "undeclared"], "what 1.0 declares is in force, as 1.0 runs"
+    text = " ".join(" ".join(shown).split())
+    assert "was denied network:tea.example: Connect to" in text
+    assert "asks for subprocess: " in text
+    assert "has network" not in text
+
+
 def update_of_another(store: Any) -> None:
     store.update("tea", version="1.5")
 
@@ -220,7 +279,7 @@ def a_grant_taken_back(store: Any) -> None:
 
 
 def nothing(store: Any) -> None:
-    store.gc()
+    store.heal()
 
 
 @pytest.mark.parametrize(
@@ -268,8 +327,7 @@ def test_a_kept_version_that_was_removed_at_the_question_is_made_anew(shop: Any)
     def consent(proposal: Proposal) -> Any:
         nonlocal asked
         asked += 1
-        with shop.kernel(**{"store.keep": 1}) as other:
-            other.store.gc()
+        keep_last(kernel.store.layout, "tea", 1)
         return proposal.asked
 
     with shop.kernel() as kernel:
@@ -440,6 +498,22 @@ def test_plugin_list_shows_the_store_also_where_a_pointer_is_damaged(
         assert [each.plugin for each in kernel.store.installed()] == ["tea"]
         kernel.store.uninstall("coffee")
         assert sorted(path.name for path in (shop.store / "current").iterdir()) == ["tea"]
+
+
+def test_plugin_list_reads_the_history_once(
+    shop: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PROXIMA_HOME", str(shop.home))
+    for name in ("tea", "coffee"):
+        shop.plugin(name)
+        with shop.kernel() as kernel:
+            kernel.store.install(name)
+    read: list[Any] = []
+    monkeypatch.setattr("proxima.store.install.history", lambda *args: read.append(args) or history(*args))
+    assert main(["plugin", "list", "--json"]) == 0
+    rows = {row["name"]: row["history"] for row in json.loads(capsys.readouterr().out)}
+    assert [[each["action"] for each in rows[name]] for name in ("tea", "coffee")] == [["install"], ["install"]]
+    assert len(read) == 1
 
 
 def test_a_wheel_that_says_the_wrong_thing_of_itself_is_refused(shop: Any) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from proxima.cli.output import clean, print_json
+from proxima.dialogue import Dialogue, NoAnswerError
 from proxima.errors import UsageError
 from proxima.kernel import Kernel
 
@@ -20,6 +21,8 @@ examples:
 
 Plugins of this project stay on; of the others, halves are left out until what is needed for the failure is left.
 """
+
+_GIVE = "give the command that fails: proxima plugin bisect -- COMMAND ..."
 
 Fails = Callable[[Sequence[str]], bool]
 
@@ -97,18 +100,17 @@ def _run(command: Sequence[str], plugins: Sequence[str], seconds: float) -> bool
 
 def _ask(with_these: Sequence[str], plugins: Sequence[str]) -> bool:
     if not sys.stdin or not sys.stdin.isatty():
-        raise UsageError(
-            "there is no terminal to ask on", hint="give the command that fails: proxima plugin bisect -- COMMAND ..."
-        )
+        raise UsageError("there is no terminal to ask on", hint=_GIVE)
     print(f"Try it with {len(plugins)} third-party plugins on, in another terminal, with\n", file=sys.stderr)
     print(f"  export PROXIMA_PLUGINS={','.join(with_these)}\n", file=sys.stderr)
+    dialogue = Dialogue(sys.stdin, sys.stderr)
     while True:
-        print("Does it fail? [y/n] ", end="", file=sys.stderr, flush=True)
-        answer = sys.stdin.readline()
-        if not answer:
-            raise KeyboardInterrupt
-        if answer.strip().lower() in ("y", "yes", "n", "no"):
-            return answer.strip().lower().startswith("y")
+        try:
+            answer = dialogue.ask("Does it fail? [y/n] ")
+        except NoAnswerError as why:
+            raise UsageError(f"it is not known whether it fails: {why}", hint=_GIVE) from None
+        if answer in ("y", "yes", "n", "no"):
+            return answer.startswith("y")
 
 
 def _say(

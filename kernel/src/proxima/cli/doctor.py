@@ -143,10 +143,14 @@ def _isolation(kernel: Kernel) -> Iterator[Finding]:
     yield Finding("isolation", "ok" if host.tier == "A" else "warning", detail, " ".join(host.hints))
     try:
         usable = [r for r in kernel.registry.records.values() if not r.first_party and r.error() is None]
-        trusted = [record.id for record in usable if kernel.isolation.place(record) == "in-process"]
+        trusted = [record for record in usable if kernel.isolation.place(record) == "in-process"]
     except ProximaError as error:
         yield Finding("isolation", "error", str(error), error.hint or "")
         return
-    if trusted:
-        detail = f"{', '.join(trusted)}: not isolated, because the settings say so; all your rights are theirs"
-        yield Finding("isolation", "warning", detail, "remove isolation.default or isolation.ID from the settings")
+    for said, why, hint in (
+        (False, "the settings say so", "remove isolation.default or isolation.ID from the settings"),
+        (True, "installed with --trust", "install again without it: proxima plugin install NAME"),
+    ):
+        if names := [each.id for each in trusted if bool(each.found and each.found.trusted) == said]:
+            detail = f"{', '.join(names)}: not isolated, because {why}; all your rights are theirs"
+            yield Finding("isolation", "warning", detail, hint)

@@ -9,6 +9,7 @@ from proxima.cli.proposing import Asking, add_options, as_dict, in_words
 from proxima.kernel import Kernel
 from proxima.store.job import Job
 
+NEED_TRUST = "agents, commands, LLM providers, MCP servers, screens and services"
 SUMMARY = "install a plugin with its own dependencies, apart from everything else"
 EPILOG = """\
 examples:
@@ -27,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="NAME|WHEEL|PATH|URL", help="what to install")
     parser.add_argument("--version", help="this version, and no other")
     parser.add_argument(
-        "--trust", action="store_true", help="run it inside Proxima's own process: for commands, screens and services"
+        "--trust", action="store_true", help=f"run it inside Proxima's own process, as {NEED_TRUST} need"
     )
     add_options(parser)
 

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
             return code
     record = kernel.registry.set_enabled(args.name, args.action == "enable")
     if args.json:
-        print_json(_as_dict(kernel, record))
+        print_json(_as_dict(kernel, record, kernel.store.history(record.id)))
     else:
         print(f"{record.id}: {record.state}" + (f" ({clean(record.reason)})" if record.reason else ""))
     return 0
@@ -75,7 +75,10 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
 def _list(args: argparse.Namespace, kernel: Kernel) -> int:
     records = kernel.registry.records.values()
     if args.json:
-        print_json([_as_dict(kernel, record) for record in records])
+        done: dict[object, list[dict[str, Any]]] = {}
+        for each in kernel.store.history():
+            done.setdefault(each.get("plugin"), []).append(each)
+        print_json([_as_dict(kernel, record, done.get(record.id, [])) for record in records])
     elif args.long:
         rows = []
         for record in records:
@@ -91,7 +94,7 @@ def _list(args: argparse.Namespace, kernel: Kernel) -> int:
 
 def _info(args: argparse.Namespace, kernel: Kernel) -> int:
     record = kernel.registry.get(args.name)
-    data = _as_dict(kernel, record)
+    data = _as_dict(kernel, record, kernel.store.history(record.id))
     if args.json:
         print_json(data)
         return 0
@@ -114,7 +117,8 @@ def _info(args: argparse.Namespace, kernel: Kernel) -> int:
     return 0
 
 
-def _as_dict(kernel: Kernel, record: PluginRecord) -> dict[str, Any]:
+def _as_dict(kernel: Kernel, record: PluginRecord, done: list[dict[str, Any]]) -> dict[str, Any]:
+    """All that is known of a plugin; ``done`` is its part of the store's history."""
     manifest, found = record.manifest, record.found
     raw = manifest.raw if manifest else {}
     return {
@@ -141,23 +145,20 @@ def _as_dict(kernel: Kernel, record: PluginRecord) -> dict[str, Any]:
         ],
         "permissions": permissions.rows_of(kernel, record),
         "traceback": record.traceback,
-        **_past(kernel, record),
+        **_past(kernel, record, done),
     }
 
 
-def _past(kernel: Kernel, record: PluginRecord) -> dict[str, Any]:
+def _past(kernel: Kernel, record: PluginRecord, done: list[dict[str, Any]]) -> dict[str, Any]:
     """The kept versions of a plugin of the store, and what was done to it."""
     if record.found is None or record.found.origin != "store":
         return {"versions": [], "history": []}
     versions = [
-        {"version": v.version, "current": v.current, "installed": _when(v.time), "source": v.source.get("text", "")}
+        {"version": v.version, "current": v.current, "installed": _when(v.time), "source": str(v.source)}
         for v in kernel.store.versions(record.id)
     ]
     keys = ("action", "version", "version_before", "outcome", "why")
-    history = [
-        {"time": _when(float(str(each["time"]))), **{key: each.get(key, "") for key in keys}}
-        for each in kernel.store.history(record.id)
-    ]
+    history = [{"time": _when(each["time"]), **{key: each.get(key, "") for key in keys}} for each in done]
     return {"versions": versions, "history": history}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from proxima.cli.output import ProgressLine, clean, wrap
+from proxima.dialogue import TIMEOUT_SECONDS, Dialogue, NoAnswerError
 from proxima.errors import PermissionDeniedError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from proxima.store.proposal import Proposal
 
 _SHOWN_PACKAGES = 12
+_SHOWN_CHANGES = 40
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +33,13 @@ class Asking:
     Args:
         yes: The user has said yes beforehand.
         progress: A line that has to be wiped before something is asked.
+        seconds: How long the user has for an answer.
     """
 
-    def __init__(self, yes: bool, progress: ProgressLine) -> None:
+    def __init__(self, yes: bool, progress: ProgressLine, seconds: float = TIMEOUT_SECONDS) -> None:
         self._yes = yes
         self._progress = progress
+        self._seconds = seconds
 
     def __call__(self, proposal: Proposal) -> Collection[Permission] | None:
         """The permissions that the user grants for good; ``None`` where nothing is to be done.
@@ -55,32 +59,33 @@ class Asking:
                 hint="read what it asks for above; --yes accepts it",
                 plugin=proposal.plugin,
             )
-        return self._ask(proposal)
-
-    def _ask(self, proposal: Proposal) -> Collection[Permission] | None:
-        choices = "[y]es, [n]o" + (", or [s]ome of the permissions" if proposal.asked else "")
-        while True:
-            answer = _read(f"{proposal.action.capitalize()} it? {choices}: ")
-            if answer in ("y", "yes"):
-                return proposal.asked
-            if answer in ("", "n", "no"):
-                return None
-            if answer in ("s", "some") and proposal.asked:
-                return [each for each in proposal.asked if _read(f"  grant {each}? [y/n]: ") in ("y", "yes")]
+        try:
+            return _ask(proposal, Dialogue(sys.stdin, sys.stderr, self._seconds))
+        except NoAnswerError as why:
+            message = f"{proposal.plugin} {proposal.version} was not accepted: {why}"
+            raise PermissionDeniedError(message, hint="--yes accepts it", plugin=proposal.plugin) from None
 
 
-def _read(question: str) -> str:
-    print(question, end="", file=sys.stderr, flush=True)
-    line = sys.stdin.readline()
-    if not line:
-        raise KeyboardInterrupt
-    return line.strip().lower()
+def _ask(proposal: Proposal, dialogue: Dialogue) -> Collection[Permission] | None:
+    choices = "[y]es, [n]o" + (", or [s]ome of the permissions" if proposal.asked else "")
+    while True:
+        answer = dialogue.ask(f"{_verb(proposal).capitalize()} it? {choices}: ")
+        if answer in ("y", "yes"):
+            return proposal.asked
+        if answer in ("", "n", "no"):
+            return None
+        if answer in ("s", "some") and proposal.asked:
+            return [each for each in proposal.asked if dialogue.ask(f"  grant {each}? [y/n]: ") in ("y", "yes")]
+
+
+def _verb(proposal: Proposal) -> str:
+    return {"rollback": "roll back to", "grant": "grant permissions to"}.get(proposal.action, proposal.action)
 
 
 def lines_of(proposal: Proposal) -> list[str]:
     """The proposal in words."""
     before = f" (now {proposal.version_before})" if proposal.version_before else ""
-    lines = [wrap(f"{proposal.action} {proposal.plugin} {proposal.version}{before} from {proposal.source}")]
+    lines = [wrap(f"{_verb(proposal)} {proposal.plugin} {proposal.version}{before} from {proposal.source}")]
     others = [f"{name} {version}" for name, version in proposal.packages if name != proposal.distribution]
     if others:
         more = f" and {len(others) - _SHOWN_PACKAGES} more" if len(others) > _SHOWN_PACKAGES else ""
@@ -88,7 +93,7 @@ def lines_of(proposal: Proposal) -> list[str]:
     if proposal.trusted:
         lines.append("  it will run inside Proxima's own process, with all of your rights and outside the sandbox")
     for permission in proposal.permissions:
-        word = "asks for" if permission in proposal.asked else "has"
+        word = "asks for" if permission in proposal.asked else "was denied" if permission in proposal.denied else "has"
         lines.append(wrap(f"  {word} {permission}: {permission.describe()}; risk: {permission.risk}"))
     if proposal.dropped:
         lines.append(wrap(f"  no longer asks for {', '.join(proposal.dropped)}"))
@@ -98,10 +103,14 @@ def lines_of(proposal: Proposal) -> list[str]:
             wrap(f"  needs of this system what is not found: {missing}; install it with the system's packages")
         )
     lines += [wrap(f"  note: {note}") for note in proposal.notes]
-    if proposal.changelog:
-        lines.append("  what has changed:")
-        lines += [f"    {clean(line)}" for line in proposal.changelog.splitlines()[:40]]
-    return lines
+    return lines + [f"  {line}" for line in changed(proposal.changelog)]
+
+
+def changed(changelog: str) -> list[str]:
+    """An author's account of changes, its beginning; nothing where there is none."""
+    lines = changelog.splitlines()
+    more = ["  ..."] if len(lines) > _SHOWN_CHANGES else []
+    return ["what has changed:", *(f"  {clean(line)}" for line in lines[:_SHOWN_CHANGES]), *more] if lines else []
 
 
 def as_dict(outcome: Installed) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from proxima.cli.output import ProgressLine, clean, print_json
+from proxima.cli.proposing import Asking, add_options
 from proxima.kernel import Kernel
 from proxima.store.job import Job
 
@@ -15,15 +16,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the options."""
     parser.add_argument("name", help="the plugin's name, as `proxima plugin list` shows it")
     parser.add_argument("version", nargs="?", help="a kept version: `proxima plugin info NAME` lists them")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_options(parser)
 
 
 def run(args: argparse.Namespace, kernel: Kernel) -> int:
     """Swaps the versions."""
     with ProgressLine() as progress:
-        version = kernel.store.rollback(args.name, args.version, job=Job(progress=progress))
+        consent = Asking(args.yes, progress)
+        version = kernel.store.rollback(args.name, args.version, consent=consent, job=Job(progress=progress))
     if args.json:
-        print_json({"plugin": args.name, "version": version.version})
+        print_json({"plugin": args.name, "version": version.version, "trusted": version.trusted})
     else:
-        print(f"{clean(args.name)} {clean(version.version)} runs again")
+        where = ", inside Proxima's own process and with all of your rights" if version.trusted else ""
+        print(f"{clean(args.name)} {clean(version.version)} runs again{where}")
     return 0

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from proxima.cli.config import check_setting, write_setting
 from proxima.cli.output import ProgressLine, clean, print_json
 from proxima.cli.proposing import Asking, add_options, as_dict, in_words
 from proxima.kernel import Kernel
+from proxima.settings import read_toml
 from proxima.store.job import Job
 
 SUMMARY = "make the installed plugins those of a lock file, to the hash; others are removed"
@@ -29,23 +31,33 @@ def run(args: argparse.Namespace, kernel: Kernel) -> int:
 
     file = os.path.join(kernel.paths.config, "settings.toml")
 
-    def configure(plugin: str, settings: Mapping[str, Any]) -> None:
+    def configure(plugin: str, settings: Mapping[str, Any]) -> Iterator[str]:
         manifest = kernel.registry.get(plugin).manifest if settings else None
         for key, value in settings.items():
             check_setting(plugin, manifest.config_schema if manifest else {}, key, value)
+        table = read_toml(file).get("plugins")
+        now = table.get(plugin) or {} if isinstance(table, dict) else {}
         for key, value in settings.items():
-            write_setting(file, plugin, key, value)
+            if key not in now or now[key] != value:
+                write_setting(file, plugin, key, value)
+                yield f"{key} is set to {json.dumps(value)}"
+        for key in now.keys() - settings.keys():
+            yield f"{key} stays set as it is: the file does not have it"
 
-    before = {each.plugin for each in kernel.store.installed()}
+    before = set(kernel.store.plugins())
     with ProgressLine() as progress:
         consent = Asking(args.yes, progress)
         done = sync(kernel.store, args.file, consent=consent, configure=configure, job=Job(progress=progress))
-    removed = sorted(before - {each.plugin for each in kernel.store.installed()})
+    removed = sorted(before - set(kernel.store.plugins()))
     if args.json:
-        print_json({"changed": [as_dict(each) for each in done], "removed": removed})
+        changed = [as_dict(each) | {"adjusted": each.adjusted} for each in done]
+        print_json({"changed": changed, "removed": removed})
         return 0
     for outcome in done:
-        print(in_words(outcome))
+        if outcome.changed:
+            print(in_words(outcome))
+        for each in outcome.adjusted:
+            print(f"{clean(outcome.plugin)}: {clean(each)}")
     for plugin in removed:
         print(f"{clean(plugin)} is removed")
     if not done and not removed:

@@ -8,7 +8,7 @@ from typing import Any
 
 from proxima.cli import updates
 from proxima.cli.output import ProgressLine, clean, print_json, table
-from proxima.cli.proposing import Asking, add_options, as_dict, in_words
+from proxima.cli.proposing import Asking, add_options, as_dict, changed, in_words
 from proxima.errors import ProximaError, UsageError
 from proxima.kernel import Kernel
 from proxima.store.job import Job
@@ -17,6 +17,7 @@ SUMMARY = "put newer versions in place, or see which there are"
 EPILOG = """\
 examples:
   proxima plugin update --check            which plugins have newer versions
+  proxima plugin update backend-ising --check    ... and what has changed in one
   proxima plugin update backend-ising      update one; what is new in its permissions is asked
   proxima plugin update --all --yes
 
@@ -37,27 +38,37 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, kernel: Kernel) -> int:
     """Updates, or looks; 1 where some plugin could not be."""
-    if (args.name is None) == (not args.all and not args.check):
+    if (args.name and args.all) or not (args.name or args.all or args.check):
         raise UsageError("update what?", hint="name a plugin, or give --all or --check")
-    if args.version and args.name is None:
-        raise UsageError("--version needs the name of one plugin")
+    if args.version and (args.name is None or args.check):
+        raise UsageError("--version needs the name of one plugin, and no --check")
     if args.in_background:
         return updates.in_background(kernel)
-    names = [args.name] if args.name else [each.plugin for each in kernel.store.installed()]
+    names = [args.name] if args.name else kernel.store.plugins()
     return _check(names, args, kernel) if args.check else _update(names, args, kernel)
 
 
 def _check(names: list[str], args: argparse.Namespace, kernel: Kernel) -> int:
+    changes = {}
     with ProgressLine() as progress:
         found, failed = updates.look(kernel, names, progress)
+        if args.name and failed:
+            raise failed[args.name]
+        if args.name and found:
+            changes = {"changelog": kernel.store.changes(args.name, job=Job(progress=progress))}
     if not args.name:
         updates.remember(kernel, found)
     if args.json:
-        print_json([{"plugin": name, "newest": version, "installed": now} for name, (now, version) in found.items()])
+        rows = [{"plugin": name, "newest": version, "installed": now} for name, (now, version) in found.items()]
+        print_json([row | changes for row in rows])
     elif found:
         print(table(("PLUGIN", "INSTALLED", "NEWEST"), [(name, *versions) for name, versions in found.items()]))
+        if not args.name:
+            print("What has changed in one of them: proxima plugin update NAME --check")
+        for line in changed(changes.get("changelog", "")) or (["Its author tells of no changes."] if args.name else []):
+            print(line)
     elif names and not failed:
-        print("Every plugin of the store is the newest.")
+        print(f"{args.name} is the newest." if args.name else "Every plugin of the store is the newest.")
     elif not names:
         print("The store has no plugins.")
     return _report(failed)

@@ -78,7 +78,7 @@ def after_command(kernel: Kernel) -> None:
         if now - max(known.get("checked", 0.0), known.get("started", 0.0)) > period:
             _change(kernel, {"started": now})
             subprocess.Popen(
-                [sys.executable, "-m", "proxima", "plugin", "update", "--all", "--in-background"],
+                [sys.executable, "-P", "-m", "proxima", "plugin", "update", "--all", "--in-background"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
             )  # fmt: skip
 
@@ -89,7 +89,7 @@ def in_background(kernel: Kernel) -> int:
         found, _ = look(kernel, [each.plugin for each in kernel.store.installed()], progress)
     remember(kernel, found)
     if kernel.store.options.update == "auto":
-        for name in found:
+        for name in [each.plugin for each in kernel.store.installed() if each.plugin in found and not each.trusted]:
             with suppress(ProximaError):  # the store's history has what failed
                 kernel.store.update(name, consent=_nothing_new)
                 forget(kernel, [name])
@@ -97,8 +97,8 @@ def in_background(kernel: Kernel) -> int:
 
 
 def _nothing_new(proposal: Proposal) -> Collection[Permission] | None:
-    """Accepts a version that asks for nothing that was not decided: the old one runs on until the user is asked."""
-    return None if proposal.asked else ()
+    """Accepts what is held to permissions that were all decided: else the old one runs on until the user is asked."""
+    return None if proposal.asked or proposal.trusted else ()
 
 
 def _file(kernel: Kernel) -> str:

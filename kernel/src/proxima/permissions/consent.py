@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
-import time
 from dataclasses import dataclass
 from typing import Literal, Protocol, TextIO
 
+from proxima.dialogue import TIMEOUT_SECONDS, Dialogue, NoAnswerError
 from proxima.permissions.grammar import Permission
 
 ConsentAnswer = Literal["once", "session", "always", "deny"]
 
-TIMEOUT_SECONDS = 300.0
 MAX_SHOWN = 500
 MAX_TRIES = 3
 
@@ -52,8 +50,7 @@ class TerminalConsent:
     """Asks on a terminal; where there is none, or no answer comes, it denies and says how to grant.
 
     Args:
-        stream_in: Where the answer is read; anything but a terminal denies. So does a Windows console, which
-            cannot be waited for with a time limit.
+        stream_in: Where the answer is read, as `Dialogue` does.
         stream_out: Where the question is written.
         timeout: Seconds until a request is denied.
     """
@@ -75,34 +72,22 @@ class TerminalConsent:
             if request.reason:
                 self._write(f"  why     {shown(request.reason)}\n")
             self._write(f"  risk    {permission.risk}\n")
-            answer, why = self._answer()
-            if why:
+            try:
+                return self._answer()
+            except NoAnswerError as why:
                 self._write(f"\nDenied: {why}; {how_to_grant(request.plugin, permission)}\n")
-            return answer
+                return "deny"
 
-    def _answer(self) -> tuple[ConsentAnswer, str]:
-        if os.name != "posix" or not self._in.isatty():
-            return "deny", "no terminal to ask on"
-        import select
-        import termios
-
-        # What was typed or pasted before the question was seen does not answer it.
-        termios.tcflush(self._in.fileno(), termios.TCIFLUSH)
-        deadline = time.monotonic() + self._timeout
+    def _answer(self) -> ConsentAnswer:
+        dialogue = Dialogue(self._in, self._out, self._timeout)
         for _ in range(MAX_TRIES):
-            self._write("Allow [o]nce, this [s]ession, [a]lways, or [d]eny? ")
-            if not select.select([self._in], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                return "deny", f"no answer in {self._timeout:g} s"
-            line = self._in.readline()
-            if not line:
-                return "deny", "the input ended"
-            typed = line.strip().lower()
+            typed = dialogue.ask("Allow [o]nce, this [s]ession, [a]lways, or [d]eny? ")
             if typed in ("", "n", "no"):
-                return "deny", ""
+                return "deny"
             for answer in _ANSWERS:
                 if typed in (answer, answer[0]):
-                    return answer, ""
-        return "deny", "none of these was answered"
+                    return answer
+        raise NoAnswerError("none of these was answered")
 
     def _write(self, text: str) -> None:
         self._out.write(text)

@@ -152,12 +152,15 @@ class Grants:
         declared = self._of(plugin)
         if not self._covered(permission, declared.permissions):
             return Decision("undeclared", permission)
-        relevant = [each for each in self.decisions(plugin) if self._covers(each.permission, permission)]
-        if relevant:
-            return min(relevant, key=lambda each: each.granted)
-        if declared.first_party:
+        decision = self.foresee(plugin, permission, declared.source)
+        if decision.outcome == "undecided" and declared.first_party:
             return Decision("granted", permission, "always")
-        return Decision("undecided", permission)
+        return decision
+
+    def foresee(self, plugin: str, permission: Permission, source: Source) -> Decision:
+        """What would hold for a permission if a plugin of this id came from a source and declared it."""
+        decided = [each for each in self.decisions(plugin, source) if self._covers(each.permission, permission)]
+        return min(decided, key=lambda each: each.granted, default=Decision("undecided", permission))
 
     def denies_part(self, plugin: str, permission: Permission) -> bool:
         """Whether something that the permission covers is denied; a worker that may write files can read them too."""
@@ -165,13 +168,25 @@ class Grants:
         denied = [each.permission for each in self.decisions(plugin) if not each.granted]
         return any(self._covers(wide, each) for wide in (permission, *reads) for each in denied)
 
-    def decisions(self, plugin: str) -> list[Decision]:
-        """All decisions about a plugin: those in the database, then those of this session."""
+    def decisions(self, plugin: str, source: Source | None = None) -> list[Decision]:
+        """All decisions about a plugin: those in the database, then those of this session.
+
+        Args:
+            plugin: Its id.
+            source: Where it comes from; by default from where it was declared to.
+        """
         query = f"SELECT outcome, permission FROM grants WHERE {_ITS_OWN} OR ({_UNBOUND} AND outcome = 'denied')"
         with self._lock, self._database.transaction(write=False) as database:
-            rows = database.execute(query, self._key(plugin)).fetchall()
+            rows = database.execute(query, self._key(plugin, source)).fetchall()
             stored = [Decision(outcome, Permission.stored(text), "always") for outcome, text in rows]
-            return stored + self._session.get(plugin, [])
+            here = source in (None, self._of(plugin).source)
+            return stored + (self._session.get(plugin, []) if here else [])
+
+    def sources(self, plugin: str) -> list[Source]:
+        """Where the plugins of this id came from, this one or others, that something was decided about for good."""
+        query = "SELECT DISTINCT distribution, origin FROM grants WHERE plugin = ?"
+        with self._lock, self._database.transaction(write=False) as database:
+            return [Source(*row) for row in database.execute(query, (plugin,)).fetchall()]
 
     def grant(self, plugin: str, permission: Permission, *, scope: str = "always") -> None:
         """Grant a permission for `session` or `always`; denials that stand against it are lifted.
@@ -208,10 +223,15 @@ class Grants:
                 if permission is None or self._covers(permission, each.permission)
             ]
             for each in forgotten:
-                self._forget(plugin, each)
-                version = self.version(plugin)
-                self._log.record(plugin, str(each.permission), "revoked", version=version, scope=each.scope)
+                self.forget(plugin, each)
         return forgotten
+
+    def forget(self, plugin: str, decision: Decision) -> None:
+        """Forget one decision, and none about what it covers."""
+        with self._lock, self._database.transaction():
+            self._forget(plugin, decision)
+            version, permission = self.version(plugin), str(decision.permission)
+            self._log.record(plugin, permission, "revoked", version=version, scope=decision.scope)
 
     def _decide(self, plugin: str, decision: Decision, recorded: str) -> None:
         if decision.scope not in ("session", "always"):
@@ -245,8 +265,8 @@ class Grants:
     def _of(self, plugin: str) -> _Declared:
         return self._declared.get(plugin, _Declared())
 
-    def _key(self, plugin: str) -> dict[str, str]:
-        source = self._of(plugin).source
+    def _key(self, plugin: str, source: Source | None = None) -> dict[str, str]:
+        source = source or self._of(plugin).source
         return {"plugin": plugin, "distribution": source.distribution, "origin": source.origin}
 
     def _covers(self, granted: Permission, asked: Permission) -> bool:

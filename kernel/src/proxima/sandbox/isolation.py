@@ -172,7 +172,8 @@ class Isolation:
         if outside:
             return SandboxError(
                 f"plugin {record.id} contributes {', '.join(outside).replace('_', ' ')}, which cannot run in a worker",
-                hint=f'if you trust it as you trust Proxima itself, set isolation.{record.id} = "in-process"',
+                hint="if you trust it as you trust Proxima itself, install it with "
+                f'`proxima plugin install ... --trust`, or set isolation.{record.id} = "in-process"',
                 plugin=record.id,
             )
         if self.host.tier == "C" and _said(self._settings, "isolation", "allow_tier_c") is not True:

@@ -6,27 +6,30 @@ import os
 
 from proxima.store.disk import remove
 from proxima.store.layout import Layout, names_in
+from proxima.store.pointer import directory_of, read_pointer
 from proxima.store.versions import versions_of
 
 
 def keep_last(layout: Layout, plugin: str, keep: int) -> int:
-    """Removes the oldest versions of a plugin, never the current one; gives how many.
+    """Removes the oldest versions of a plugin, damaged ones before them and never the current one; gives how many.
 
     Args:
         layout: The store, which the caller holds.
         plugin: Its id.
-        keep: How many to keep, the current one among them; all go where there is no pointer.
+        keep: How many to keep, the current one among them. All go where there is no pointer, and none where it leads
+            to none of them: one of them may still be what the user wants to go back to.
     """
-    kept = versions_of(layout, plugin)
-    if any(each.current for each in kept):
-        kept.sort(key=lambda each: not each.current)
-        doomed = kept[keep:]
-    else:
-        doomed = kept
-    for each in doomed:
-        remove(layout, layout.version(plugin, each.directory))
-    if len(doomed) == len(kept) and os.path.isdir(layout.versions(plugin)):
+    there, pointer = names_in(layout.versions(plugin)), read_pointer(layout.root, plugin)
+    if pointer is None:
         remove(layout, layout.versions(plugin))
+        return len(there)
+    current = directory_of(pointer)
+    if current not in there:
+        return 0
+    sound = [each.directory for each in versions_of(layout, plugin)]
+    doomed = list(dict.fromkeys((current, *sound, *there)))[keep:]
+    for name in doomed:
+        remove(layout, layout.version(plugin, name))
     return len(doomed)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 
 from proxima.paths import Paths
 from proxima.storage import storage_error
@@ -26,8 +27,13 @@ def sync(directory: str) -> None:
         os.close(descriptor)
 
 
-def remove(layout: Layout, path: str) -> None:
-    """Removes a directory of the store: it is gone at once, and its files after that.
+def remove(layout: Layout, path: str, instead: str = "") -> None:
+    """Removes a directory of the store, or a file: it is gone at once, and its files after that.
+
+    Args:
+        layout: The store, which the caller holds.
+        path: What is removed; nothing happens where it is not there.
+        instead: A directory that takes its place.
 
     Raises:
         StorageError: It cannot be removed.
@@ -35,9 +41,13 @@ def remove(layout: Layout, path: str) -> None:
     doomed = os.path.join(Paths.ensure(layout.work), f"gone-{os.path.basename(path)}")
     try:
         shutil.rmtree(doomed, ignore_errors=True)
-        os.rename(path, doomed)
-        shutil.rmtree(doomed)
-    except FileNotFoundError:
-        return
+        with suppress(FileNotFoundError):
+            os.rename(path, doomed)
+        if instead:
+            os.rename(instead, path)
+        if os.path.isdir(doomed):
+            shutil.rmtree(doomed)
+        elif os.path.lexists(doomed):
+            os.unlink(doomed)
     except OSError as error:
-        raise storage_error("remove", path, error) from error
+        raise storage_error("replace" if instead else "remove", path, error) from error

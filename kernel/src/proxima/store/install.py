@@ -14,18 +14,17 @@ from proxima.paths import Paths
 from proxima.plugins.compatibility import unfit
 from proxima.plugins.scan import FoundPlugin, scan
 from proxima.plugins.state import PluginState
-from proxima.store.collect import keep_last, remove_unused
 from proxima.store.errors import StoreError
 from proxima.store.job import Job
 from proxima.store.journal import Entry, history, remember
 from proxima.store.layout import Layout
 from proxima.store.options import Options
 from proxima.store.pointer import directory_of, read_pointer, read_pointers
-from proxima.store.proposal import Consent, Proposal, accept, propose
+from proxima.store.proposal import Consent, Proposal, accept, propose, since
 from proxima.store.sources import Source, parse_source
 from proxima.store.swapping import Swapper
 from proxima.store.turn import Turn
-from proxima.store.versions import Version, earlier, versions_of
+from proxima.store.versions import Version, earlier, is_kept, is_older, versions_of
 
 if TYPE_CHECKING:
     from proxima.events import Event
@@ -45,6 +44,7 @@ class Installed:
     Attributes:
         changed: Whether something was done; not so where that very version runs already.
         proposal: What was accepted; ``None`` where nothing was asked.
+        adjusted: What else `sync` made like the lock, or could not, in words.
     """
 
     plugin: str
@@ -52,6 +52,7 @@ class Installed:
     version_before: str
     changed: bool
     proposal: Proposal | None = None
+    adjusted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,10 @@ class Store:
     def layout(self) -> Layout:
         """Where everything lies."""
         return Layout.of(self.paths)
+
+    def plugins(self) -> list[str]:
+        """The ids of all plugins of the store, damaged ones among them."""
+        return sorted(each.id for each in read_pointers(self.layout.root))
 
     def installed(self) -> list[Version]:
         """The version of each plugin that runs, by id; one whose pointer or directory is damaged is left out."""
@@ -163,23 +168,27 @@ class Store:
     ) -> Installed:
         """Resolves a plugin anew from where it came, and puts the newer version in place if there is one.
 
-        The version that runs stays in place where anything fails, the trial above all, and that is remembered.
+        The version that runs stays in place where anything fails, the trial above all, and that is remembered. So it
+        does where all that is offered is older: it goes back to that where the version or another source is named.
 
         Args:
             plugin: Its id.
-            version: Only this version.
+            version: Only this version, which may be older.
             source: From elsewhere than before.
             consent: Asked before the new version is put in place.
             job: As for `install`, which see for what this raises.
         """
         with self._transaction(f"update of {plugin}", job) as turn:
             before = self._running(plugin)
-            origin = parse_source(source) if source else Source(**before.source)  # type: ignore[arg-type]
+            origin = parse_source(source) if source else before.source
             if origin.kind == "index" and not source:
                 origin = replace(origin, specifier="")
             try:
                 with self._making(origin, before.trusted, turn.job, plugin) as making:
-                    return self._put(making.resolve(version), making, consent, turn)
+                    closure = making.resolve(version)
+                    if not version and not source and is_older(closure.own.version, before.version):
+                        return Installed(plugin, before.version, before.version, changed=False)
+                    return self._put(closure, making, consent, turn)
             except ProximaError as error:
                 entry = Entry("update", plugin, before.distribution, before.directory, "", "", before.version)
                 remember(self.layout, replace(entry, why=f"{type(error).__name__}: {error}"[:1000]), "failed")
@@ -191,30 +200,51 @@ class Store:
         Raises:
             NotFoundError, ConflictError, StoreError: As for `install`; nothing is fetched but what tells of versions.
         """
-        before = self._running(plugin)
-        source = Source(**before.source)  # type: ignore[arg-type]
-        if source.kind == "index":
-            source = replace(source, specifier="")
-        found = self._workbench.resolve(source, job or self._job(), trusted=before.trusted).own.version
-        return found if found != before.version else ""
+        before, found = self._offered(plugin, job or self._job())
+        return found.own.version if is_older(before.version, found.own.version) else ""
 
-    def rollback(self, plugin: str, version: str | None = None, *, job: Job | None = None) -> Version:
+    def changes(self, plugin: str, *, job: Job | None = None) -> str:
+        """What its author tells of the changes since the version that runs, up to the one that `newer` tells of.
+
+        Raises:
+            NotFoundError, ConflictError, FetchError, StoreError: As for `install`; the plugin's own wheel is fetched.
+        """
+        job = job or self._job()
+        before, found = self._offered(plugin, job)
+        return since(self._workbench.changelog(found, job), before.version)
+
+    def rollback(
+        self, plugin: str, version: str | None = None, *, consent: Consent = accept, job: Job | None = None
+    ) -> Version:
         """Swaps back to a kept version.
 
         Args:
             plugin: Its id.
             version: A kept version or its directory's name; by default the one that was installed before this one.
+            consent: Asked before a version is put in place that runs in-process.
             job: As for `install`.
 
         Raises:
             NotFoundError: It is not kept.
             PluginIncompatibleError: It does not fit this kernel or Python any more.
+            PermissionDeniedError: The consent was not given.
         """
+        agreed = ""
         with self._transaction(f"rollback of {plugin}", job) as turn:
-            pointer = self._pointer(plugin)
-            wanted = earlier(plugin, versions_of(self.layout, plugin), version)
-            if reason := unfit(wanted.fits):
-                raise PluginIncompatibleError(f"plugin {plugin} {wanted.version} {reason}", plugin=plugin)
+            while True:
+                pointer = self._pointer(plugin)
+                wanted = earlier(plugin, versions_of(self.layout, plugin), version)
+                if reason := unfit(wanted.fits):
+                    raise PluginIncompatibleError(f"plugin {plugin} {wanted.version} {reason}", plugin=plugin)
+                if wanted.current or not wanted.trusted or wanted.directory == agreed:
+                    break
+                facts = ("rollback", plugin, wanted.version, pointer.version, wanted.distribution, wanted.source, True)
+                with turn.left_to_others():
+                    if consent(Proposal(*facts)) is None:
+                        message = f"{plugin} {wanted.version} was not put in place: it was not accepted"
+                        raise PermissionDeniedError(message, plugin=plugin)
+                self._swapper.heal()
+                agreed = wanted.directory
             if not wanted.current:
                 entry = Entry(
                     *("rollback", plugin, wanted.distribution, directory_of(pointer), wanted.directory),
@@ -233,8 +263,9 @@ class Store:
         """
         with self._transaction(f"removal of {plugin}", job) as turn:
             found = self._pointer(plugin)
+            distribution = found.distribution if found.target else ""
             entry = Entry(
-                *("uninstall", plugin, found.distribution, directory_of(found), "", "", found.version), why="the user"
+                *("uninstall", plugin, distribution, directory_of(found), "", "", found.version), why="the user"
             )
             self._swapper.swap(entry, None, "", turn.job)
 
@@ -242,12 +273,6 @@ class Store:
         """Finishes or undoes what a killed process left; every other transaction does so first."""
         with self._turn("healing", self._job()):
             return self._swapper.heal()
-
-    def gc(self) -> int:
-        """Removes versions beyond those that are kept, and wheels that no version needs; gives how many."""
-        with self._transaction("clearing up", None):
-            kept = read_pointers(self.layout.root)
-            return sum(keep_last(self.layout, each.id, self.options.keep) for each in kept) + remove_unused(self.layout)
 
     @property
     def _workbench(self) -> Workbench:
@@ -287,7 +312,7 @@ class Store:
         def wanted(made: Prepared) -> bool:
             before = read_pointer(self.layout.root, made.found.id)
             self._check_id(made, before, expected)
-            return directory_of(before) != made.directory
+            return directory_of(before) != made.directory or bool(made.work)
 
         return Making(self._workbench, prober, source, trusted, job, wanted)
 
@@ -306,7 +331,7 @@ class Store:
             before = read_pointer(self.layout.root, plugin)
             _check_distribution(made, before)
             version_before = before.version if before and before.target else ""
-            if directory_of(before) == made.directory:
+            if directory_of(before) == made.directory and not made.work:
                 return Installed(plugin, made.found.version, version_before, changed=False)
             proposal = propose(made, self._current(before) if before else None, tried.notes, self.permissions())
             if proposal == agreed:
@@ -337,8 +362,9 @@ class Store:
     def _same(self, closure: Closure, trusted: bool) -> Version | None:
         """The version that runs, where it is made of these very wheels."""
         for found in read_pointers(self.layout.root):
-            if found.distribution == closure.own.name and directory_of(found) == closure.directory(trusted):
-                return self._current(found)
+            directory = directory_of(found)
+            if found.distribution == closure.own.name and directory == closure.directory(trusted):
+                return self._current(found) if is_kept(self.layout, found.id, directory) else None
         return None
 
     def _check_id(self, made: Prepared, before: FoundPlugin | None, expected: str) -> None:
@@ -365,18 +391,22 @@ class Store:
         return found
 
     def _current(self, found: FoundPlugin) -> Version | None:
-        try:
-            return next((each for each in versions_of(self.layout, found.id) if each.current), None)
-        except ProximaError:
-            return None
+        return next((each for each in versions_of(self.layout, found.id) if each.current), None)
 
     def _running(self, plugin: str) -> Version:
         """The version that the pointer leads to."""
-        current = self._current(self._pointer(plugin))
+        found = self._pointer(plugin)
+        current = self._current(found)
         if current is None:
-            hint = f"Remove and install it again: proxima plugin uninstall {plugin}"
+            hint = f"Install it again: proxima plugin install {found.distribution if found.target else plugin}"
             raise StoreError(f"the store's entry of {plugin} is damaged", hint=hint, plugin=plugin)
         return current
+
+    def _offered(self, plugin: str, job: Job) -> tuple[Version, Closure]:
+        """The version that runs, and what there is now where it came from."""
+        before = self._running(plugin)
+        source = replace(before.source, specifier="") if before.source.kind == "index" else before.source
+        return before, self._workbench.resolve(source, job, trusted=before.trusted)
 
 
 def _check_distribution(made: Prepared, before: FoundPlugin | None) -> None:

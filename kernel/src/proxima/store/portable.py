@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from proxima.errors import UsageError
+from proxima.errors import PermissionDeniedError, StorageError, UsageError
 from proxima.plugins.scan import is_plugin_id
 from proxima.plugins.state import PluginState
 from proxima.settings import read_toml
 from proxima.storage import storage_error, write_atomic
-from proxima.store.addresses import without_secrets
 from proxima.store.install import Installed, Store
 from proxima.store.job import Job
 from proxima.store.proposal import Consent, Proposal, accept
 from proxima.store.pylock import Pinned, read_pylock
 from proxima.store.sources import Source
+from proxima.store.versions import is_kept
 
 if TYPE_CHECKING:
     from proxima.permissions import Permission
@@ -58,8 +58,11 @@ def write_lock(store: Store, path: str, job: Job | None = None) -> list[Locked]:
     table = read_toml(os.path.join(store.paths.config, "settings.toml")).get("plugins")
     settings = table if isinstance(table, dict) else {}
     disabled = PluginState(store.paths).disabled()
-    found = []
-    for each in store.installed():
+    found, installed = [], [each for each in store.installed() if is_kept(store.layout, each.plugin, each.directory)]
+    if damaged := sorted(set(store.plugins()) - {each.plugin for each in installed}):
+        message = f"{path} is not written: the store's entry of {', '.join(damaged)} is damaged"
+        raise StorageError(message, hint="Install it again, or remove it: proxima plugin uninstall NAME")
+    for each in installed:
         grants = store.permissions().grants.decisions(each.plugin)
         found.append(
             Locked(
@@ -68,7 +71,7 @@ def write_lock(store: Store, path: str, job: Job | None = None) -> list[Locked]:
                 version=each.version,
                 trusted=each.trusted,
                 disabled=each.plugin in disabled,
-                source={**each.source, "text": without_secrets(each.source["text"])},
+                source=asdict(each.source.public),
                 packages=tuple(
                     read_pylock(os.path.join(store.layout.version(each.plugin, each.directory), "pylock.toml"))
                 ),
@@ -110,7 +113,7 @@ def sync(
     path: str,
     *,
     consent: Consent = accept,
-    configure: Callable[[str, Mapping[str, Any]], object] = lambda plugin, settings: None,
+    configure: Callable[[str, Mapping[str, Any]], Iterable[str] | None] = lambda plugin, settings: None,
     job: Job | None = None,
 ) -> list[Installed]:
     """Makes the store like a lock: the same wheels, to the hash; what is not in it is removed.
@@ -118,12 +121,13 @@ def sync(
     Args:
         store: Which.
         path: The lock.
-        consent: Asked for each plugin that is put in place; no more is granted than the lock says.
-        configure: Called with a plugin's id and its settings in the lock.
+        consent: Asked for each plugin that is put in place, and for one that is in place and was granted less than the
+            lock says. No more is granted than it says, and what it does not say is no longer granted.
+        configure: Called with a plugin's id and its settings in the lock; says in words what was different.
         job: For each plugin in turn.
 
     Returns:
-        The plugins that are new or have another version now.
+        The plugins of which something was different, new versions or not.
 
     Raises:
         UsageError: The lock makes no sense. For the rest see `Store.install`.
@@ -143,16 +147,55 @@ def sync(
         )
         if outcome.plugin != each.plugin:
             raise UsageError(f"{path}: the wheels of {each.plugin} are those of the plugin {outcome.plugin}")
-        if outcome.changed:
-            done.append(outcome)
-        configure(each.plugin, each.settings)
-        if each.disabled:
-            state.disable(each.plugin)
-        else:
-            state.enable(each.plugin)
-    for extra in {each.plugin for each in store.installed()} - {each.plugin for each in wanted}:
+        adjusted = (
+            *_grant(store, each, source, None if outcome.changed else consent),
+            *(configure(each.plugin, each.settings) or ()),
+            *_switch(state, each),
+        )
+        if outcome.changed or adjusted:
+            done.append(replace(outcome, adjusted=adjusted))
+    for extra in set(store.plugins()) - {each.plugin for each in wanted}:
         store.uninstall(extra, job=job)
     return done
+
+
+def _grant(store: Store, each: Locked, source: Source, consent: Consent | None) -> Iterator[str]:
+    """Makes what a plugin is granted for good what the lock says; the user, if anybody, is asked for what is more."""
+    from proxima.permissions import Permission
+
+    grants = store.permissions().grants
+    now = {str(one.permission): one for one in grants.decisions(each.plugin) if one.granted and one.scope == "always"}
+    wanted = {}
+    for text in each.granted:
+        try:
+            permission = Permission.parse(text)
+            wanted[str(permission)] = permission
+        except UsageError as error:
+            yield f"{text} is not granted: {error}"
+    for text in sorted(now.keys() - wanted.keys()):
+        grants.forget(each.plugin, now[text])
+        yield f"{text} is no longer granted"
+    more = [wanted[text] for text in wanted if text not in now]
+    asked = tuple(one for one in more if grants.check(each.plugin, one).outcome != "undeclared")
+    facts = ("grant", each.plugin, each.version, "", each.distribution, source, each.trusted)
+    granted = consent(Proposal(*facts, permissions=asked, asked=asked)) if asked and consent else ()
+    if granted is None:
+        message = f"{each.plugin} is granted less than the file says: what it asks for was not accepted"
+        raise PermissionDeniedError(message, plugin=each.plugin)
+    for one in more:
+        if one in granted:
+            grants.grant(each.plugin, one)
+        yield f"{one} is {'granted' if one in granted else 'not granted'}"
+
+
+def _switch(state: PluginState, each: Locked) -> Iterator[str]:
+    off = each.plugin in state.disabled()
+    if not each.disabled:
+        state.enable(each.plugin)  # out of quarantine, too
+    elif not off:
+        state.disable(each.plugin)
+    if each.disabled != off:
+        yield "is turned off" if each.disabled else "is turned on"
 
 
 def _locked(data: dict[str, Any]) -> Locked:

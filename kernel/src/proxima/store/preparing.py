@@ -28,12 +28,11 @@ from proxima.store.pylock import Pinned, digest, normalised, pylock_text
 from proxima.store.resolve import resolver
 from proxima.store.resolve.resolver import Index, Request
 from proxima.store.sources import Source
+from proxima.store.versions import is_kept
 
 # What reads wheels is imported when the resolver is already at work.
 if TYPE_CHECKING:
     from proxima.store.trees import Assembly, Tree
-
-_CHANGELOG_BYTES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +175,13 @@ class Workbench:
         fetched = self._fetcher.fetch(closure.pins, job)
         return _closure([pin for pin, _ in fetched], closure.own.name), {pin.sha256: path for pin, path in fetched}
 
+    def changelog(self, closure: Closure, job: Job) -> str:
+        """The plugin's own account of its changes; its wheel is fetched for that, and nothing of it is run."""
+        from proxima.store.wheel import WheelFile
+
+        with WheelFile.open(self._fetcher.fetch_one(closure.own, job)[1]) as wheel:
+            return wheel.changelog
+
     def lay_out(
         self, closure: Closure, wheels: dict[str, str], source: Source, trusted: bool, room: str, job: Job
     ) -> Prepared:
@@ -204,11 +210,11 @@ class Workbench:
             if manifest is None:
                 hint = "It is a library or a program; plugins have an entry point in the group proxima.plugins."
                 raise StoreError(f"{wheel.name} {wheel.version} holds no plugin", hint=hint)
-            ((_, target),) = wheel.entry_points
+            ((_, target),), changelog = wheel.entry_points, wheel.changelog
         job.step("unpack")
         first = sorted(closure.pins, key=lambda pin: pin != closure.own)
         trees = [unpack_once(self.layout, room, pin, wheels[pin.sha256], job) for pin in first]
-        made = self._begun(closure, trees, manifest, target, source, trusted, room, job)
+        made = self._begun(closure, trees, manifest, target, changelog, source, trusted, room, job)
         try:
             made.assembly.start()
             return made
@@ -222,6 +228,7 @@ class Workbench:
         trees: Sequence[Tree],
         manifest: Manifest,
         target: str,
+        changelog: str,
         source: Source,
         trusted: bool,
         room: str,
@@ -236,7 +243,6 @@ class Workbench:
         found.fits = " ".join(filter(None, (manifest.fits, _this_python(closure.pins))))
         found.kinds = " ".join(dict.fromkeys(each.kind for each in manifest.contributions))
         name = closure.directory(trusted)
-        changelog = _changelog(trees[0].work)
         kept, work = os.path.join(self.layout.version(manifest.id, name), "site"), os.path.join(room, name)
         prepared = Prepared(*(found, manifest, name, "", kept, source, closure.pins), Assembly(trees, ""), changelog)
         job.step("link")
@@ -254,7 +260,7 @@ class Workbench:
         return self._is_kept(made) != bool(made.work)
 
     def _is_kept(self, made: Prepared) -> bool:
-        return os.path.exists(os.path.join(self.layout.version(made.found.id, made.directory), "install.json"))
+        return is_kept(self.layout, made.found.id, made.directory)
 
     @property
     def _fetcher(self) -> Fetcher:
@@ -306,7 +312,8 @@ def _write_facts(prepared: Prepared) -> None:
     for name, text in texts.items():
         path = os.path.join(prepared.work, name)
         try:
-            with open(path, "x", encoding="utf-8") as file:
+            # An address keeps its password here and nowhere else.
+            with open(path, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
                 file.write(text)
         except OSError as error:
             raise storage_error("write", path, error) from error
@@ -318,16 +325,4 @@ def _this_python(pins: Sequence[Pinned]) -> str:
         abis = pin.file_name.removesuffix(".whl").rpartition("-")[0].rpartition("-")[2].split(".")
         if not {"none", "abi3"}.intersection(abis):
             return f"python=={sys.version_info[0]}.{sys.version_info[1]}.*"
-    return ""
-
-
-def _changelog(tree: str) -> str:
-    """The plugin's ``CHANGELOG.md``, which lies beside its manifest or with its metadata."""
-    from glob import escape, glob
-
-    for place in ("*", "*.dist-info", "*.dist-info/*"):
-        for path in sorted(glob(f"{escape(tree)}/{place}/CHANGELOG*")):
-            if os.path.isfile(path):
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    return file.read(_CHANGELOG_BYTES)
     return ""

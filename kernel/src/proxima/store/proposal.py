@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,16 +20,17 @@ class Proposal:
     """What the user is asked before a version is put in place.
 
     Attributes:
-        action: ``install`` or ``update``.
+        action: ``install``, ``update``, ``rollback``, or ``grant`` where only its permissions change.
         version_before: The one that runs now, or empty.
         source: What it is made from.
         permissions: All that it declares.
         asked: Those of them that nobody has decided about yet.
+        denied: Those of them that the user has denied it.
         dropped: What the version before declared and this one does not.
         packages: Name and version of each wheel, its own among them.
         missing: Programs and libraries of the system that it needs and that are not here.
         changelog: What its author says has changed since the version before.
-        notes: What the trial could not try.
+        notes: What else the user is told, what the trial could not try among it.
     """
 
     action: str
@@ -39,13 +40,14 @@ class Proposal:
     distribution: str
     source: Source
     trusted: bool
-    permissions: tuple[Permission, ...]
-    asked: tuple[Permission, ...]
-    dropped: tuple[str, ...]
-    packages: tuple[tuple[str, str], ...]
-    missing: tuple[str, ...]
-    changelog: str
-    notes: tuple[str, ...]
+    permissions: tuple[Permission, ...] = ()
+    asked: tuple[Permission, ...] = ()
+    denied: tuple[Permission, ...] = ()
+    dropped: tuple[str, ...] = ()
+    packages: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+    changelog: str = ""
+    notes: tuple[str, ...] = ()
 
 
 Consent = Callable[[Proposal], "Collection[Permission] | None"]
@@ -71,8 +73,8 @@ def propose(made: Prepared, before: Version | None, notes: tuple[str, ...], perm
 
     found, manifest = made.found, made.manifest
     declared = tuple(Permission.parse(text) for text in manifest.permissions)
-    permissions.declare(found.id, found.version, manifest.permissions, source=Origin(found.distribution, "store"))
-    asked = tuple(each for each in declared if permissions.grants.check(found.id, each).outcome == "undecided")
+    origin = Origin(found.distribution, "store")
+    outcomes = {each: permissions.grants.foresee(found.id, each, origin).outcome for each in declared}
     return Proposal(
         action="update" if before else "install",
         plugin=found.id,
@@ -82,16 +84,26 @@ def propose(made: Prepared, before: Version | None, notes: tuple[str, ...], perm
         source=made.source,
         trusted=found.trusted,
         permissions=declared,
-        asked=asked,
+        asked=tuple(each for each in declared if outcomes[each] == "undecided"),
+        denied=tuple(each for each in declared if outcomes[each] == "denied"),
         dropped=tuple(sorted(set(before.permissions if before else ()) - set(manifest.permissions))),
         packages=tuple((pin.name, pin.version) for pin in made.pins),
         missing=missing_parts(manifest),
-        changelog=_since(made.changelog, before.version if before else ""),
-        notes=notes,
+        changelog=since(made.changelog, before.version if before else ""),
+        notes=(*_needs(made), *notes),
     )
 
 
-def _since(changelog: str, version: str) -> str:
+def _needs(made: Prepared) -> Iterator[str]:
+    from proxima.sandbox.interfaces import INTERFACES
+
+    outside = sorted({each.kind for each in made.manifest.contributions} - set(INTERFACES))
+    if outside and not made.found.trusted:
+        kinds = ", ".join(outside).replace("_", " ")
+        yield f"needs --trust to run: it contributes {kinds}, which cannot run in a worker; install it with that"
+
+
+def since(changelog: str, version: str) -> str:
     """The part of a changelog above the heading of a version."""
     lines = changelog.splitlines()
     for number, line in enumerate(lines):

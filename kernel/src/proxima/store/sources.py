@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import punctuation
 from typing import Literal
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -49,7 +49,12 @@ class Source:
                 raise UsageError(f"{self.kind!r:.80} is no kind of source")
 
     def __str__(self) -> str:
-        return shown(self.text) if self.kind == "url" else self.text + self.specifier
+        return self.public.text + self.specifier
+
+    @property
+    def public(self) -> Source:
+        """The same without user name and password, for others to read."""
+        return replace(self, text=shown(self.text)) if self.kind == "url" else self
 
     @property
     def pin(self) -> Pinned:

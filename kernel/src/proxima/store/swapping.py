@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from proxima.errors import UsageError
+from proxima.errors import StorageError, UsageError
 from proxima.events import PluginStateChanged
 from proxima.paths import Paths
 from proxima.plugins.scan import FoundPlugin
@@ -22,6 +22,7 @@ from proxima.store.journal import Entry, close_entry, entries_left, is_remembere
 from proxima.store.layout import Layout, names_in
 from proxima.store.pointer import directory_of, pointer_text, read_pointer
 from proxima.store.room import is_lived_in
+from proxima.store.versions import is_kept, renew
 
 if TYPE_CHECKING:
     from proxima.events import Event
@@ -60,14 +61,16 @@ class Swapper:
         entry = replace(entry, made=bool(work))
         pointer = os.path.join(Paths.ensure(self.layout.current), entry.plugin)
         if work:
+            Paths.ensure(self.layout.versions(entry.plugin))
             sync(self.layout.root)
         try:
             job.step("journal")
             open_entry(self.layout, entry)
             job.step("place")
             if work:
-                Paths.ensure(self.layout.versions(entry.plugin))
-                os.rename(work, self.layout.version(entry.plugin, entry.after))
+                # Where something is there already it is damaged: else the version would not have been made anew.
+                remove(self.layout, self.layout.version(entry.plugin, entry.after), instead=work)
+                sync_directory(self.layout.versions(entry.plugin))  # no pointer survives a power loss without it
             job.step("swap")
             if found is None:
                 os.unlink(pointer)
@@ -76,11 +79,13 @@ class Swapper:
                 write_atomic(pointer, pointer_text(found, entry.after))
         except OSError as error:
             self._settle(entry)
+            if isinstance(error, StorageError):
+                raise
             raise storage_error("change", pointer, error) from error
         job.step("record")
         self._finish(entry)
         job.step("collect")
-        self._collect(entry)
+        self._collect(entry.plugin)
 
     def heal(self) -> list[Entry]:
         """Finishes or undoes what a killed process was doing; gives the swaps that it was in the middle of."""
@@ -101,9 +106,9 @@ class Swapper:
         """Looks at the pointer and knows: what was swapped is finished, what was not is undone."""
         if self._swapped(entry):
             self._finish(entry)
-            self._collect(entry)
+            self._collect(entry.plugin)
             return
-        if entry.made:
+        if entry.made and entry.before != entry.after:
             remove(self.layout, self.layout.version(entry.plugin, entry.after))
         remember(self.layout, entry, "undone")
         close_entry(self.layout, entry)
@@ -111,23 +116,33 @@ class Swapper:
     def _swapped(self, entry: Entry) -> bool:
         if not entry.after:
             return not os.path.exists(os.path.join(self.layout.current, entry.plugin))
+        if entry.before == entry.after and not is_kept(self.layout, entry.plugin, entry.after):
+            return False  # a damaged version was to be replaced
         return directory_of(read_pointer(self.layout.root, entry.plugin)) == entry.after
 
     def _finish(self, entry: Entry) -> None:
-        """What belongs to a swap that was done, and was not finished yet."""
-        if is_remembered(self.layout, entry):
-            return
+        """What belongs to a swap that was done, and was not finished yet; after it, nothing is left to do."""
+        if not is_remembered(self.layout, entry):
+            self._record(entry)
+        close_entry(self.layout, entry)
+
+    def _record(self, entry: Entry) -> None:
         from proxima.permissions import Permission, Source
 
         permissions = self.permissions()
         source = Source(entry.distribution, "store")
         permissions.declare(entry.plugin, entry.version or entry.version_before, entry.permissions, source=source)
         if entry.after:
+            if entry.action != "rollback" and not entry.made:
+                renew(self.layout, entry.plugin, entry.after, entry.time)
             for text in entry.grants:
                 with suppress(UsageError):  # a directory that was granted may be gone by the time this is healed
                     permissions.grants.grant(entry.plugin, Permission.parse(text))
         else:
-            permissions.grants.reset(entry.plugin)
+            # A damaged pointer does not tell which distribution it was; one of the store is what it was.
+            for each in [*(s for s in permissions.grants.sources(entry.plugin) if s.origin == "store"), source]:
+                permissions.declare(entry.plugin, entry.version_before, entry.permissions, source=each)
+                permissions.grants.reset(entry.plugin)
             self.forget(entry.plugin)
         target = f"{entry.distribution} {entry.version_before or '-'} -> {entry.version or '-'} ({entry.why})"
         version = entry.version or entry.version_before
@@ -136,10 +151,9 @@ class Swapper:
         state = "installed" if entry.after else "uninstalled"
         self.publish(PluginStateChanged(plugin=entry.plugin, state=state, detail=f"{entry.action} {entry.version}"))
 
-    def _collect(self, entry: Entry) -> None:
-        if keep_last(self.layout, entry.plugin, self.keep):
+    def _collect(self, plugin: str) -> None:
+        if keep_last(self.layout, plugin, self.keep):
             remove_unused(self.layout)
-        close_entry(self.layout, entry)
 
 
 def _sweep(directory: str, is_left: Callable[[str], bool]) -> None:

@@ -140,8 +140,8 @@ class Assembly:
                 continue
             self._end()
         for tree in self._new:
+            Paths.ensure(layout.wheels)
             try:
-                Paths.ensure(layout.wheels)
                 if not os.path.exists(tree.place):  # else another transaction made the same while the user was asked
                     os.rename(tree.work, tree.place)
             except OSError as error:

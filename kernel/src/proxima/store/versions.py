@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 
 from proxima.errors import NotFoundError, StorageError
 from proxima.plugins.scan import FoundPlugin
-from proxima.storage import storage_error
+from proxima.storage import storage_error, write_atomic
 from proxima.store.layout import Layout, names_in
 from proxima.store.pointer import directory_of, read_pointer
+from proxima.store.pylock import read_pylock
+from proxima.store.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +22,8 @@ class Version:
 
     Attributes:
         directory: Its directory's name.
-        time: When it was installed, in seconds since the epoch.
-        source: What it was installed from, as `Source` is written.
+        time: When it was installed, the last time, in seconds since the epoch.
+        source: What it was installed from; an address has its user name and password, for updates.
         current: It is the one that runs.
     """
 
@@ -33,7 +36,7 @@ class Version:
     kinds: str
     trusted: bool
     time: float
-    source: dict[str, str]
+    source: Source
     permissions: tuple[str, ...]
     changelog: str = ""
     current: bool = False
@@ -47,10 +50,22 @@ class Version:
 
 
 def versions_of(layout: Layout, plugin: str) -> list[Version]:
-    """The kept versions of a plugin, the newest first."""
+    """The kept versions of a plugin, the newest first; one that is damaged is left out."""
     current = directory_of(read_pointer(layout.root, plugin))
-    found = [read_version(layout, plugin, name, current) for name in names_in(layout.versions(plugin))]
+    found = []
+    for name in names_in(layout.versions(plugin)):
+        with suppress(StorageError):
+            found.append(read_version(layout, plugin, name, current))
     return sorted(found, key=lambda each: each.time, reverse=True)
+
+
+def is_kept(layout: Layout, plugin: str, directory: str) -> bool:
+    """Whether a version is there, and undamaged as far as what is written of it tells."""
+    try:
+        read_version(layout, plugin, directory)
+        return bool(read_pylock(os.path.join(layout.version(plugin, directory), "pylock.toml")))
+    except StorageError:
+        return False
 
 
 def read_version(layout: Layout, plugin: str, directory: str, current: str = "") -> Version:
@@ -63,12 +78,30 @@ def read_version(layout: Layout, plugin: str, directory: str, current: str = "")
     try:
         with open(path, encoding="utf-8") as file:
             values = json.load(file)
-        permissions = tuple(values.pop("permissions"))
-        return Version(**values, directory=directory, permissions=permissions, current=directory == current)
+        permissions, source = tuple(values.pop("permissions")), Source(**values.pop("source"))
+        now = directory == current
+        return Version(**values, source=source, directory=directory, permissions=permissions, current=now)
     except OSError as error:
         raise storage_error("read", path, error) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StorageError(f"{path} is damaged: {error}", hint=f"Install {plugin} again.") from error
+
+
+def renew(layout: Layout, plugin: str, directory: str, seconds: float) -> None:
+    """Has a kept version count as installed at a time; nothing happens to a damaged one."""
+    if not is_kept(layout, plugin, directory):
+        return
+    path = os.path.join(layout.version(plugin, directory), "install.json")
+    with open(path, encoding="utf-8") as file:
+        facts = json.load(file)
+    write_atomic(path, json.dumps(facts | {"time": seconds}, indent=1))
+
+
+def is_older(version: str, than: str) -> bool:
+    """Whether a version comes before another, in the order of PEP 440."""
+    from packaging.version import Version as Ordered
+
+    return Ordered(version) < Ordered(than)
 
 
 def earlier(plugin: str, kept: list[Version], wanted: str | None) -> Version:

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 UNPACKED_SCHEMES = ("purelib", "platlib")
 LEFT_OUT_SCHEMES = ("data", "headers", "scripts")
 
+_CHANGELOG = re.compile(r"(?:[^/]+|[^/]+\.dist-info/[^/]+)/CHANGELOG[^/]*")
+_CHANGELOG_CHARACTERS = 100_000
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
 
@@ -154,6 +157,14 @@ class WheelFile:
         if not self.is_plugin:
             return None
         return Manifest.from_dict(self.raw_manifest, source=f"{self.path}: {self.manifest_entry}")
+
+    @property
+    def changelog(self) -> str:
+        """Its author's account of changes, ``CHANGELOG*`` beside the manifest or with the metadata; or empty."""
+        places = {self.place_of(name) or "": name for name in self.archive.files}
+        found = sorted((place.count("/"), place) for place in places if _CHANGELOG.fullmatch(place))
+        text = self.archive.read(places[found[0][1]]).decode(errors="replace") if found else ""
+        return text[:_CHANGELOG_CHARACTERS]
 
     def problems(self, *, contents: bool = False) -> list[Problem]:
         """What keeps it out, and notes on what is left out of it when it is unpacked.
