@@ -104,13 +104,17 @@ class Making:
         for pin in found.pins:
             if pin.name == "numpy":
                 self._prober.expect(pin.version)
-        made = self._workbench.lay_out(found, wheels, self._source, self.trusted, self._room.path, self.job)
-        try:
-            wanted = self._wanted(made)
-            if wanted:
+        wanted: list[bool] = []
+
+        def meanwhile(made: Prepared) -> None:
+            wanted.append(self._wanted(made))
+            if wanted[0]:
                 self._prober.load()
-            made.assembly.wait(self.job)
-            return Tried(closure, made, self._notes(made) if wanted else ())
+
+        place = (self._source, self.trusted, self._room.path, self.job)
+        made = self._workbench.lay_out(found, wheels, *place, meanwhile)
+        try:
+            return Tried(closure, made, self._notes(made) if wanted[0] else ())
         except BaseException:
             made.discard()
             raise

@@ -183,9 +183,16 @@ class Workbench:
             return wheel.changelog
 
     def lay_out(
-        self, closure: Closure, wheels: dict[str, str], source: Source, trusted: bool, room: str, job: Job
+        self,
+        closure: Closure,
+        wheels: dict[str, str],
+        source: Source,
+        trusted: bool,
+        room: str,
+        job: Job,
+        meanwhile: Callable[[Prepared], object] = lambda made: None,
     ) -> Prepared:
-        """A version's directory, made under a name that nobody reads; its import root is made meanwhile.
+        """A version's directory, made under a name that nobody reads.
 
         Args:
             closure: With all hashes.
@@ -194,6 +201,7 @@ class Workbench:
             trusted: The user lets it run in-process.
             room: The directory to make it in.
             job: How long it may take.
+            meanwhile: Called while the import root is made.
 
         Raises:
             WheelError: A wheel is refused, or the plugin's own holds no plugin.
@@ -217,6 +225,8 @@ class Workbench:
         made = self._begun(closure, trees, manifest, target, changelog, source, trusted, room, job)
         try:
             made.assembly.start()
+            meanwhile(made)
+            made.assembly.wait(job)
             return made
         except BaseException:
             made.discard()
