@@ -149,7 +149,7 @@ def test_installation_with_numpy(home: Path, tmp_path: Path) -> None:
         start(env, proxima, "plugin", "install", "--yes", str(made))
 
     times: dict[str, list[float]] = {"store": [], "uv": []}
-    for round_ in range(8):
+    for round_ in range(25):
         took = seconds(by_store), seconds(by_uv)
         with Kernel(paths=Paths.under(str(home))) as kernel:
             kernel.store.uninstall("second")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from proxima.contracts.algorithm import Algorithm, AlgorithmResult
@@ -18,6 +17,8 @@ from proxima.sandbox.host import Offer, Worker
 from proxima.sandbox.interfaces import INTERFACES
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from proxima.contracts.backend import CancelToken
     from proxima.contracts.circuit import Circuit
     from proxima.contracts.execution import Progress

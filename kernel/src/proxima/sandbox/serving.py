@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from proxima.contracts.theme import Theme
@@ -169,6 +168,8 @@ class Served:
         if (kind, method) == ("algorithms", "execute"):
             arguments = {**arguments, "cancel": call.cancel, "progress": call.progress}
         if (kind, method) == ("formats", "load") and arguments["directory"] is not None:
+            from pathlib import Path
+
             arguments = {**arguments, "directory": Path(arguments["directory"])}
         return getattr(self._object(kind, name), method)(**arguments)
 
@@ -192,6 +193,8 @@ class Served:
         scratch: bool,
         drop: tuple[int, ...],
     ) -> tuple[RunResult, ...]:
+        from pathlib import Path
+
         from proxima.contracts.backend import RunContext
 
         made = [self._plans[number] for number in plans]

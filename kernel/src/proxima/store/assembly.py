@@ -84,6 +84,7 @@ def _compile(trees: list[str], site: str) -> None:
     from compileall import compile_dir
     from py_compile import PycInvalidationMode
 
+    os.nice(10)  # the plugin is tried meanwhile, and waited for first
     for tree in trees:
         os.chdir(tree)  # what is left out is looked for in paths from here on
         compile_dir(
