@@ -58,7 +58,7 @@ print(px.services.require(service.contract).seconds(Circuit.builder(1).h(0).buil
     ),
     "theme": ('print(px.get("themes", "{id}").colours["background"])', "#"),
     "tool": (["use", "tool", "{id}", f"program={BELL}"], "2 qubits, depth 3"),
-    "view": (["use", "view", "{id}", "compare", "qubits=2", "shots=100", "backends=qsim,stim"], "They agree"),
+    "view": (["use", "view", "{id}", "compare", "qubits=2", "shots=100", "backends=qsim,stim"], "Verdict: agree"),
     "visualization": (["use", "visualization", "{id}", "bell.qasm", "--result", "-o", "bell.svg"], "wrote bell.svg"),
 }
 

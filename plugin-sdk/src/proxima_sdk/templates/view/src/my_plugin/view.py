@@ -74,4 +74,4 @@ def _shown(comparison: Comparison) -> tuple[Text | Table | Plot, ...]:
     table = Table(("backend", "seconds", "distance from all", "method, or why not"), tuple(rows))
     numbers = tuple(float(number) for number in range(len(seconds)))
     plot = Plot(numbers, {"seconds": tuple(seconds)}, kind="bar", x_label="backend", y_label="seconds")
-    return (Text(f"They {comparison.verdict}: {comparison.reason}"), table, plot)
+    return (Text(f"Verdict: {comparison.verdict}. {comparison.reason}"), table, plot)
