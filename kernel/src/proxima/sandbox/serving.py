@@ -285,5 +285,5 @@ def bare_manager() -> Any:
 def reseed() -> None:
     """Has this process draw other random numbers than the others that were forked from the same zygote."""
     random.seed()
-    if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed(int.from_bytes(os.urandom(4)))
+    if (numbers := sys.modules.get("numpy.random")) is not None:  # imported later, it seeds itself
+        numbers.seed(int.from_bytes(os.urandom(4)))

@@ -202,7 +202,7 @@ def _manifest(wheel: WheelFile, manifest: Manifest) -> Iterator[Problem]:
         same = False
     if not same:
         message = f"version is {manifest.version}, the wheel's {wheel.version}"
-        yield Problem("manifest", message, where, hint="compile plugin.yaml again, then build")
+        yield Problem("manifest", message, where, hint="build again: `proxima plugin build` compiles plugin.yaml first")
     if not f"{manifest.fits}{target}".isprintable():  # they become lines of the plugin's pointer
         yield Problem("manifest", "fits or the entry point has characters that cannot be shown", where)
     elif reason := unfit(manifest.fits):

@@ -104,17 +104,18 @@ class Making:
         for pin in found.pins:
             if pin.name == "numpy":
                 self._prober.expect(pin.version)
-        wanted: list[bool] = []
+        wanted = False
 
         def meanwhile(made: Prepared) -> None:
-            wanted.append(self._wanted(made))
-            if wanted[0]:
+            nonlocal wanted
+            wanted = self._wanted(made)
+            if wanted:
                 self._prober.load()
 
         place = (self._source, self.trusted, self._room.path, self.job)
         made = self._workbench.lay_out(found, wheels, *place, meanwhile)
         try:
-            return Tried(closure, made, self._notes(made) if wanted[0] else ())
+            return Tried(closure, made, self._notes(made) if wanted else ())
         except BaseException:
             made.discard()
             raise
