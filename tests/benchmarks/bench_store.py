@@ -141,7 +141,6 @@ def test_installation_with_numpy(home: Path, tmp_path: Path) -> None:
     fresh = tmp_path / "environment"
 
     def by_uv() -> None:
-        shutil.rmtree(fresh, ignore_errors=True)
         start(env, uv, "venv", "-q", "--python", sys.executable, str(fresh))
         start(env, uv, "pip", "install", "-q", "--python", str(fresh / "bin" / "python"), str(made))
 
@@ -151,6 +150,7 @@ def test_installation_with_numpy(home: Path, tmp_path: Path) -> None:
     times: dict[str, list[float]] = {"store": [], "uv": []}
     for round_ in range(25):
         took = seconds(by_store), seconds(by_uv)
+        shutil.rmtree(fresh)
         with Kernel(paths=Paths.under(str(home))) as kernel:
             kernel.store.uninstall("second")
         if round_:

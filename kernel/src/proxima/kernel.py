@@ -10,9 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from proxima.errors import PluginError, SettingsError, UsageError
-from proxima.events import Event, EventBus, PluginStateChanged
 from proxima.paths import Paths
-from proxima.plugins.activation import Activation
 from proxima.plugins.manifest import Contribution
 from proxima.plugins.registry import PluginRecord, PluginRegistry
 from proxima.plugins.state import PluginState
@@ -23,9 +21,11 @@ if TYPE_CHECKING:
     from proxima.contracts.circuit import Circuit
     from proxima.contracts.execution import Comparison, Progress
     from proxima.contracts.result import RunResult
+    from proxima.events import Event, EventBus
     from proxima.permissions import Consent, Permissions
+    from proxima.plugins.activation import Activation
     from proxima.sandbox.isolation import Isolation
-    from proxima.sandbox.spawn import Zygote
+    from proxima.sandbox.launching import Launched
     from proxima.settings import Settings
     from proxima.store.install import Store
     from proxima.store.probe import Prober
@@ -61,7 +61,7 @@ class Kernel:
         safe_mode: bool = False,
         flags: Mapping[str, object] | None = None,
         consent: Consent | None = None,
-        zygote: Zygote | None = None,
+        zygote: Launched | None = None,
     ) -> None:
         self.paths = paths or Paths.default()
         if only is None and (named := os.environ.get("PROXIMA_PLUGINS")) is not None:
@@ -91,6 +91,8 @@ class Kernel:
     @cached_property
     def events(self) -> EventBus:
         """The bus that everything is told on."""
+        from proxima.events import EventBus
+
         return EventBus()
 
     @cached_property
@@ -166,6 +168,8 @@ class Kernel:
 
     @cached_property
     def _activation(self) -> Activation:
+        from proxima.plugins.activation import Activation
+
         return Activation(self, self.registry, self._import_seconds)
 
     @property
@@ -338,12 +342,16 @@ class Kernel:
         return None
 
     def _store_changed(self, event: Event) -> None:
+        from proxima.events import PluginStateChanged
+
         if isinstance(event, PluginStateChanged):
             self.registry.look_again(event.plugin)
             self.__dict__.pop("settings", None)  # they know the schemas of the plugins that were there
         self.events.publish(event)
 
     def _plugin_changed(self, record: PluginRecord) -> None:
+        from proxima.events import PluginStateChanged
+
         self.events.publish(PluginStateChanged(plugin=record.id, state=str(record.state), detail=record.reason))
 
 

@@ -58,14 +58,16 @@ def _run(words: list[str]) -> int:
 def _install(words: list[str]) -> int:
     """Starts what takes longest, the process that a worker is forked from, while all else is still imported."""
     gc.disable()  # what is imported is no garbage, and this process soon ends
-    from contextlib import closing, suppress
+    from contextlib import ExitStack, suppress
 
     from proxima.sandbox.errors import SandboxError
-    from proxima.sandbox.spawn import Zygote
+    from proxima.sandbox.launching import launch
 
-    with closing(Zygote(once=True)) as zygote:
+    with ExitStack() as stack:
+        zygote = None
         with suppress(SandboxError):  # it is started anew when it is needed, which tells
-            zygote.start()
+            zygote = launch(once=True)
+            stack.callback(zygote.close)
         from proxima.cli.app import run
 
         return run(words, zygote)

@@ -22,7 +22,7 @@ from proxima.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from proxima.permissions import Consent, ConsentAnswer, ConsentRequest
-    from proxima.sandbox.spawn import Zygote
+    from proxima.sandbox.launching import Launched
 
 EPILOG = """\
 examples:
@@ -60,7 +60,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{self.prog}: {wrong if near else message}", hint=near or f"see `{self.prog} --help`")
 
 
-def run(words: Sequence[str], zygote: Zygote | None = None) -> int:
+def run(words: Sequence[str], zygote: Launched | None = None) -> int:
     """Runs the command that the words name and returns the exit code; for the zygote see `Kernel`."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Lines("proxima: %(message)s"))

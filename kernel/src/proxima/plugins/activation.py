@@ -21,6 +21,7 @@ from proxima.contracts.theme import Theme
 from proxima.errors import ProximaError
 from proxima.plugins.manifest import Contribution
 from proxima.plugins.registry import PluginRecord, PluginRegistry, State
+from proxima.plugins.scan import store_paths
 
 if TYPE_CHECKING:
     import pluggy
@@ -146,8 +147,9 @@ class Activation:
 
 def _imported(record: PluginRecord) -> Any:
     assert record.found is not None
-    if record.found.origin == "store" and record.found.base not in sys.path:
-        sys.path.append(record.found.base)  # last: what is in the environment goes before what it brought
+    if record.found.origin == "store":
+        # last: what is in the environment goes before what it brought
+        sys.path += [path for path in store_paths(record.found) if path not in sys.path]
     module, _, attribute = record.found.target.partition(":")
     plugin = importlib.import_module(module)
     for name in filter(None, attribute.split(".")):

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 GROUP = "proxima.plugins"
 MANIFEST_NAME = "proxima-plugin.json"
+DEPENDENCIES = "dependencies"
+"""In a version's directory of the store: the link to the import root of what the plugin depends on."""
 MAX_FILE_BYTES = 1 << 20
 _CHUNK = 1 << 13  # more than most files have: one system call, and no large buffer
 
@@ -177,6 +179,12 @@ def manifest_path(plugin: FoundPlugin) -> str | None:
         if os.path.exists(candidate):
             return candidate
     return None
+
+
+def store_paths(plugin: FoundPlugin) -> list[str]:
+    """The directories that a plugin of the store is imported from."""
+    beside = f"{os.path.dirname(plugin.base)}/{DEPENDENCIES}"
+    return [plugin.base, beside] if os.path.islink(beside) else [plugin.base]
 
 
 def read_header(path: str) -> tuple[str, str] | None:

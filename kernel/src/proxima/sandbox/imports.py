@@ -75,13 +75,15 @@ def install(homes: Mapping[str, str]) -> None:
 def import_paths(found: FoundPlugin) -> tuple[str, ...]:
     """The directories that a plugin imports from: of the store its own alone, else those of the environment."""
     if found.origin == "store":
-        return (os.path.realpath(found.base),)
+        from proxima.plugins.scan import store_paths
+
+        return tuple(map(os.path.realpath, store_paths(found)))
     return environment_paths(found.base, found.package)
 
 
 def brings_numpy(paths: Sequence[str]) -> bool:
     """Whether a plugin has a numpy of its own, of another version than the host's; the same one is loaded already."""
-    for path in paths[:1]:
+    for path in paths:
         found = [name for name in os.listdir(path) if name.startswith("numpy-") and name.endswith(".dist-info")]
         if found and os.path.isdir(os.path.join(path, "numpy")):
             return is_own_numpy(found[0].removeprefix("numpy-").removesuffix(".dist-info"))

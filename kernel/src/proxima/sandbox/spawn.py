@@ -7,8 +7,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +16,7 @@ from typing import Any
 from proxima.sandbox.channel import Channel
 from proxima.sandbox.errors import LockError, ProtocolError, SandboxError
 from proxima.sandbox.exits import Exit
-from proxima.sandbox.imports import host_homes
+from proxima.sandbox.launching import Launched, launch
 from proxima.sandbox.linux.lock import BARE, Lock, environment, worker_holder, write_lock
 from proxima.sandbox.linux.view import beyond_base
 from proxima.sandbox.own import own_part
@@ -28,9 +26,6 @@ from proxima.sandbox.zygote import ANSWER, APART, PLAIN, READY, REAP, REQUEST, U
 START_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
 _MAX_ANSWER = 4096
-
-# Isolated, without site-packages and their .pth files, writing no bytecode.
-_COMMAND = (sys.executable, "-I", "-S", "-B", "-X", "utf8")
 
 
 @dataclass(slots=True)
@@ -82,6 +77,7 @@ class Zygote:
             may be set until then.
         numpy: Whether its workers have numpy from the host.
         once: Whether it forks one worker and no more: it is ready sooner, and each worker has more to import.
+        launched: One that was launched so beforehand, taken over.
     """
 
     def __init__(
@@ -90,21 +86,20 @@ class Zygote:
         *,
         numpy: bool = True,
         once: bool = False,
+        launched: Launched | None = None,
     ) -> None:
         self.on_start = on_start
         self._numpy = numpy
         self.once = once
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._untold = -1  # its standard error, until `on_start` has it
+        self._launched = launched
         self._closed = False
 
     @property
     def pid(self) -> int | None:
         """Its pid while it runs."""
-        process = self._process
-        return process.pid if process is not None and process.poll() is None else None
+        launched = self._launched
+        return launched.pid if launched is not None and launched.alive else None
 
     def start(self) -> None:
         """Starts it, if it does not run; the first worker waits until it is ready.
@@ -113,7 +108,7 @@ class Zygote:
             SandboxError: It cannot be started.
         """
         with self._lock:
-            self._launched()
+            self._started()
 
     def address_space(self) -> int:
         """The bytes of address space that a worker has from its start.
@@ -122,9 +117,7 @@ class Zygote:
             SandboxError: The zygote could not be started.
         """
         with self._lock:
-            self._running()
-            assert self._process is not None
-            with open(f"/proc/{self._process.pid}/statm", encoding="ascii") as file:
+            with open(f"/proc/{self._running().pid}/statm", encoding="ascii") as file:
                 return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
     def spawn(self, policy: SandboxPolicy, canary: str, nonce: str, serves: str = "plugin") -> Forked:
@@ -190,9 +183,9 @@ class Zygote:
         """How a process ended, which is forgotten by this."""
         try:
             with self._lock:
-                if self._control is None:
+                if self._launched is None:
                     return Exit(None)
-                answer, _ = _exchange(self._control, REQUEST.pack(REAP, process.pid))
+                answer, _ = _exchange(self._launched.control, REQUEST.pack(REAP, process.pid))
         except (OSError, ProtocolError):
             return Exit(None)
         finally:
@@ -214,10 +207,9 @@ class Zygote:
             SandboxError: It cannot be started, or does not answer.
         """
         with self._lock:
-            control = self._running()
-            assert self._process is not None
+            running = self._running()
             try:
-                return *_exchange(control, REQUEST.pack(kind, 0), fds), self._process.pid
+                return *_exchange(running.control, REQUEST.pack(kind, 0), fds), running.pid
             except ProtocolError:
                 self._discard()
                 raise
@@ -225,71 +217,38 @@ class Zygote:
                 self._discard()
                 raise SandboxError(f"the process that workers are forked from does not answer: {error}") from error
 
-    def _running(self) -> socket.socket:
-        """The control socket of a zygote that is ready."""
-        control = self._launched()
-        if self._untold < 0:
-            return control
-        assert self._process is not None
-        error_read, self._untold = self._untold, -1
-        self.on_start(error_read, self._process.pid)
+    def _running(self) -> Launched:
+        """One that is ready."""
+        launched = self._started()
+        if launched.stderr < 0:
+            return launched
+        error_read, launched.stderr = launched.stderr, -1
+        self.on_start(error_read, launched.pid)
         try:
-            control.settimeout(START_SECONDS)
-            if (said := control.recv(len(READY))) != READY:
+            launched.control.settimeout(START_SECONDS)
+            if (said := launched.control.recv(len(READY))) != READY:
                 raise ProtocolError(f"it said {said!r}" if said else "it ended")
-            control.settimeout(ANSWER_SECONDS)
+            launched.control.settimeout(ANSWER_SECONDS)
         except Exception as error:
             self._discard()
             raise SandboxError(
                 f"the process that workers are forked from did not start: {error}",
                 hint="What it printed is in the log; `proxima doctor` shows what this host lacks.",
             ) from error
-        return control
+        return launched
 
-    def _launched(self) -> socket.socket:
+    def _started(self) -> Launched:
         if self._closed:
             raise SandboxError("the kernel is closing; no worker is started")
-        if self._control is not None and self._process is not None and self._process.poll() is None:
-            return self._control
-        self._discard()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        error_read, error_write = os.pipe()
-        homes = {name: home for name, home in host_homes().items() if name != "numpy" or self._numpy}
-        try:
-            script = os.path.join(os.path.dirname(__file__), "zygote.py")
-            arguments = (str(theirs.fileno()), str(os.getpid()), json.dumps(homes))
-            self._process = subprocess.Popen(
-                [*_COMMAND, script, *arguments, "once" if self.once else "often"],
-                env={"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-                stdin=subprocess.DEVNULL,
-                stdout=error_write,
-                stderr=error_write,
-                cwd="/",
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        except OSError as error:
-            ours.close()
-            os.close(error_read)
-            raise SandboxError(f"no process for sandboxed plugins could be started: {error}") from error
-        finally:
-            theirs.close()
-            os.close(error_write)
-        self._control, self._untold = ours, error_read
-        return self._control
+        if self._launched is None or not self._launched.alive:
+            self._discard()
+            self._launched = launch(numpy=self._numpy, once=self.once)
+        return self._launched
 
     def _discard(self) -> None:
-        if self._untold >= 0:
-            os.close(self._untold)
-            self._untold = -1
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-        if self._process is not None:
-            # It ends by itself when the control socket closes; nothing in it is worth waiting for.
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        if self._launched is not None:
+            self._launched.close()
+            self._launched = None
 
 
 def _exchange(

@@ -1,8 +1,9 @@
-"""Makes an import root of links to unpacked wheels and compiles those that are new; a program of its own.
+"""Makes import roots of links to unpacked wheels and compiles those that are new; a program of its own.
 
-Run as ``python -I -S -B -X utf8 assembly.py SITE TREE...``, where a new tree has a ``+`` before its path. The first
-line that it prints is empty once every link is there, else it tells what went wrong: the number of the error, and the
-path. It leads a group of processes, which ends with the parent: its standard input is a pipe that the parent holds.
+Run as ``python -I -S -B -X utf8 assembly.py =ROOT TREE... =ROOT TREE...``, where each tree has a ``+`` before its path
+if it is new, else a ``-``. The first line that it prints is empty once every link is there, else it tells what went
+wrong: the number of the error, and the path. It leads a group of processes, which ends with the parent: its standard
+input is a pipe that the parent holds.
 
 In a process of its own, so that it links while its parent does something else, and because a hostile file can bring a
 compiler down; a file that does not compile stays as it is. Nothing of Proxima is imported, which would take longer.
@@ -19,19 +20,24 @@ _NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS
 
 
 def main(arguments: list[str]) -> int:
-    """Makes it; of files that two trees have, the first tree's is taken."""
+    """Makes them; of files that two trees have, the first tree's is taken."""
     _end_with_parent()
-    site, trees = arguments[0], [tree.removeprefix("+") for tree in arguments[1:]]
-    new = [tree.removeprefix("+") for tree in arguments[1:] if tree.startswith("+")]
+    root, new = "", []
     try:
-        os.mkdir(site, 0o755)
-        for tree in trees:
-            _link(tree, site)
+        for argument in arguments:
+            sign, path = argument[0], argument[1:]
+            if sign == "=":
+                root = path
+                os.mkdir(root, 0o755)
+                continue
+            _link(path, root)
+            if sign == "+":
+                new.append((path, root))
     except OSError as error:
         print(error.errno or 0, error.filename2 or error.filename, flush=True)
         return 1
     print(flush=True)
-    _compile(new, site)
+    _compile(new)
     return 0
 
 
@@ -74,7 +80,7 @@ def _link_file(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _compile(trees: list[str], site: str) -> None:
+def _compile(trees: list[tuple[str, str]]) -> None:
     """A worker may not write bytecode and would need it anew each time. It is not compared with its source again, since
     neither is ever changed.
     """
@@ -85,7 +91,7 @@ def _compile(trees: list[str], site: str) -> None:
     from py_compile import PycInvalidationMode
 
     os.nice(10)  # the plugin is tried meanwhile, and waited for first
-    for tree in trees:
+    for tree, root in trees:
         os.chdir(tree)  # what is left out is looked for in paths from here on
         compile_dir(
             ".",
@@ -94,7 +100,7 @@ def _compile(trees: list[str], site: str) -> None:
             invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
             workers=0 if len(trees) > 1 else 1,
         )
-        _link(tree, site)
+        _link(tree, root)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
-"""Removes what no plugin needs: versions beyond those that are kept, and wheels that no version links to."""
+"""Removes what no plugin needs: versions beyond those that are kept, and what none of the kept ones links to."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
+from proxima.plugins.scan import DEPENDENCIES
 from proxima.store.disk import remove
 from proxima.store.layout import Layout, names_in
 from proxima.store.pointer import directory_of, read_pointer
@@ -33,8 +35,19 @@ def keep_last(layout: Layout, plugin: str, keep: int) -> int:
     return len(doomed)
 
 
+def unused_roots(layout: Layout) -> list[str]:
+    """Import roots that no version links to, and none that another transaction is making."""
+    used = set()
+    for base in (layout.versions(), layout.work):
+        for directory in names_in(base):
+            for name in names_in(os.path.join(base, directory)):
+                with suppress(OSError):  # not a version, or one that has all in one directory
+                    used.add(os.path.basename(os.readlink(os.path.join(base, directory, name, DEPENDENCIES))))
+    return [os.path.join(layout.roots, name) for name in names_in(layout.roots) if name not in used]
+
+
 def unused_wheels(layout: Layout) -> list[str]:
-    """Directories of unpacked wheels that no version has a link to: RECORD, which each wheel has, has one name only."""
+    """Directories of unpacked wheels of which nothing is linked: RECORD, which each wheel has, has one name only."""
     unused = []
     for name in names_in(layout.wheels):
         path = os.path.join(layout.wheels, name)
@@ -45,9 +58,8 @@ def unused_wheels(layout: Layout) -> list[str]:
     return unused
 
 
-def remove_unused(layout: Layout) -> int:
-    """Removes unpacked wheels that no version needs; gives how many."""
-    unused = unused_wheels(layout)
-    for path in unused:
-        remove(layout, path)
-    return len(unused)
+def remove_unused(layout: Layout) -> None:
+    """Removes import roots and then unpacked wheels that no version needs."""
+    for unused in (unused_roots, unused_wheels):
+        for path in unused(layout):
+            remove(layout, path)

@@ -305,16 +305,15 @@ class Store:
 
     def _making(self, source: Source, trusted: bool, job: Job, expected: str = "") -> Making:
         """What makes a version; ``expected`` is the id that it must have."""
-        prober = self.prober()
-        prober.start()  # before anything else is imported: its process takes longest
         from proxima.store.making import Making
 
         def wanted(made: Prepared) -> bool:
+            self.permissions()  # opened while the import root is made
             before = read_pointer(self.layout.root, made.found.id)
             self._check_id(made, before, expected)
             return directory_of(before) != made.directory or bool(made.work)
 
-        return Making(self._workbench, prober, source, trusted, job, wanted)
+        return Making(self._workbench, self.prober, source, trusted, job, wanted)
 
     def _put(self, closure: Closure, making: Making, consent: Consent, turn: Turn) -> Installed:
         """From a resolved closure to a version in place.

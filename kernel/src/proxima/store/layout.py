@@ -36,8 +36,13 @@ class Layout:
 
     @property
     def wheels(self) -> str:
-        """Each wheel unpacked once, by its sha256; versions hold hard links to its files."""
+        """Each wheel unpacked once, by its sha256; import roots hold hard links to its files."""
         return os.path.join(self.root, "wheels")
+
+    @property
+    def roots(self) -> str:
+        """Import roots of what plugins depend on, one for each set of wheels; versions link to the one of theirs."""
+        return os.path.join(self.root, "roots")
 
     @property
     def work(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from proxima.errors import ManifestError, UsageError
@@ -36,7 +37,7 @@ class Making:
 
     Args:
         workbench: Where it is made.
-        prober: Tries it; started, and closed here.
+        prober: Makes what tries it, which is imported when the resolver is at work.
         source: What it is made from.
         trusted: The user lets it run in-process.
         job: How long it may take.
@@ -46,25 +47,29 @@ class Making:
     def __init__(
         self,
         workbench: Workbench,
-        prober: Prober,
+        prober: Callable[[], Prober],
         source: Source,
         trusted: bool,
         job: Job,
         wanted: Callable[[Prepared], bool],
     ) -> None:
         self.trusted, self.job = trusted, job
-        self._workbench, self._prober, self._source, self._wanted = workbench, prober, source, wanted
+        self._workbench, self._new_prober, self._source, self._wanted = workbench, prober, source, wanted
         self._room = Room(workbench.layout)
         self._last: Tried | None = None
 
     def __enter__(self) -> Self:
-        self._prober.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._discard()
         self._room.close()
-        self._prober.__exit__()
+        if "_prober" in self.__dict__:
+            self._prober.close()
+
+    @cached_property
+    def _prober(self) -> Prober:
+        return self._new_prober()
 
     def resolve(self, version: str | None) -> Closure:
         """What the source stands for; see `Workbench.resolve`."""
@@ -94,6 +99,7 @@ class Making:
             return
         try:
             self.tried(expected)
+            self._prober.close()  # takes a while, and the answer is still waited for
         except FetchError:
             raise  # nothing was fetched: the cache is damaged
         except (StoreError, UsageError, ManifestError):

@@ -32,7 +32,7 @@ from proxima.store.versions import is_kept
 
 # What reads wheels is imported when the resolver is already at work.
 if TYPE_CHECKING:
-    from proxima.store.trees import Assembly, Tree
+    from proxima.store.trees import Assembly
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,9 @@ class Prepared:
         found: As discovery will find it.
         directory: The name that its directory will have.
         work: Where it lies now; empty where it is among the kept versions already.
-        site: Its import root.
+        site: Its import root; what it depends on lies there too, or is linked beside it.
         source: What it is made from.
-        assembly: Makes the import root.
+        assembly: Makes what is imported.
         changelog: The plugin's own account of its changes, where it has one.
     """
 
@@ -207,7 +207,7 @@ class Workbench:
             WheelError: A wheel is refused, or the plugin's own holds no plugin.
             StorageError: The disk is full or read-only.
         """
-        from proxima.store.trees import check_hash, unpack_once
+        from proxima.store.trees import check_hash
         from proxima.store.wheel import WheelFile
 
         own = wheels[closure.own.sha256]
@@ -219,10 +219,10 @@ class Workbench:
                 hint = "It is a library or a program; plugins have an entry point in the group proxima.plugins."
                 raise StoreError(f"{wheel.name} {wheel.version} holds no plugin", hint=hint)
             ((_, target),), changelog = wheel.entry_points, wheel.changelog
+        made = self._named(closure, manifest, target, changelog, source, trusted)
         job.step("unpack")
-        first = sorted(closure.pins, key=lambda pin: pin != closure.own)
-        trees = [unpack_once(self.layout, room, pin, wheels[pin.sha256], job) for pin in first]
-        made = self._begun(closure, trees, manifest, target, changelog, source, trusted, room, job)
+        if not self._is_kept(made):
+            made = self._begun(made, closure, wheels, room, job)
         try:
             made.assembly.start()
             meanwhile(made)
@@ -232,19 +232,10 @@ class Workbench:
             made.discard()
             raise
 
-    def _begun(
-        self,
-        closure: Closure,
-        trees: Sequence[Tree],
-        manifest: Manifest,
-        target: str,
-        changelog: str,
-        source: Source,
-        trusted: bool,
-        room: str,
-        job: Job,
+    def _named(
+        self, closure: Closure, manifest: Manifest, target: str, changelog: str, source: Source, trusted: bool
     ) -> Prepared:
-        """The version's directory, where its import root is to be made of links to the trees."""
+        """The version, where it lies if it is kept already."""
         from proxima.store.trees import Assembly
 
         pin = closure.own
@@ -253,17 +244,28 @@ class Workbench:
         found.fits = " ".join(filter(None, (manifest.fits, _this_python(closure.pins))))
         found.kinds = " ".join(dict.fromkeys(each.kind for each in manifest.contributions))
         name = closure.directory(trusted)
-        kept, work = os.path.join(self.layout.version(manifest.id, name), "site"), os.path.join(room, name)
-        prepared = Prepared(*(found, manifest, name, "", kept, source, closure.pins), Assembly(trees, ""), changelog)
-        job.step("link")
-        if self._is_kept(prepared):
-            return prepared
+        site = os.path.join(self.layout.version(manifest.id, name), "site")
+        return Prepared(*(found, manifest, name, "", site, source, closure.pins), Assembly(), changelog)
+
+    def _begun(self, made: Prepared, closure: Closure, wheels: dict[str, str], room: str, job: Job) -> Prepared:
+        """The version's directory, where its import roots are to be made."""
+        from proxima.store.trees import Assembly, can_be_apart, shared_root, unpack_once
+
+        work = os.path.join(room, made.directory)
         shutil.rmtree(work, ignore_errors=True)
-        Paths.ensure(work)
-        site = os.path.join(work, "site")
-        prepared = replace(prepared, work=work, site=site, assembly=Assembly(trees, site))
-        _write_facts(prepared)
-        return prepared
+        site = os.path.join(Paths.ensure(work), "site")
+        pins = [pin for pin in closure.pins if pin != closure.own]
+        own, *others = (unpack_once(self.layout, room, pin, wheels[pin.sha256], job) for pin in (closure.own, *pins))
+        job.step("link")
+        if others and can_be_apart(own, others):
+            shared = shared_root(self.layout, room, pins)
+            roots = {site: [own], shared.work: others} if shared.new else {site: [own]}
+            assembly = Assembly(roots, shared, work)
+        else:
+            assembly = Assembly({site: [own, *others]})
+        made = replace(made, work=work, site=site, assembly=assembly)
+        _write_facts(made)
+        return made
 
     def stands(self, made: Prepared) -> bool:
         """Whether a version can be put in place as it was made: no other transaction has made or removed the same."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from proxima.sandbox.host import Worker
     from proxima.sandbox.isolation import Isolation
     from proxima.sandbox.probe import HostSupport
-    from proxima.sandbox.spawn import Zygote
+    from proxima.sandbox.launching import Launched
 
 SECONDS = 60.0
 
@@ -93,7 +93,7 @@ class Prober:
         host: HostSupport | None = None,
         allow_tier_c: bool = False,
         seconds: float = SECONDS,
-        zygote: Zygote | None = None,
+        zygote: Launched | None = None,
     ) -> None:
         self._host = host
         self._allow_tier_c = allow_tier_c
@@ -110,17 +110,17 @@ class Prober:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends all that a trial takes; another one would start it anew."""
         self._resources.close()
+        self._kernel = self._zygote = None
 
     @property
     def always_locks(self) -> bool:
         """Whether nothing is tried where nothing can lock the worker."""
         return not self._allow_tier_c
-
-    def start(self) -> None:
-        """Starts the process that a trial's worker is forked from, which takes longer than anything else of it."""
-        if self._zygote is None:
-            self._open()
 
     def load(self) -> None:
         """Imports what every trial needs, and makes what watches it; while other processes are waited for."""
@@ -142,8 +142,8 @@ class Prober:
         if trial.unlocked and self._host is None:
             from proxima.sandbox.probe import probe as host_support
 
-            self._resources.close()
-            self._host, self._kernel = host_support(), None
+            self.close()
+            self._host = host_support()
             trial = self._trial(site, manifest, target, environment)
         bad = {problem.where for problem in trial.problems if problem.level == "error"}
         good = () if "" in bad else tuple((c.kind, c.name) for c in manifest.contributions if _where(c) not in bad)
@@ -180,7 +180,7 @@ class Prober:
         # Nobody asks beforehand what this host has, which takes a process of its own: the lock of the best tier fails
         # where the host has less.
         kernel.isolation.host = self._host or (BEST if sys.platform == "linux" else host_support())
-        kernel.isolation.zygote, self._zygote = self._zygote or Zygote(once=True), None
+        kernel.isolation.zygote, self._zygote = Zygote(once=True, launched=self._zygote), None
         kernel.isolation.start()
         self._kernel = kernel
         return kernel

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from proxima.errors import StorageError, UsageError
-from proxima.events import PluginStateChanged
 from proxima.paths import Paths
 from proxima.plugins.scan import FoundPlugin
 from proxima.storage import storage_error, sync_directory, write_atomic
@@ -127,6 +126,7 @@ class Swapper:
         close_entry(self.layout, entry)
 
     def _record(self, entry: Entry) -> None:
+        from proxima.events import PluginStateChanged
         from proxima.permissions import Permission, Source
 
         permissions = self.permissions()

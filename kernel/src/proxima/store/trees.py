@@ -1,4 +1,4 @@
-"""Directories of the store: each wheel is unpacked once, and a version's import root is made of links to such files."""
+"""Directories of the store: each wheel is unpacked once, and import roots are made of links to such files."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from proxima.paths import Paths
+from proxima.plugins.scan import DEPENDENCIES
 from proxima.storage import storage_error
 from proxima.store.errors import FetchError, StoreError
 from proxima.store.job import Job
 from proxima.store.layout import Layout
-from proxima.store.pylock import Pinned
+from proxima.store.pylock import Pinned, digest
 from proxima.store.wheel import WheelFile
 
 _TICK = 0.05  # seconds between two looks at whether the job goes on
@@ -26,10 +28,10 @@ _MOST = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The files of one wheel.
+    """The files of one wheel, or of all that a plugin depends on.
 
     Attributes:
-        place: Where they belong, under ``wheels``.
+        place: Where they belong, under ``wheels`` or ``roots``.
         work: Where they lie until `Assembly.keep`; the same as ``place`` where they are there already.
     """
 
@@ -75,17 +77,48 @@ def unpack_once(layout: Layout, room: str, pin: Pinned, path: str, job: Job) -> 
     return Tree(place, work)
 
 
-class Assembly:
-    """A version's import root while `assembly` makes it of the trees.
+def shared_root(layout: Layout, room: str, pins: Sequence[Pinned]) -> Tree:
+    """The import root of what a plugin depends on, which every version has that depends on the same.
 
     Args:
-        trees: Of files that two of them have, the first one's is taken.
-        site: What is made; empty where it is there already.
+        layout: The store, which the caller holds.
+        room: The directory to make it in.
+        pins: The wheels, without the plugin's own.
+    """
+    name = digest(pins)[:32]
+    place = os.path.join(layout.roots, name)
+    return Tree(place, place if os.path.isdir(place) else os.path.join(room, name))
+
+
+def can_be_apart(own: Tree, others: Sequence[Tree]) -> bool:
+    """Whether a wheel need not lie in one directory with those it depends on.
+
+    Machine code may look for libraries by a path from its own directory, and a package of which two wheels have parts
+    is found in one directory only.
+    """
+    names = set(os.listdir(own.work))
+    if any(not names.isdisjoint(os.listdir(each.work)) for each in others):
+        return False
+    suffixes = (".so", ".pyd", ".dll", ".dylib")
+    return not any(
+        name.endswith(suffixes) or ".so." in name for _, _, files in os.walk(own.work) for name in files
+    )
+
+
+class Assembly:
+    """Import roots while `assembly` makes them of the trees.
+
+    Args:
+        roots: What is made of which trees; of files that two of them have, the first one's is taken.
+        shared: One of them that other versions may have as well, or will have.
+        version: The directory of the version that is to be linked to that one.
     """
 
-    def __init__(self, trees: Sequence[Tree], site: str) -> None:
-        self._trees, self._site = trees, site
-        self._new = [tree for tree in trees if tree.new]
+    def __init__(
+        self, roots: Mapping[str, Sequence[Tree]] | None = None, shared: Tree | None = None, version: str = ""
+    ) -> None:
+        self._roots, self._shared, self._version = roots or {}, shared, version
+        self._new = [tree for trees in self._roots.values() for tree in trees if tree.new]
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -93,21 +126,26 @@ class Assembly:
 
         Raises:
             StoreError: No process could be started.
+            StorageError: The disk is full or read-only.
         """
-        if not self._site:
+        if not self._roots:
             return
+        if self._shared is not None:
+            self._link_to(self._shared.work)
         program = os.path.join(os.path.dirname(__file__), "assembly.py")
-        trees = [("+" if tree.new else "") + tree.work for tree in self._trees]
+        arguments = []
+        for root, trees in self._roots.items():
+            arguments += [f"={root}", *(("+" if tree.new else "-") + tree.work for tree in trees)]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-B", "-X", "utf8", program, self._site, *trees],
+                [sys.executable, "-I", "-S", "-B", "-X", "utf8", program, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
         except OSError as error:
-            raise StoreError(f"no process could be started that makes {self._site}: {error}") from error
+            raise StoreError(f"no process could be started that makes {next(iter(self._roots))}: {error}") from error
 
     def wait(self, job: Job) -> None:
         """Waits until every link is there; what is new is compiled after that.
@@ -124,12 +162,12 @@ class Assembly:
             return
         number, _, path = said.strip().partition(" ")
         if not number.isdigit():
-            raise StoreError(f"the process that makes {self._site} ended before it was done")
+            raise StoreError(f"the process that makes {next(iter(self._roots))} ended before it was done")
         cause = OSError(int(number), os.strerror(int(number)))
         raise storage_error("make", path, cause) from cause
 
     def keep(self, layout: Layout, job: Job) -> None:
-        """Waits for the bytecode, and puts the trees where other plugins find them.
+        """Waits for the bytecode, and puts what is new where other plugins find it.
 
         Raises:
             StorageError: The disk is full or read-only.
@@ -139,19 +177,32 @@ class Assembly:
             while self._said(job, "bytecode was compiled"):
                 continue
             self._end()
-        for tree in self._new:
-            Paths.ensure(layout.wheels)
+        shared = [self._shared] if self._shared and self._shared.new else []
+        for tree in (*self._new, *shared):
+            Paths.ensure(os.path.dirname(tree.place))
             try:
                 if not os.path.exists(tree.place):  # else another transaction made the same while the user was asked
                     os.rename(tree.work, tree.place)
             except OSError as error:
                 raise storage_error("make", tree.place, error) from error
+        if self._shared is not None:
+            self._link_to(os.path.relpath(self._shared.place, layout.version("ID", "VERSION")))
 
     def discard(self) -> None:
-        """Ends it, and removes the new trees where they were not kept."""
+        """Ends it, and removes what is new where it was not kept."""
         self._end()
-        for tree in self._new:
+        shared = [self._shared] if self._shared and self._shared.new else []
+        for tree in (*self._new, *shared):
             shutil.rmtree(tree.work, ignore_errors=True)
+
+    def _link_to(self, target: str) -> None:
+        link = os.path.join(self._version, DEPENDENCIES)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(link)
+            os.symlink(target, link)
+        except OSError as error:
+            raise storage_error("make", link, error) from error
 
     def _said(self, job: Job, doing: str) -> bytes:
         """What it says next; nothing once it has ended."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from proxima.errors import NotFoundError, StorageError
-from proxima.plugins.scan import FoundPlugin
+from proxima.plugins.scan import DEPENDENCIES, FoundPlugin
 from proxima.storage import storage_error, write_atomic
 from proxima.store.layout import Layout, names_in
 from proxima.store.pointer import directory_of, read_pointer
@@ -72,9 +72,12 @@ def read_version(layout: Layout, plugin: str, directory: str, current: str = "")
     """One kept version.
 
     Raises:
-        StorageError: Its ``install.json`` cannot be read.
+        StorageError: Its ``install.json`` cannot be read, or what it depends on is not there any more.
     """
     path = os.path.join(layout.version(plugin, directory), "install.json")
+    link = os.path.join(layout.version(plugin, directory), DEPENDENCIES)
+    if os.path.islink(link) and not os.path.isdir(link):
+        raise StorageError(f"{link} leads to nothing", hint=f"Install {plugin} again.")
     try:
         with open(path, encoding="utf-8") as file:
             values = json.load(file)
