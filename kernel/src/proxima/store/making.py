@@ -1,4 +1,4 @@
-"""Makes a version and tries it: of what the resolver answers, or ahead of it, of what its cache says it will answer."""
+"""Makes a version and tries it: of what the resolver answers, or ahead of that, of what it answered before."""
 
 from __future__ import annotations
 
@@ -88,10 +88,11 @@ class Making:
             ProbeError: It is not what its manifest says.
             WheelError, FetchError, StorageError: As `Workbench.fetch` and `Workbench.lay_out` say.
         """
-        if self._last is None or self._last.closure != closure or not self._workbench.stands(self._last.made):
+        last = self._last
+        if last is None or not last.closure.is_like(closure) or not self._workbench.stands(last.made):
             self._discard()
-            self._last = self._make(closure)
-        return self._last
+            last = self._last = self._make(closure)
+        return last
 
     def _ahead(self, expected: Closure) -> None:
         # The index may have taken such a version back since: it is run in a lock or not at all.

@@ -26,6 +26,7 @@ from proxima.store.layout import Layout
 from proxima.store.provided import provided_versions, provided_wheels
 from proxima.store.pylock import Pinned, digest, normalised, pylock_text
 from proxima.store.resolve import resolver
+from proxima.store.resolve.answers import Answers, question
 from proxima.store.resolve.resolver import Index, Request
 from proxima.store.sources import Source
 from proxima.store.versions import is_kept
@@ -46,6 +47,10 @@ class Closure:
 
     own: Pinned
     pins: tuple[Pinned, ...]
+
+    def is_like(self, other: Closure) -> bool:
+        """Whether a version made of these is one made of those; what an address tells in secret does not count."""
+        return self.own.name == other.own.name and pylock_text(self.pins) == pylock_text(other.pins)
 
     def directory(self, trusted: bool) -> str:
         """The name of the directory of a version that is made of these; empty while a hash is not known."""
@@ -117,8 +122,8 @@ class Workbench:
             job: How long it may take.
             version: Only this one.
             trusted: Other than in a worker, the distributions of the environment come first.
-            ahead: Called before the resolver is waited for, with what it answers out of its cache, which is probably
-                what it will answer.
+            ahead: Called before the resolver is waited for, with its last answer to the same question, which is
+                probably its answer again.
 
         Raises:
             ConflictError: No versions fit together.
@@ -128,27 +133,30 @@ class Workbench:
         """
         job.step("resolve")
         job.progress(None, f"resolving {source}")
-        own = ""
+        own, found = "", None
         if source.kind == "index":
             wanted = replace(source, specifier=f"=={version}") if version else source
             requirement, name = str(wanted), normalised(source.text.partition("[")[0])
         else:
-            pin, own = self._own(source, job)
-            requirement, name = f"{pin.name} @ {file_address(own)}", pin.name
+            found, own = self._own(source, job)
+            found = replace(found, url=file_address(own))
+            requirement, name = f"{found.name} @ {found.url}", found.name
         provided = provided_versions(self.layout.root, trusted=trusted)
         provided.pop(name, None)
         wheels = provided_wheels(provided, os.path.join(self.cache, "provided"))
+        request, answers = Request([requirement], wheels, self.index, job), Answers(os.path.join(self.cache, "answers"))
+        asked = ""
 
-        def look() -> None:
-            if own:
-                _check_own(own, source, version)
+        def meanwhile() -> None:
+            nonlocal asked
+            asked = question(request, _checked(own, source, version) if own else [requirement])
+            last = answers.last(asked) if ahead else None
+            if ahead and last is not None:
+                ahead(_closure([*last, found] if found else last, name))
 
-        def recall() -> None:
-            if ahead is not None and (pins := driver.recall(request)) is not None:
-                ahead(_closure(pins, name))
-
-        request, driver = Request([requirement], wheels, self.index, job, look), resolver(self.driver)
-        return _closure(driver.resolve(replace(request, meanwhile=recall) if ahead else request), name)
+        pins = resolver(self.driver).resolve(replace(request, meanwhile=meanwhile))
+        answers.keep(asked, [pin for pin in pins if not own or pin.name != name])
+        return _closure(pins, name)
 
     def locate(self, pins: Sequence[Pinned], distribution: str, job: Job) -> Closure:
         """A closure of wheels that are known; what is at its address no more is looked for on the index.
@@ -288,19 +296,21 @@ class Workbench:
             return self._fetcher.fetch_one(built.pin, job)
 
 
-def _check_own(path: str, source: Source, version: str | None) -> None:
+def _checked(path: str, source: Source, version: str | None) -> list[str]:
+    """What a plugin's own wheel requires, which nothing keeps out."""
     from proxima.store.wheel import WheelFile
 
     with WheelFile.open(path) as wheel:
         wheel.check()
         if version not in (None, wheel.version):
             raise UsageError(f"{source} is version {wheel.version}, not {version}")
+        return [str(each) for each in wheel.requires]
 
 
 def _closure(pins: Sequence[Pinned], distribution: str) -> Closure:
     for pin in pins:
         if pin.name == distribution:
-            return Closure(pin, tuple(pins))
+            return Closure(pin, tuple(sorted(pins, key=lambda pin: pin.name)))
     raise StoreError(f"{distribution} itself is not among the wheels that it is to be made of")
 
 

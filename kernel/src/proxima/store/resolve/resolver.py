@@ -97,15 +97,6 @@ class Resolver(ABC):
             DeadlineExceededError, CancelledError: As asked.
         """
 
-    def recall(self, request: Request) -> list[Pinned] | None:
-        """What `resolve` would answer if no index had changed since it was last asked, without asking any.
-
-        Returns:
-            ``None`` where the tool cannot tell.
-        """
-        request.meanwhile()
-        return None
-
     def run(self, request: Request, *arguments: str, inputs: Mapping[str, str], keep: str = "") -> tuple[str, str]:
         """Runs the tool in an empty directory with some files in it.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-from proxima.errors import NotFoundError, ProximaError
+from proxima.errors import ProximaError
 from proxima.store.errors import StoreError
 from proxima.store.pylock import Pinned, parse_pylock
 from proxima.store.resolve.resolver import Request, Resolver, by_address, conflict, failed, not_found
@@ -25,22 +25,11 @@ class Uv(Resolver):
 
     def resolve(self, request: Request) -> list[Pinned]:
         """See `Resolver.resolve`."""
-        return self._compiled(request)
-
-    def recall(self, request: Request) -> list[Pinned] | None:
-        """See `Resolver.recall`: from uv's cache."""
-        try:
-            return self._compiled(request, "--offline")
-        except (StoreError, NotFoundError):
-            return None
-
-    def _compiled(self, request: Request, *options: str) -> list[Pinned]:
         out, _ = self.run(
             request,
             *("pip", "compile", "requirements.in", "--constraints", "constraints.txt", "--format", "pylock.toml"),
             *("--quiet", "--no-header", "--only-binary", ":all:", "--python", sys.executable),
             *request.index.options(),
-            *options,
             inputs={"requirements.in": "\n".join(request.requirements), "constraints.txt": request.constraints()},
         )
         import tomllib
