@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,7 +137,7 @@ def test_a_half_edited_project_is_told(project: Path, old: str, new: str, says: 
 
 
 def test_a_host_that_cannot_lock_a_worker_is_no_fault_of_the_plugin(project: Path) -> None:
-    seen = look(project, replace(probe(), tier="C", reasons=("no seccomp",)))
+    seen = look(project, probe()._replace(tier="C", reasons=("no seccomp",)))
     assert seen.ok
     assert [(p.code, p.level) for p in seen.problems] == [("host", "warning")]
     assert "not tried: this host cannot lock a worker (no seccomp)" in str(seen.problems[0])

@@ -13,7 +13,6 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -287,7 +286,7 @@ def test_a_manifest_that_lies_is_found_by_trying(changed: Callable[..., Report],
 def test_a_host_that_cannot_lock_a_worker_is_no_fault_of_the_wheel(
     wheel: Path, project: Path, monkeypatch: pytest.MonkeyPatch, given: bool
 ) -> None:
-    host = replace(probe(), tier="C", reasons=("no seccomp",))
+    host = probe()._replace(tier="C", reasons=("no seccomp",))
     monkeypatch.setattr("proxima_sdk.validate.report.probe", lambda: host)
     report = validate_wheel(wheel, host=host if given else None)
     assert report.ok

@@ -19,8 +19,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from proxima.errors import SettingsError
 from proxima.nearest import did_you_mean
@@ -34,8 +34,7 @@ Schema = Mapping[str, Mapping[str, object]]
 _ABSENT = object()
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
+class _Layer(NamedTuple):
     source: str  # the file, the environment variable, or `default` or `flag`
     values: Mapping[str, object]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
-from typing import Literal, Protocol, TextIO
+from typing import Literal, NamedTuple, Protocol, TextIO
 
 from proxima.dialogue import TIMEOUT_SECONDS, Dialogue, NoAnswerError
 from proxima.permissions.grammar import Permission
@@ -18,8 +17,7 @@ MAX_TRIES = 3
 _ANSWERS: tuple[ConsentAnswer, ...] = ("once", "session", "always", "deny")
 
 
-@dataclass(frozen=True, slots=True)
-class ConsentRequest:
+class ConsentRequest(NamedTuple):
     """What the user is asked: a permission, the file, host or command it is for now, and why in the plugin's words."""
 
     plugin: str

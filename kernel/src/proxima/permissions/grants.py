@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxima.errors import UsageError
 from proxima.paths import Paths
@@ -60,8 +60,7 @@ def open_permissions(paths: Paths | None, *, on_recovered: Callable[[str], None]
     return open_database(path, MIGRATIONS, application=_APPLICATION, on_recovered=on_recovered)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What holds for one permission of one plugin.
 
     Attributes:
@@ -81,8 +80,7 @@ class Decision:
         return self.outcome == "granted"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where a plugin comes from; what was granted to it holds for no other that takes its id.
 
     Attributes:
@@ -97,8 +95,7 @@ class Source:
 NO_DISTRIBUTION = Source()
 
 
-@dataclass(frozen=True, slots=True)
-class _Declared:
+class _Declared(NamedTuple):
     version: str = ""
     permissions: tuple[Permission, ...] = ()
     source: Source = NO_DISTRIBUTION

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from proxima.errors import ManifestError
 from proxima.plugins.scan import read_small
@@ -56,8 +56,7 @@ class Contribution:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(NamedTuple):
     """What the kernel needs of a manifest; ``raw`` keeps all of it.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxima.sandbox.errors import CrashedError, LimitError, SandboxError
 from proxima.sandbox.policy import SandboxPolicy
@@ -19,8 +19,7 @@ _WORDS: dict[int, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(NamedTuple):
     """The end of a process.
 
     Attributes:

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxima.contracts.theme import Theme
 from proxima.errors import CancelledError, DeadlineExceededError, PluginBrokenError, ProximaError, UsageError
@@ -37,8 +37,7 @@ LOCK_SECONDS = 10.0
 END_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """One object of the plugin, as the worker describes it and the manifest agrees.
 
     Attributes:

@@ -9,8 +9,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from proxima.sandbox.policy import Tier, runtime_paths
 
@@ -18,8 +17,7 @@ _DEADLINE_S = 20
 _TRIAL = "import sys; sys.path.insert(0, sys.argv[1]); from proxima.sandbox.linux.trial import main; main(sys.argv[2:])"
 
 
-@dataclass(frozen=True, slots=True)
-class HostSupport:
+class HostSupport(NamedTuple):
     """What a lock on this host can enforce.
 
     Attributes:

@@ -13,8 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxima.errors import DeadlineExceededError, NotFoundError, PluginBrokenError, ProximaError, RunError
 from proxima.sandbox.channel import Channel, close_all
@@ -38,21 +37,18 @@ if TYPE_CHECKING:
 _NOTICE = 0.2  # seconds that a message nobody waits for may wait for a busy channel
 
 
-@dataclass(frozen=True, slots=True)
-class WithFds:
+class WithFds(NamedTuple):
     """What a served function of the kernel returns to pass descriptors; they are closed here once they are sent."""
 
     value: Any
     fds: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
-class _Lease:
+class _Lease(NamedTuple):
     buffer: Buffer
 
 
-@dataclass(frozen=True, slots=True)
-class _Served:
+class _Served(NamedTuple):
     function: Callable[[Any, Call], Any]
     takes: Any
     alone: bool = False

@@ -116,9 +116,8 @@ class Zygote:
         Raises:
             SandboxError: The zygote could not be started.
         """
-        with self._lock:
-            with open(f"/proc/{self._running().pid}/statm", encoding="ascii") as file:
-                return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        with self._lock, open(f"/proc/{self._running().pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
     def spawn(self, policy: SandboxPolicy, canary: str, nonce: str, serves: str = "plugin") -> Forked:
         """Forks a worker, which starts to lock itself.

@@ -13,8 +13,7 @@ import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from proxima.errors import StorageError
 from proxima.store.problems import Problem, WheelError
@@ -38,8 +37,7 @@ _BROKEN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveLimits:
+class ArchiveLimits(NamedTuple):
     """What is read of an archive at most.
 
     Attributes:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxima.errors import NotFoundError, PermissionDeniedError, PluginIncompatibleError, ProximaError
 from proxima.nearest import did_you_mean
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
 _ASKED_AGAIN = "you are asked again: something of this was changed in the meantime"
 
 
-@dataclass(frozen=True, slots=True)
-class Installed:
+class Installed(NamedTuple):
     """The outcome of `Store.install` and `Store.update`.
 
     Attributes:
@@ -295,7 +294,7 @@ class Store:
         with self._turn(doing, job or self._job()) as turn:
             self._swapper.heal()
             if turn.job.deadline == float("inf"):
-                turn.job = replace(turn.job, deadline=time.monotonic() + self.options.seconds)
+                turn.job = turn.job._replace(deadline=time.monotonic() + self.options.seconds)
             try:
                 yield turn
             except BaseException:
@@ -336,7 +335,7 @@ class Store:
             if proposal == agreed:
                 break
             job.step("ask")
-            shown = replace(proposal, notes=(*proposal.notes, _ASKED_AGAIN)) if agreed else proposal
+            shown = proposal._replace(notes=(*proposal.notes, _ASKED_AGAIN)) if agreed else proposal
             with turn.left_to_others():
                 granted = consent(shown)
             self._swapper.heal()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxima.errors import CancelledError, DeadlineExceededError
 
@@ -16,8 +15,7 @@ Progress = Callable[[float | None, str], None]
 """Called with a fraction in [0, 1], ``None`` where it is not known, and a short message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """One piece of work.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxima.paths import Paths
 from proxima.storage import storage_error
@@ -12,8 +12,7 @@ TEMPORARY = ".new-"
 """Begins the name of a file that is being fetched."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """The store's places.
 
     Attributes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from proxima.errors import ManifestError, UsageError
 from proxima.store.errors import FetchError, ProbeError, StoreError
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
     from proxima.store.probe import Prober
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(NamedTuple):
     """A version that was made and tried.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from proxima.errors import PermissionDeniedError, StorageError, UsageError
@@ -153,7 +153,7 @@ def sync(
             *_switch(state, each),
         )
         if outcome.changed or adjusted:
-            done.append(replace(outcome, adjusted=adjusted))
+            done.append(outcome._replace(adjusted=adjusted))
     for extra in set(store.plugins()) - {each.plugin for each in wanted}:
         store.uninstall(extra, job=job)
     return done

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxima.errors import UsageError
 from proxima.paths import Paths
@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from proxima.store.trees import Assembly
 
 
-@dataclass(frozen=True, slots=True)
-class Closure:
+class Closure(NamedTuple):
     """A plugin's wheel and those it depends on, as they are to be.
 
     Attributes:
@@ -59,8 +58,7 @@ class Closure:
         return f"{self.own.version}-{digest(self.pins)[:12]}" + ("-trusted" if trusted else "")
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A version that is ready to be tried and put in place.
 
     Attributes:
@@ -271,7 +269,7 @@ class Workbench:
             assembly = Assembly(roots, shared, work)
         else:
             assembly = Assembly({site: [own, *others]})
-        made = replace(made, work=work, site=site, assembly=assembly)
+        made = made._replace(work=work, site=site, assembly=assembly)
         _write_facts(made)
         return made
 

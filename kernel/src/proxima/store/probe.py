@@ -11,9 +11,8 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from proxima.errors import ManifestError, ProximaError
 from proxima.plugins.manifest import Contribution, Manifest
@@ -26,14 +25,13 @@ if TYPE_CHECKING:
     from proxima.plugins.registry import PluginRecord
     from proxima.sandbox.host import Worker
     from proxima.sandbox.isolation import Isolation
-    from proxima.sandbox.probe import HostSupport
     from proxima.sandbox.launching import Launched
+    from proxima.sandbox.probe import HostSupport
 
 SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeReport:
+class ProbeReport(NamedTuple):
     """What a trial showed.
 
     Attributes:
@@ -194,7 +192,7 @@ def _record(judge: Any, site: str, manifest: Manifest, target: str, environment:
             if error := record.error():
                 raise error
             assert record.manifest is not None
-            record.manifest = replace(record.manifest, permissions=())  # it is tried without any, and none is missed
+            record.manifest = record.manifest._replace(permissions=())  # it is tried without any, and none is missed
             return record
     raise ManifestError(f"{site}: no distribution there has the plugin {manifest.id} = {target}")
 
@@ -251,7 +249,7 @@ class _Trial:
         where = _where(contribution)
         try:
             for problem in SMOKE[contribution.kind](made, contribution):
-                self.problems.append(replace(problem, where=where))
+                self.problems.append(problem._replace(where=where))
         except ProximaError as error:
             self.failed("smoke", error, where)
 

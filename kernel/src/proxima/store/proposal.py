@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from proxima.store.sources import Source
 from proxima.store.system import missing_parts
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
     from proxima.store.preparing import Prepared
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(NamedTuple):
     """What the user is asked before a version is put in place.
 
     Attributes:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxima.paths import Paths
 from proxima.plugins.scan import DEPENDENCIES
@@ -26,8 +26,7 @@ _TICK = 0.05  # seconds between two looks at whether the job goes on
 _MOST = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(NamedTuple):
     """The files of one wheel, or of all that a plugin depends on.
 
     Attributes:
@@ -100,9 +99,7 @@ def can_be_apart(own: Tree, others: Sequence[Tree]) -> bool:
     if any(not names.isdisjoint(os.listdir(each.work)) for each in others):
         return False
     suffixes = (".so", ".pyd", ".dll", ".dylib")
-    return not any(
-        name.endswith(suffixes) or ".so." in name for _, _, files in os.walk(own.work) for name in files
-    )
+    return not any(name.endswith(suffixes) or ".so." in name for _, _, files in os.walk(own.work) for name in files)
 
 
 class Assembly:

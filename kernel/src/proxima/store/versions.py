@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxima.errors import NotFoundError, StorageError
 from proxima.plugins.scan import DEPENDENCIES, FoundPlugin
@@ -16,8 +16,7 @@ from proxima.store.pylock import read_pylock
 from proxima.store.sources import Source
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """A kept version of a plugin, from its ``install.json``.
 
     Attributes:

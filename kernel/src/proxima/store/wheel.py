@@ -13,10 +13,9 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from email import message_from_bytes
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from proxima.errors import ManifestError, StorageError
 from proxima.plugins.manifest import Manifest
@@ -37,8 +36,7 @@ _CHANGELOG_CHARACTERS = 100_000
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """What RECORD says of one file: its SHA-256 in hexadecimal digits, empty where it gives none, and its size."""
 
     sha256: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from proxima.errors import ManifestError
@@ -67,7 +67,7 @@ class Report:
             "ok": self.ok,
             "errors": self.count("error"),
             "warnings": self.count("warning"),
-            "problems": [asdict(problem) for problem in self.problems],
+            "problems": [problem._asdict() for problem in self.problems],
             "contributions": [{"kind": kind, "name": name} for kind, name in self.contributions],
             "seconds": round(self.seconds, 3),
             "traceback": self.traceback,

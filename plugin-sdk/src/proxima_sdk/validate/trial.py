@@ -6,7 +6,6 @@ import os
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from proxima.errors import DeadlineExceededError, NotFoundError, UnavailableError
@@ -57,7 +56,7 @@ def try_wheel(
             wheel.unpack(site)
             return probe(site, manifest, target, host=host, environment=True)
         say(f"this environment lacks {', '.join(missing)}: resolving what the store would install")
-        layout = replace(store.layout, root=os.path.join(folder, "store"))
+        layout = store.layout._replace(root=os.path.join(folder, "store"))
         bench = store.options.workbench(layout, store.paths)
         source = Source("wheel", os.path.abspath(wheel.path))
         job = Job(deadline=time.monotonic() + store.options.seconds)
@@ -76,7 +75,7 @@ def try_wheel(
             made.discard()
     names = ", ".join(f"{pin.name} {pin.version}" for pin in closure.pins if pin is not closure.own)
     note = Problem("tried", f"with what the store would install beside it: {names}", level="note")
-    return replace(report, problems=(*report.problems, note))
+    return report._replace(problems=(*report.problems, note))
 
 
 def _only(code: str, message: str, level: Level, hint: str) -> ProbeReport:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 ALLOW = 0x7FFF0000
 KILL = 0x80000000  # the whole process
@@ -21,8 +21,7 @@ _X32_BIT = 0x40000000
 Code = list[tuple[int, int, int, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """A condition on one argument of a system call: `argument & mask` is one of the values.
 
     Only the low 32 bits are looked at unless `high` is set; both architectures are little-endian.

@@ -13,8 +13,8 @@ import platform
 import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 from proxima.sandbox.errors import LockError
 from proxima.sandbox.linux import landlock, limits, namespaces, seccomp
@@ -29,8 +29,7 @@ MINIMUM_ABI = {"A": 6, "B": 1, "C": 0}
 _AT_SYMLINK_NOFOLLOW = 0x100
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """The process that is to be locked, as its scripts must know it before they are written.
 
     Attributes:
@@ -77,8 +76,7 @@ def worker_holder(tier: Tier, pid: int, zygote: int, *, waited: bool) -> Holder:
     return Holder(keep, 1, zygote, ids, PARENT, USER_NAMESPACE if limits.is_root() else -1, ROOT if waited else -1)
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(NamedTuple):
     """The two halves of a lock.
 
     Attributes:
@@ -113,7 +111,7 @@ def write_base(holder: Holder) -> Script:
     Raises:
         LockError: a step cannot be taken on this host.
     """
-    bare = replace(holder, root=-1)
+    bare = holder._replace(root=-1)
     script = Script(None, bare.open)
     _begin(script, "A", bare)
     with script.step("root directory"):

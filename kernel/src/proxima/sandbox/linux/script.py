@@ -7,7 +7,7 @@ import errno
 import os
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxima.sandbox.errors import LockError
 from proxima.sandbox.linux.program import CALL, MOST_WANTED, Program, run
@@ -20,15 +20,13 @@ _ARGUMENTS = 6
 _MOST_ERRORS = 4095
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
+class Pointer(NamedTuple):
     """Where something lies in a program's data."""
 
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
+class _Call(NamedTuple):
     step: str
     name: str
     about: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import glob
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from proxima.sandbox.linux import landlock
 from proxima.sandbox.policy import SandboxPolicy, is_beneath
@@ -37,8 +37,7 @@ STAND = "/proc"
 _GPU_FACTS = ("/proc/driver/nvidia", "/sys/class/drm", "/sys/class/kfd", "/sys/bus/pci")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A file or directory that the worker sees.
 
     Attributes:

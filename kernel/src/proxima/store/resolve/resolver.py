@@ -7,7 +7,7 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from proxima.errors import NotFoundError, ProximaError
 from proxima.store.addresses import file_address, without_secrets
@@ -19,8 +19,7 @@ from proxima.store.tool import run_tool
 _SHOWN = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
+class Index(NamedTuple):
     """Where wheels are looked for; what is empty is left to the tool's own configuration.
 
     Attributes:
