@@ -173,7 +173,6 @@ def _main(packages: str, seconds: str, memory_bytes: str, most_bytes: str) -> No
 def _lock() -> Callable[[], object]:
     """What leaves this process its pipes and its computing: no files, new processes, sockets, or signals to others."""
     import os
-    import platform
 
     from proxima.sandbox.linux import landlock, seccomp
     from proxima.sandbox.linux.script import Script
@@ -184,7 +183,7 @@ def _lock() -> Callable[[], object]:
     script.call("prctl", set_no_new_privs, 1, 0, 0, 0)
     if version := landlock.abi():  # a limit of no descriptors keeps files from being opened, but not from being removed
         landlock.restrict(script, {}, version=version)
-    seccomp.install(script, seccomp.program(platform.machine(), os.getpid()))
+    seccomp.install(script, seccomp.program(os.uname().machine, os.getpid()))
     return script.run
 
 

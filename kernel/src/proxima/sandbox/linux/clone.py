@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
-import platform
 import signal
 import threading
 from collections.abc import Callable
@@ -55,10 +54,10 @@ def prepared(flags: int) -> Callable[[], int]:
     if thread_id:
         flags |= _CHILD_SETTID | _CHILD_CLEARTID
     # The thread's storage stays the same; its place among the arguments differs between architectures.
-    last = (thread_id, 0) if platform.machine() == "x86_64" else (0, thread_id)
+    last = (thread_id, 0) if os.uname().machine == "x86_64" else (0, thread_id)
     libc = ctypes.PyDLL(None, use_errno=True)  # unlike CDLL's, its calls keep Python's global lock
     libc.syscall.restype = ctypes.c_long
-    words = (numbers(platform.machine())["clone"], flags | signal.SIGCHLD, 0, 0, *last)
+    words = (numbers(os.uname().machine)["clone"], flags | signal.SIGCHLD, 0, 0, *last)
     return functools.partial(libc.syscall, *(ctypes.c_long(each) for each in words))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import stat
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -186,7 +185,7 @@ def write_lock(policy: SandboxPolicy, holder: Holder, *, abi: int | None = None,
         seccomp.install(
             script,
             seccomp.program(
-                platform.machine(),
+                os.uname().machine,
                 holder.pid,
                 subprocess=policy.subprocess,
                 any_ioctl=policy.gpu,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -115,7 +114,7 @@ class Script:
             else:
                 words[place] = _signed(argument or 0)
         answers = (*wanted, *[0] * (MOST_WANTED - len(wanted)))
-        self._packed += CALL.pack(numbers(platform.machine())[name], in_data, len(wanted), *answers, *words)
+        self._packed += CALL.pack(numbers(os.uname().machine)[name], in_data, len(wanted), *answers, *words)
         self._calls.append(_Call(self._step, name, about, otherwise))
 
     def opens(self, name: str, *arguments: int | bytes | Pointer | None, about: str = "") -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import functools
-import platform
+import os
 import struct
 
 from proxima.sandbox.linux.bpf import ALLOW, Check, assemble, error
@@ -160,7 +160,7 @@ def available() -> bool:
     try:
         for verdict in (ALLOW, 0x80000000, 0x00050000):
             call("seccomp", get_action_avail, 0, ctypes.c_uint32(verdict))
-        numbers(platform.machine())
+        numbers(os.uname().machine)
     except OSError:
         return False
     return True

@@ -11,7 +11,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
-import platform
 from typing import Any
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -107,7 +106,7 @@ def _syscall() -> tuple[Any, dict[str, int]]:
     """Libc's `syscall`, and the numbers on this machine."""
     syscall = ctypes.CDLL(None, use_errno=True).syscall
     syscall.restype = ctypes.c_long
-    return syscall, numbers(platform.machine())
+    return syscall, numbers(os.uname().machine)
 
 
 def call(

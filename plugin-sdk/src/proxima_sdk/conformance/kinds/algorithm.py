@@ -13,7 +13,7 @@ from proxima.contracts.algorithm import AlgorithmResult
 from proxima.contracts.backend import CancelToken
 from proxima.contracts.circuit import Circuit, Parameter
 from proxima.errors import CancelledError, UsageError
-from proxima.sandbox.proxies import Proxy
+from proxima.sandbox.proxies.proxy import Proxy
 from proxima_sdk.conformance.contribution import ContributionChecks
 
 _STOP_SECONDS = 5.0

@@ -15,7 +15,7 @@ from proxima.contracts.result import RunResult
 from proxima.errors import PluginBrokenError, RunError, UsageError
 from proxima.sandbox.errors import ProtocolError
 from proxima.sandbox.host import Worker
-from proxima.sandbox.proxies import Proxy
+from proxima.sandbox.proxies.proxy import Proxy
 
 MAX_BATCH = 1024
 """How many runs a plugin may be asked for in one call, whatever it says that it gains from."""
