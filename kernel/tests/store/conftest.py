@@ -217,6 +217,10 @@ class Shop:
         """The import root of the version that runs."""
         return self.pointer(name) / "site"
 
+    def dependencies(self, name: str = "tea") -> Path:
+        """The import root of what it depends on."""
+        return self.pointer(name) / "dependencies"
+
     def pointer(self, name: str = "tea") -> Path:
         lines = dict(line.partition(" ")[::2] for line in (self.store / "current" / name).read_text().splitlines()[1:])
         return self.store / lines["directory"]
@@ -228,6 +232,8 @@ class Shop:
         found = [*self.store.glob("work/*"), *self.store.glob("journal/*"), *self.store.glob("current/.*"), *versions]
         found += [path for path in self.store.glob("versions/*") if path.name not in current]
         found += self.home.glob("cache/wheels/.new-*")
+        linked = {path.resolve() for path in self.store.glob("versions/*/*/dependencies")}
+        found += [path for path in self.store.glob("roots/*") if path.resolve() not in linked]
         found += [
             path.parent.parent for path in self.store.glob("wheels/*/*.dist-info/RECORD") if path.stat().st_nlink == 1
         ]

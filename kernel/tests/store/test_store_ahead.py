@@ -1,17 +1,19 @@
-"""While the index is asked, a version is made of what it answered before; what it answers now is what counts."""
+"""While the index is asked, a version is made of what was answered before; what is answered now is what counts."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from proxima.store.errors import ProbeError
 from proxima.store.job import Job
-from proxima.store.resolve.uv import Uv
-
-pytestmark = pytest.mark.skipif(not Uv.find(), reason="only uv says what it was answered before")
+from proxima.store.preparing import Closure
+from proxima.store.pylock import Pinned
+from proxima.store.resolve.answers import Answers
 
 
 @pytest.fixture
@@ -40,7 +42,8 @@ class Told:
             self._index.gate.set()
 
 
-def test_it_is_tried_before_the_index_answers(shop: Any, known: Any) -> None:
+@pytest.mark.parametrize("resolver", ["uv", "pip", "pip-tools"])
+def test_it_is_tried_before_the_index_answers(shop: Any, known: Any, resolver: str) -> None:
     shop.index.gate.clear()
     steps: list[str] = []
 
@@ -49,11 +52,12 @@ def test_it_is_tried_before_the_index_answers(shop: Any, known: Any) -> None:
         if name == "probe":
             shop.index.gate.set()
 
-    assert known.store.install("tea", job=Job(step=step)).version == "1.0"
+    with shop.kernel(**{"store.resolver": resolver}) as kernel:
+        assert kernel.store.install("tea", job=Job(step=step)).version == "1.0"
     assert shop.index.patient, "the index was let answer when the plugin was tried, not before"
     assert steps.index("probe") < steps.index("lock")
     assert steps.count("probe") == steps.count("link") == 1
-    assert shop.said(kernel=known) == "1.0"
+    assert shop.said() == "1.0"
     assert shop.left_behind() == []
 
 
@@ -91,8 +95,44 @@ def test_nothing_is_tried_ahead_where_it_might_run_without_a_lock(shop: Any, kno
 
 
 def test_nothing_is_fetched_ahead(shop: Any, known: Any) -> None:
-    (shop.home / "cache").rename(shop.root / "old")
+    (shop.home / "cache" / "wheels").rename(shop.root / "old")
     steps: list[str] = []
     assert known.store.install("tea", job=Job(step=steps.append)).version == "1.0"
     assert steps.index("lock") < steps.index("fetch")
     assert steps.count("probe") == 1
+
+
+@pytest.mark.parametrize("text", [b"\xff", b"[[packages]]", b"packages = 1", b""])
+def test_a_damaged_answer_is_none(shop: Any, known: Any, text: bytes) -> None:
+    (answer,) = (shop.home / "cache" / "answers").iterdir()
+    answer.write_bytes(text)
+    assert known.store.install("tea").version == "1.0"
+    assert b"leaf" in answer.read_bytes()
+
+
+def test_a_plugin_of_a_file_is_known_by_what_it_requires(shop: Any, known: Any) -> None:
+    made = shop.plugin("coffee", "1.0", "leaf")
+    for version, ahead in (("1.0", False), ("1.1", True)):
+        steps: list[str] = []
+        made = shop.plugin("coffee", version, "leaf")
+        assert known.store.install(str(made), job=Job(step=steps.append)).version == version
+        assert (steps.index("probe") < steps.index("lock")) is ahead
+
+
+def test_answers_are_few_hold_no_secret_and_are_no_loss(tmp_path: Path) -> None:
+    secret = Pinned("leaf", "1.0", "https://user:password@example.org/leaf-1.0-py3-none-any.whl", "0" * 64)
+    plain = secret.at("https://example.org/leaf-1.0-py3-none-any.whl", "0" * 64)
+    answers = Answers(str(tmp_path / "answers"))
+    assert answers.last("question") is None
+    for number in range(300):
+        answers.keep(f"{number:03}", [secret])
+        os.utime(tmp_path / "answers" / f"{number:03}", (number, number))
+    assert sorted(path.name for path in (tmp_path / "answers").iterdir()) == [f"{n:03}" for n in range(44, 300)]
+    assert "password" not in (tmp_path / "answers" / "299").read_text()
+    assert answers.last("299") == [plain]
+    assert Closure(secret, (secret,)).is_like(Closure(plain, (plain,)))
+    other = secret.at("https://example.org/leaf-1.0-py3-none-any.whl", "1" * 64)
+    assert not Closure(secret, (secret,)).is_like(Closure(other, (other,)))
+    (tmp_path / "file").write_text("in its place")
+    Answers(str(tmp_path / "file")).keep("question", [secret])
+    assert Answers(str(tmp_path / "file")).last("question") is None

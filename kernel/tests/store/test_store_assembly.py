@@ -19,7 +19,7 @@ from proxima.store.trees import Assembly, Tree
 
 
 def assembled(tmp_path: Path, *trees: Tree) -> Path:
-    assembly = Assembly(trees, str(tmp_path / "site"))
+    assembly = Assembly({str(tmp_path / "site"): trees})
     assembly.start()
     try:
         assembly.wait(Job(deadline=time.monotonic() + 60))
@@ -63,7 +63,7 @@ def test_a_directory_where_another_wheel_has_a_file_is_refused(tmp_path: Path) -
 
 
 def test_an_assembly_that_is_killed_is_no_import_root(tmp_path: Path) -> None:
-    assembly = Assembly([tree(tmp_path, "one", {"one.py": ""})], str(tmp_path / "site"))
+    assembly = Assembly({str(tmp_path / "site"): [tree(tmp_path, "one", {"one.py": ""})]})
     assembly.start()
     assert assembly._process is not None
     os.killpg(assembly._process.pid, signal.SIGSTOP)
@@ -85,7 +85,7 @@ def test_it_ends_with_whoever_started_it(tmp_path: Path) -> None:
         "import sys, os, signal\n"
         "from proxima.store.trees import Assembly, Tree\n"
         "from proxima.store.job import Job\n"
-        "made = Assembly([Tree(*pair.split('=')) for pair in sys.argv[2:]], sys.argv[1])\n"
+        "made = Assembly({sys.argv[1]: [Tree(*pair.split('=')) for pair in sys.argv[2:]]})\n"
         "made.start(); made.wait(Job()); print(made._process.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

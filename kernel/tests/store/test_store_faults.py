@@ -155,11 +155,11 @@ class Life:
     def whole(self, version: str) -> None:
         """Every file of its wheels is there."""
         site = self.shop.site("tea")
-        records = list(site.glob("*.dist-info/RECORD"))
+        records = [*site.glob("*.dist-info/RECORD"), *self.shop.dependencies("tea").glob("*.dist-info/RECORD")]
         assert sorted(path.parent.name.partition("-")[0] for path in records) == ["leaf", "tea"]
         for record in records:
             for line in record.read_text().splitlines():
-                assert (site / line.split(",")[0]).is_file()
+                assert (record.parent.parent / line.split(",")[0]).is_file()
         assert f'VERSION = "{version}"' in (site / "tea" / "__init__.py").read_text()
         json.loads((self.shop.pointer("tea") / "install.json").read_text())
 
@@ -175,14 +175,14 @@ def copy_home(source: Path, target: Path) -> None:
     names: dict[int, str] = {}
 
     def copied(path: str, to: str) -> None:
-        number = os.stat(path).st_ino
+        number = os.lstat(path).st_ino
         if number in names:
             os.link(names[number], to)
         else:
-            shutil.copy2(path, to)
+            shutil.copy2(path, to, follow_symlinks=False)
             names[number] = to
 
-    shutil.copytree(source, target, copy_function=copied)
+    shutil.copytree(source, target, symlinks=True, copy_function=copied)
 
 
 @pytest.fixture(params=list(STEPS))

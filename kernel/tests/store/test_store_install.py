@@ -35,7 +35,7 @@ def test_a_plugin_of_an_index_is_installed_with_its_dependencies_and_used(shop: 
         assert shop.said(kernel=kernel) == "1.0 2.1", "this session sees it"
     assert shop.said() == "1.0 2.1"
     version = shop.pointer()
-    assert sorted(path.name for path in version.iterdir()) == ["install.json", "pylock.toml", "site"]
+    assert sorted(path.name for path in version.iterdir()) == ["dependencies", "install.json", "pylock.toml", "site"]
     lock = tomllib.loads((version / "pylock.toml").read_text())
     assert [(each["name"], each["version"]) for each in lock["packages"]] == [("leaf", "2.1"), ("tea", "1.0")]
     assert all(len(each["wheels"][0]["hashes"]["sha256"]) == 64 for each in lock["packages"])
@@ -49,10 +49,13 @@ def test_what_is_installed_cannot_be_written_and_is_shared_by_links(shop: Any) -
     with shop.kernel() as kernel:
         for name in ("tea", "coffee"):
             kernel.store.install(name)
-    files = [path for path in shop.site("tea").rglob("*") if path.is_file()]
+    files = [
+        path for root in (shop.site("tea"), shop.dependencies("tea")) for path in root.rglob("*") if path.is_file()
+    ]
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o222 == 0 for path in files if path.suffix != ".pyc")
-    assert os.path.samefile(shop.site("tea") / "leaf.py", shop.site("coffee") / "leaf.py")
-    assert list(shop.site("tea").glob("__pycache__/leaf.*.pyc")), "a worker may not write bytecode"
+    (leaf,) = shop.store.glob("wheels/*/leaf.py")
+    assert os.path.samefile(shop.dependencies("tea") / "leaf.py", leaf)
+    assert list(shop.dependencies("tea").glob("__pycache__/leaf.*.pyc")), "a worker may not write bytecode"
     with shop.kernel() as kernel:
         kernel.store.uninstall("tea")
         assert shop.said("coffee", kernel) == "1.0"
@@ -434,7 +437,7 @@ def test_a_trusted_plugin_runs_here_over_the_distributions_of_the_environment(
         record = kernel.registry.get("tea")
         assert kernel.isolation.place(record) == "in-process"
         assert shop.said(kernel=kernel) == f"1.0 {numpy.__version__} {os.getpid()}"
-        assert str(shop.site()) == sys.path[-1]
+        assert sys.path[-2:] == [str(shop.site()), str(shop.dependencies())]
         shop.plugin("tea", "2.0", "leaf", "numpy", body=body)
         kernel.store.update("tea")
         assert shop.said(kernel=kernel).startswith("1.0 "), "what runs goes on as it is"

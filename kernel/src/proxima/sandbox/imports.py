@@ -73,12 +73,14 @@ def install(homes: Mapping[str, str]) -> None:
 
 
 def import_paths(found: FoundPlugin) -> tuple[str, ...]:
-    """The directories that a plugin imports from: of the store its own alone, else those of the environment."""
-    if found.origin == "store":
-        from proxima.plugins.scan import store_paths
+    """The directories that a plugin imports from: of the store its own alone, else those of the environment.
 
-        return tuple(map(os.path.realpath, store_paths(found)))
-    return environment_paths(found.base, found.package)
+    One of the store that is tried over the environment has both.
+    """
+    from proxima.plugins.scan import store_paths
+
+    own = tuple(map(os.path.realpath, store_paths(found)))
+    return own if found.origin == "store" else (*environment_paths(found.base, found.package), *own[1:])
 
 
 def brings_numpy(paths: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 
 from proxima.sandbox.errors import SandboxError
 from proxima.sandbox.imports import host_homes
@@ -78,4 +79,17 @@ def launch(*, numpy: bool = True, once: bool = False) -> Launched:
     finally:
         theirs.close()
         os.close(error_write)
+    if once:
+        yield_to_others(process.pid)
     return Launched(process, ours, error_read)
+
+
+def yield_to_others(pid: int) -> None:
+    """Leaves a new process, the first of its session, the processor time that nobody else wants.
+
+    While a plugin is installed a resolver runs, which is waited for longest.
+    """
+    with suppress(OSError):  # it has ended already, or Linux does not weigh sessions here
+        os.setpriority(os.PRIO_PROCESS, pid, 10)
+        with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
+            file.write("10")

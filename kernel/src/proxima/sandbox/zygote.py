@@ -27,7 +27,6 @@ import signal
 import socket
 import struct
 import sys
-from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,8 +64,6 @@ def main(arguments: list[str]) -> int:
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write("1000")  # where memory runs out, a worker is ended rather than the kernel
     often = arguments[3] == "often"
-    if not often:
-        _yield_to_others()
     _preload(homes)
     if often:
         _preload_contracts()
@@ -76,14 +73,6 @@ def main(arguments: list[str]) -> int:
         gc.collect()
     gc.freeze()  # else the first collection in a worker would copy every page
     return _serve(Nursery(often), control, kernel)
-
-
-def _yield_to_others() -> None:
-    """Takes what processor time others leave: a resolver runs meanwhile, which is waited for longer."""
-    os.nice(10)
-    with suppress(OSError):  # where Linux groups processes by session, it weighs groups; else there is no such file
-        with open("/proc/self/autogroup", "w", encoding="ascii") as file:
-            file.write("10")
 
 
 def _moved(fd: int) -> int:

@@ -80,16 +80,6 @@ def _link_file(source: str, target: str) -> None:
         shutil.copy2(source, target)
 
 
-def _yield_to_others() -> None:
-    """The plugin is tried meanwhile, and waited for first."""
-    os.nice(10)
-    try:  # where Linux groups processes by session, it weighs groups
-        with open("/proc/self/autogroup", "w", encoding="ascii") as file:
-            file.write("10")
-    except OSError:
-        return  # it does not
-
-
 def _compile(trees: list[tuple[str, str]]) -> None:
     """A worker may not write bytecode and would need it anew each time. It is not compared with its source again, since
     neither is ever changed.
@@ -100,7 +90,6 @@ def _compile(trees: list[tuple[str, str]]) -> None:
     from compileall import compile_dir
     from py_compile import PycInvalidationMode
 
-    _yield_to_others()
     for tree, root in trees:
         os.chdir(tree)  # what is left out is looked for in paths from here on
         compile_dir(

@@ -148,9 +148,10 @@ class Workbench:
         def meanwhile() -> None:
             nonlocal asked
             asked = question(request, _checked(own, source, version) if own else [requirement])
-            last = answers.last(asked) if ahead else None
-            if ahead and last is not None:
-                ahead(_closure([*last, found] if found else last, name))
+            last = answers.last(asked)
+            expected = [] if last is None else [*last, found] if found else last
+            if ahead and any(pin.name == name for pin in expected):
+                ahead(_closure(expected, name))
 
         pins = resolver(self.driver).resolve(replace(request, meanwhile=meanwhile))
         answers.keep(asked, [pin for pin in pins if not own or pin.name != name])

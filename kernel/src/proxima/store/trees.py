@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from proxima.paths import Paths
 from proxima.plugins.scan import DEPENDENCIES
+from proxima.sandbox.launching import yield_to_others
 from proxima.storage import storage_error
 from proxima.store.errors import FetchError, StoreError
 from proxima.store.job import Job
@@ -143,6 +144,7 @@ class Assembly:
             )
         except OSError as error:
             raise StoreError(f"no process could be started that makes {next(iter(self._roots))}: {error}") from error
+        yield_to_others(self._process.pid)
 
     def wait(self, job: Job) -> None:
         """Waits until every link is there; what is new is compiled after that.
