@@ -119,11 +119,11 @@ def test_it_is_started_ahead_and_told_of_when_it_is_needed() -> None:
 
 
 def test_one_that_cannot_start_says_so(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from proxima.sandbox import spawn
+    from proxima.sandbox import launching
 
     sandbox.plugin("one")
     sandbox.start()
-    monkeypatch.setattr(spawn, "host_homes", dict)  # it finds no numpy, no msgpack and no proxima
+    monkeypatch.setattr(launching, "host_homes", dict)  # it finds no numpy, no msgpack and no proxima
     with pytest.raises(SandboxError, match="workers are forked from did not start"):
         sandbox.worker("one")
     sandbox.close()
