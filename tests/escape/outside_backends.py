@@ -95,18 +95,18 @@ def results_of_other_backends(arena: Any) -> str:
 
 def answer_that_never_comes(arena: Any) -> str:
     """To a question that is asked of every backend before any is chosen."""
-    from proxima.sandbox import proxies
     from proxima.sandbox.errors import LimitError
+    from proxima.sandbox.proxies import proxy
 
     arena.limits = {"wall_seconds": 10.0}  # for a run; a question has less
     (backend,) = _backend(arena, "sleeper", PROBE="time.sleep(3600)").proxima_backends()
-    seconds, proxies.QUESTION_SECONDS = proxies.QUESTION_SECONDS, 0.5
+    seconds, proxy.QUESTION_SECONDS = proxy.QUESTION_SECONDS, 0.5
     try:
         backend.probe()
     except LimitError as error:
         return through("longer than 0.5 s" not in str(error), f"nobody is answered: {error}")
     finally:
-        proxies.QUESTION_SECONDS = seconds
+        proxy.QUESTION_SECONDS = seconds
         arena.end("sleeper")
     raise RuntimeError("it answered")
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kernel.tests.store.conftest import sha256, wheel
 
+from proxima.errors import StorageError
 from proxima.store.errors import ProbeError
 from proxima.store.job import Job
 from proxima.store.preparing import Closure
-from proxima.store.pylock import Pinned
+from proxima.store.pylock import Pinned, pylock_text, read_pylock
 from proxima.store.resolve.answers import Answers
 
 
@@ -73,18 +75,38 @@ def test_another_answer_is_made_and_tried_instead(shop: Any, known: Any) -> None
     assert len(list(shop.store.glob("wheels/*"))) == 2
 
 
-def test_what_fails_ahead_counts_only_if_it_is_the_answer(shop: Any) -> None:
-    shop.plugin("tea", "1.0", body="raise RuntimeError('no tea')")
-    with shop.kernel() as kernel:
-        for _ in range(2):
-            with pytest.raises(ProbeError, match="no tea"):
-                kernel.store.install("tea")
-            assert shop.left_behind() == []
-        shop.plugin("tea", "2.0")
-        told = Told(shop.index)
-        assert kernel.store.install("tea", job=told.job).version == "2.0"
-        assert told.tried == ["tea 1.0", "tea 2.0"]
+def test_what_fails_ahead_counts_only_if_it_is_the_answer(shop: Any, known: Any) -> None:
+    bad = shop.plugin("tea", "2.0", body="raise RuntimeError('no tea')")
+    for _ in range(2):
+        with pytest.raises(ProbeError, match="no tea"):
+            known.store.install("tea")
+        assert shop.left_behind() == []
+    (answer,) = (shop.home / "cache" / "answers").iterdir()
+    assert [pin.version for pin in read_pylock(str(answer)) if pin.name == "tea"] == ["1.0"], "the last that was good"
+    answer.write_text(pylock_text([Pinned.at(bad.as_uri(), sha256(bad))]))
+    shop.plugin("tea", "3.0")
+    told = Told(shop.index)
+    assert known.store.install("tea", job=told.job).version == "3.0"
+    assert told.tried == ["tea 2.0", "tea 3.0"]
     assert shop.left_behind() == []
+
+
+def test_a_guess_that_cannot_be_made_does_not_outlive_the_cause(shop: Any) -> None:
+    shop.library("leaf", "1.0")
+    wheel(shop.index.directory, "twig", "1.0", {"leaf.py/inner.py": ""})
+    shop.plugin("tea", "1.0", "leaf", "twig")
+    with shop.kernel() as kernel:
+        with pytest.raises(StorageError, match="File exists"):
+            kernel.store.install("tea")
+        wheel(shop.index.directory, "twig", "1.1", {"twig.py": ""})
+        assert kernel.store.install("tea").version == "1.0"
+    assert shop.left_behind() == []
+
+
+def test_a_damaged_wheel_of_a_guess_is_fetched_again(shop: Any, known: Any) -> None:
+    (leaf,) = (shop.home / "cache" / "wheels").glob("*/leaf-*.whl")
+    leaf.write_bytes(b"damaged")
+    assert known.store.install("tea").version == "1.0"
 
 
 def test_nothing_is_tried_ahead_where_it_might_run_without_a_lock(shop: Any, known: Any) -> None:

@@ -85,10 +85,13 @@ def test_a_lock_is_what_the_specification_says_and_holds_no_password() -> None:
 def test_of_several_wheels_the_one_for_this_interpreter_is_taken() -> None:
     names = ["leaf-1.0-cp27-none-any.whl", "leaf-1.0-py3-none-any.whl", "leaf-1.0-cp311-cp311-win32.whl"]
     wheels = [{"url": f"https://index.example/{name}", "hashes": {}} for name in names]
-    (pin,) = parse_pylock({"packages": [{"name": "Leaf", "version": "1.0", "wheels": wheels}]})
+    lock = {"lock-version": "1.0", "packages": [{"name": "Leaf", "version": "1.0", "wheels": wheels}]}
+    (pin,) = parse_pylock(lock)
     assert (pin.name, pin.file_name) == ("leaf", names[1])
     with pytest.raises(ValueError, match="branch has no wheel"):
-        parse_pylock({"packages": [{"name": "branch", "version": "1.0", "sdist": {"url": "x"}}]})
+        parse_pylock(lock | {"packages": [{"name": "branch", "version": "1.0", "sdist": {"url": "x"}}]})
+    with pytest.raises(KeyError, match="lock-version"):
+        parse_pylock({"packages": []})
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from typing import Any
 
 import pytest
 
+from proxima.plugins.registry import State
+from proxima.plugins.scan import FoundPlugin
+from proxima.sandbox.imports import import_paths
+from proxima.store.collect import unused_roots
 from proxima.store.job import Job
 
 USES_LEAF = "import leaf\ndef act(): return VERSION + ' ' + leaf.V"
@@ -110,11 +115,60 @@ def test_a_version_without_it_is_damaged_and_made_anew(shop: Any) -> None:
         kernel.store.install("tea")
         shutil.rmtree(shop.store / "roots")
         assert kernel.store.installed() == []
+        with shop.kernel() as other:
+            record = other.registry.get("tea")
+            assert record.state is State.BROKEN
+            assert "install it again" in record.reason
         steps: list[str] = []
         assert kernel.store.install("tea", job=Job(step=steps.append)).changed
         assert "link" in steps
     assert shop.said() == "1.0 1.0"
     assert shop.left_behind() == []
+
+
+def test_one_that_lacks_something_is_made_anew_for_all(shop: Any) -> None:
+    shop.library("leaf", "1.0")
+    for name in ("tea", "coffee"):
+        shop.plugin(name, "1.0", "leaf", body=USES_LEAF)
+    with shop.kernel() as kernel:
+        kernel.store.install("tea")
+        (shop.dependencies("tea") / "leaf.py").unlink()
+        kernel.store.install("coffee")
+    assert (shop.said("tea"), shop.said("coffee")) == ("1.0 1.0", "1.0 1.0")
+    assert len(roots(shop)) == 1
+    assert shop.left_behind() == []
+
+
+def test_without_symbolic_links_all_lies_in_one_directory(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    shop.library("leaf", "1.0")
+    shop.plugin("tea", "1.0", "leaf", body=USES_LEAF)
+    monkeypatch.setattr(os, "symlink", refused)  # as vfat does
+    with shop.kernel() as kernel:
+        kernel.store.install("tea")
+    assert shop.said() == "1.0 1.0"
+    assert (shop.site() / "leaf.py").exists()
+
+
+def test_a_plugin_of_the_environment_gets_nothing_by_such_a_link(tmp_path: Any) -> None:
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "dependencies").symlink_to("/usr")
+    found = FoundPlugin("tea", "tea:plugin", "tea", "1.0", str(tmp_path / "vendor"))
+    assert os.path.realpath("/usr") not in import_paths(found)
+
+
+def test_a_file_in_the_wrong_place_keeps_nothing_from_being_collected(shop: Any) -> None:
+    shop.library("leaf", "1.0")
+    shop.plugin("tea", "1.0", "leaf")
+    with shop.kernel() as kernel:
+        kernel.store.install("tea")
+        layout = kernel.store.layout
+        (shop.store / "versions" / ".DS_Store").write_text("")
+        assert unused_roots(layout) == []
+        (shop.dependencies()).unlink()
+        assert [os.path.basename(path) for path in unused_roots(layout)] == roots(shop)
 
 
 def test_a_home_that_was_moved_is_whole(shop: Any) -> None:

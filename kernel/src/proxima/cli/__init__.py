@@ -61,13 +61,14 @@ def _install(words: list[str]) -> int:
     from contextlib import ExitStack, suppress
 
     from proxima.sandbox.errors import SandboxError
-    from proxima.sandbox.launching import launch
+    from proxima.sandbox.launching import launch, yield_to_others
 
     with ExitStack() as stack:
         zygote = None
         with suppress(SandboxError):  # it is started anew when it is needed, which tells
             zygote = launch(once=True)
             stack.callback(zygote.close)
+            yield_to_others(zygote.pid)
         from proxima.cli.app import run
 
         return run(words, zygote)

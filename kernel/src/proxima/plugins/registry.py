@@ -23,7 +23,7 @@ from proxima.nearest import did_you_mean
 from proxima.plugins.compatibility import unfit
 from proxima.plugins.first_party import is_first_party
 from proxima.plugins.manifest import Contribution, Manifest, read_manifest
-from proxima.plugins.scan import FoundPlugin, manifest_path, read_header, scan
+from proxima.plugins.scan import FoundPlugin, manifest_path, read_header, scan, store_paths
 from proxima.plugins.state import PluginState
 
 REMOVE_ONE = f"uninstall the one that should not be there: `{sys.executable} -m pip uninstall NAME`"
@@ -232,6 +232,8 @@ class PluginRegistry:
             record.manifest = read_manifest(path)
             if record.manifest.id != found.id:
                 raise ManifestError(f"{path}: name: expected {found.id!r} as the entry point says")
+            if found.origin == "store" and not all(map(os.path.isdir, store_paths(found))):
+                raise ManifestError(f"what {found.id} depends on is not in the store any more: install it again")
         except ManifestError as error:
             # What was written for a later kernel may well look wrong to this one.
             header = read_header(path) if path else None

@@ -75,11 +75,11 @@ def install(homes: Mapping[str, str]) -> None:
 def import_paths(found: FoundPlugin) -> tuple[str, ...]:
     """The directories that a plugin imports from: of the store its own alone, else those of the environment.
 
-    One of the store that is tried over the environment has both.
+    One of the store that is trusted is tried over the environment, and has both.
     """
     from proxima.plugins.scan import store_paths
 
-    own = tuple(map(os.path.realpath, store_paths(found)))
+    own = tuple(map(os.path.realpath, store_paths(found))) if found.origin == "store" or found.trusted else ()
     return own if found.origin == "store" else (*environment_paths(found.base, found.package), *own[1:])
 
 

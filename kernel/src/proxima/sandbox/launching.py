@@ -79,17 +79,13 @@ def launch(*, numpy: bool = True, once: bool = False) -> Launched:
     finally:
         theirs.close()
         os.close(error_write)
-    if once:
-        yield_to_others(process.pid)
     return Launched(process, ours, error_read)
 
 
 def yield_to_others(pid: int) -> None:
-    """Leaves a new process, the first of its session, the processor time that nobody else wants.
+    """Has a process that leads a session take less processor time than others, where Linux weighs sessions.
 
-    While a plugin is installed a resolver runs, which is waited for longest.
+    While a plugin is installed a resolver runs, which is waited for longest. A worker leads a session of its own.
     """
-    with suppress(OSError):  # it has ended already, or Linux does not weigh sessions here
-        os.setpriority(os.PRIO_PROCESS, pid, 10)
-        with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
-            file.write("10")
+    with suppress(OSError), open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
+        file.write("10")

@@ -39,10 +39,10 @@ def unused_roots(layout: Layout) -> list[str]:
     """Import roots that no version links to, and none that another transaction is making."""
     used = set()
     for base in (layout.versions(), layout.work):
-        for directory in names_in(base):
-            for name in names_in(os.path.join(base, directory)):
-                with suppress(OSError):  # not a version, or one that has all in one directory
-                    used.add(os.path.basename(os.readlink(os.path.join(base, directory, name, DEPENDENCIES))))
+        paths = (os.path.join(base, name) for name in names_in(base))
+        for path in (os.path.join(each, name) for each in paths if os.path.isdir(each) for name in names_in(each)):
+            with suppress(OSError):  # it is not a version, or one that has all in one directory
+                used.add(os.path.basename(os.readlink(os.path.join(path, DEPENDENCIES))))
     return [os.path.join(layout.roots, name) for name in names_in(layout.roots) if name not in used]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from proxima.errors import ManifestError, UsageError
-from proxima.store.errors import FetchError, ProbeError, StoreError
+from proxima.errors import CancelledError, DeadlineExceededError, ProximaError
+from proxima.store.errors import ProbeError
 from proxima.store.job import Job
 from proxima.store.preparing import Closure, Prepared, Workbench
 from proxima.store.room import Room
@@ -35,7 +35,7 @@ class Making:
 
     Args:
         workbench: Where it is made.
-        prober: Makes what tries it, which is imported when the resolver is at work.
+        prober: Makes what tries it.
         source: What it is made from.
         trusted: The user lets it run in-process.
         job: How long it may take.
@@ -90,18 +90,20 @@ class Making:
         if last is None or not last.closure.is_like(closure) or not self._workbench.stands(last.made):
             self._discard()
             last = self._last = self._make(closure)
+            self._workbench.remember(closure, self._source)
         return last
 
-    def _ahead(self, expected: Closure) -> None:
+    def _ahead(self, expected: Closure | None) -> None:
         # The index may have taken such a version back since: it is run in a lock or not at all.
-        if not self._workbench.has(expected) or not self._prober.always_locks:
+        if expected is None or not self._workbench.has(expected) or not self._prober.always_locks:
+            self._prober.load()
             return
         try:
             self.tried(expected)
             self._prober.close()  # takes a while, and the answer is still waited for
-        except FetchError:
-            raise  # nothing was fetched: the cache is damaged
-        except (StoreError, UsageError, ManifestError):
+        except (CancelledError, DeadlineExceededError):
+            raise
+        except ProximaError:
             return  # what is wrong with this version is told if it is the answer
 
     def _make(self, closure: Closure) -> Tried:

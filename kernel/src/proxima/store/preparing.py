@@ -41,11 +41,13 @@ class Closure(NamedTuple):
 
     Attributes:
         own: The plugin's.
-        pins: All of them, its own among them.
+        pins: All of them, its own among them, by name.
+        question: To which a resolver answered this, as `Answers` has it.
     """
 
     own: Pinned
     pins: tuple[Pinned, ...]
+    question: str = ""
 
     def is_like(self, other: Closure) -> bool:
         """Whether a version made of these is one made of those; what an address tells in secret does not count."""
@@ -111,7 +113,7 @@ class Workbench:
         *,
         version: str | None = None,
         trusted: bool = False,
-        ahead: Callable[[Closure], object] | None = None,
+        ahead: Callable[[Closure | None], object] = lambda expected: None,
     ) -> Closure:
         """What the source stands for, and what it depends on.
 
@@ -120,8 +122,8 @@ class Workbench:
             job: How long it may take.
             version: Only this one.
             trusted: Other than in a worker, the distributions of the environment come first.
-            ahead: Called before the resolver is waited for, with its last answer to the same question, which is
-                probably its answer again.
+            ahead: Called while the resolver is at work, with what was made of the last answer to the same question,
+                which is probably the answer again; with ``None`` where there is none.
 
         Raises:
             ConflictError: No versions fit together.
@@ -142,20 +144,23 @@ class Workbench:
         provided = provided_versions(self.layout.root, trusted=trusted)
         provided.pop(name, None)
         wheels = provided_wheels(provided, os.path.join(self.cache, "provided"))
-        request, answers = Request([requirement], wheels, self.index, job), Answers(os.path.join(self.cache, "answers"))
-        asked = ""
+        request, asked = Request([requirement], wheels, self.index, job), ""
 
         def meanwhile() -> None:
             nonlocal asked
             asked = question(request, _checked(own, source, version) if own else [requirement])
-            last = answers.last(asked)
-            expected = [] if last is None else [*last, found] if found else last
-            if ahead and any(pin.name == name for pin in expected):
-                ahead(_closure(expected, name))
+            last = self._answers.last(asked)
+            if last is not None and found is not None:
+                last = [*(pin for pin in last if pin.name != name), found]
+            ahead(_closure(last, name, asked) if last and any(pin.name == name for pin in last) else None)
 
-        pins = resolver(self.driver).resolve(replace(request, meanwhile=meanwhile))
-        answers.keep(asked, [pin for pin in pins if not own or pin.name != name])
-        return _closure(pins, name)
+        return _closure(resolver(self.driver).resolve(replace(request, meanwhile=meanwhile)), name, asked)
+
+    def remember(self, closure: Closure, source: Source) -> None:
+        """Keeps an answer of which a version could be made; what was given as a file is no part of it."""
+        if closure.question:
+            own = closure.own if source.kind != "index" else None
+            self._answers.keep(closure.question, [pin for pin in closure.pins if pin is not own])
 
     def locate(self, pins: Sequence[Pinned], distribution: str, job: Job) -> Closure:
         """A closure of wheels that are known; what is at its address no more is looked for on the index.
@@ -180,7 +185,8 @@ class Workbench:
         """The wheels, with their hashes where the index did not tell them, and the path of each by its hash."""
         job.step("fetch")
         fetched = self._fetcher.fetch(closure.pins, job)
-        return _closure([pin for pin, _ in fetched], closure.own.name), {pin.sha256: path for pin, path in fetched}
+        pins = [pin for pin, _ in fetched]
+        return _closure(pins, closure.own.name, closure.question), {pin.sha256: path for pin, path in fetched}
 
     def changelog(self, closure: Closure, job: Job) -> str:
         """The plugin's own account of its changes; its wheel is fetched for that, and nothing of it is run."""
@@ -256,7 +262,7 @@ class Workbench:
 
     def _begun(self, made: Prepared, closure: Closure, wheels: dict[str, str], room: str, job: Job) -> Prepared:
         """The version's directory, where its import roots are to be made."""
-        from proxima.store.trees import Assembly, can_be_apart, shared_root, unpack_once
+        from proxima.store.trees import Assembly, can_be_apart, can_be_linked, shared_root, unpack_once
 
         work = os.path.join(room, made.directory)
         shutil.rmtree(work, ignore_errors=True)
@@ -264,12 +270,10 @@ class Workbench:
         pins = [pin for pin in closure.pins if pin != closure.own]
         own, *others = (unpack_once(self.layout, room, pin, wheels[pin.sha256], job) for pin in (closure.own, *pins))
         job.step("link")
-        if others and can_be_apart(own, others):
-            shared = shared_root(self.layout, room, pins)
-            roots = {site: [own], shared.work: others} if shared.new else {site: [own]}
-            assembly = Assembly(roots, shared, work)
-        else:
-            assembly = Assembly({site: [own, *others]})
+        assembly = Assembly({site: [own, *others]})
+        if others and can_be_apart(own, others) and can_be_linked(work):
+            shared = shared_root(self.layout, room, pins, others)
+            assembly = Assembly({site: [own], shared.work: others} if shared.new else {site: [own]}, shared, work)
         made = made._replace(work=work, site=site, assembly=assembly)
         _write_facts(made)
         return made
@@ -280,6 +284,10 @@ class Workbench:
 
     def _is_kept(self, made: Prepared) -> bool:
         return is_kept(self.layout, made.found.id, made.directory)
+
+    @property
+    def _answers(self) -> Answers:
+        return Answers(os.path.join(self.cache, "answers"))
 
     @property
     def _fetcher(self) -> Fetcher:
@@ -306,10 +314,10 @@ def _checked(path: str, source: Source, version: str | None) -> list[str]:
         return [str(each) for each in wheel.requires]
 
 
-def _closure(pins: Sequence[Pinned], distribution: str) -> Closure:
+def _closure(pins: Sequence[Pinned], distribution: str, question: str = "") -> Closure:
     for pin in pins:
         if pin.name == distribution:
-            return Closure(pin, tuple(sorted(pins, key=lambda pin: pin.name)))
+            return Closure(pin, tuple(sorted(pins, key=lambda pin: pin.name)), question)
     raise StoreError(f"{distribution} itself is not among the wheels that it is to be made of")
 
 

@@ -65,7 +65,7 @@ def probe(
     """Tries a plugin.
 
     Args:
-        site: Its import root, with its metadata and everything that it depends on.
+        site: Its import root, with its metadata; what it depends on lies there too, or is linked beside it.
         manifest: What it declares.
         target: Its entry point, ``module:object``.
         host: What this host enforces, as `Isolation.host` knows it; found out anew by default, which takes longer.
@@ -187,7 +187,7 @@ class Prober:
 def _record(judge: Any, site: str, manifest: Manifest, target: str, environment: bool) -> PluginRecord:
     for found in scan([site]):
         if found.id == manifest.id and found.target == target:
-            found.origin = "environment" if environment else "store"
+            found.origin, found.trusted = "environment" if environment else "store", environment
             record: PluginRecord = judge(found, False, False)
             if error := record.error():
                 raise error

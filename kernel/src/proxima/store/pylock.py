@@ -137,6 +137,8 @@ def parse_pylock(data: dict[str, object], base: str = "/") -> list[Pinned]:
         ValueError, KeyError, TypeError, AttributeError: It is not such a lock, or a package has no wheel.
     """
     pins = []
+    if not isinstance(data["lock-version"], str):
+        raise ValueError("lock-version is no text")
     for package in data.get("packages", ()):  # type: ignore[attr-defined]
         name, version = normalised(package["name"]), normal_version(package["version"])
         wheels = [package["archive"]] if "archive" in package else package.get("wheels", [])

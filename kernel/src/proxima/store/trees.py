@@ -17,6 +17,7 @@ from proxima.paths import Paths
 from proxima.plugins.scan import DEPENDENCIES
 from proxima.sandbox.launching import yield_to_others
 from proxima.storage import storage_error
+from proxima.store.disk import remove
 from proxima.store.errors import FetchError, StoreError
 from proxima.store.job import Job
 from proxima.store.layout import Layout
@@ -77,17 +78,26 @@ def unpack_once(layout: Layout, room: str, pin: Pinned, path: str, job: Job) -> 
     return Tree(place, work)
 
 
-def shared_root(layout: Layout, room: str, pins: Sequence[Pinned]) -> Tree:
+def shared_root(layout: Layout, room: str, pins: Sequence[Pinned], trees: Sequence[Tree]) -> Tree:
     """The import root of what a plugin depends on, which every version has that depends on the same.
 
     Args:
         layout: The store, which the caller holds.
         room: The directory to make it in.
         pins: The wheels, without the plugin's own.
+        trees: Theirs.
     """
     name = digest(pins)[:32]
     place = os.path.join(layout.roots, name)
-    return Tree(place, place if os.path.isdir(place) else os.path.join(room, name))
+    return Tree(place, place if _is_whole(place, trees) else os.path.join(room, name))
+
+
+def _is_whole(root: str, trees: Sequence[Tree]) -> bool:
+    """Whether a shared root has what each wheel has at its top, as far as that takes no time."""
+    try:
+        return set(os.listdir(root)) >= {name for tree in trees for name in os.listdir(tree.work)}
+    except FileNotFoundError:
+        return False
 
 
 def can_be_apart(own: Tree, others: Sequence[Tree]) -> bool:
@@ -96,11 +106,22 @@ def can_be_apart(own: Tree, others: Sequence[Tree]) -> bool:
     Machine code may look for libraries by a path from its own directory, and a package of which two wheels have parts
     is found in one directory only.
     """
-    names = set(os.listdir(own.work))
+    names = set(os.listdir(own.work)) - {"__pycache__"}
     if any(not names.isdisjoint(os.listdir(each.work)) for each in others):
         return False
     suffixes = (".so", ".pyd", ".dll", ".dylib")
     return not any(name.endswith(suffixes) or ".so." in name for _, _, files in os.walk(own.work) for name in files)
+
+
+def can_be_linked(version: str) -> bool:
+    """Whether this file system has symbolic links, tried out where the version's own will be."""
+    link = os.path.join(version, DEPENDENCIES)
+    try:
+        os.symlink(version, link)
+        os.unlink(link)
+    except OSError:
+        return False
+    return True
 
 
 class Assembly:
@@ -117,6 +138,8 @@ class Assembly:
     ) -> None:
         self._roots, self._shared, self._version = roots or {}, shared, version
         self._new = [tree for trees in self._roots.values() for tree in trees if tree.new]
+        if shared is not None and shared.new:
+            self._new.append(shared)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -176,8 +199,9 @@ class Assembly:
             while self._said(job, "bytecode was compiled"):
                 continue
             self._end()
-        shared = [self._shared] if self._shared and self._shared.new else []
-        for tree in (*self._new, *shared):
+        for tree in self._new:
+            if tree is self._shared and not _is_whole(tree.place, self._roots[tree.work]):
+                remove(layout, tree.place)
             Paths.ensure(os.path.dirname(tree.place))
             try:
                 if not os.path.exists(tree.place):  # else another transaction made the same while the user was asked
@@ -190,8 +214,7 @@ class Assembly:
     def discard(self) -> None:
         """Ends it, and removes what is new where it was not kept."""
         self._end()
-        shared = [self._shared] if self._shared and self._shared.new else []
-        for tree in (*self._new, *shared):
+        for tree in self._new:
             shutil.rmtree(tree.work, ignore_errors=True)
 
     def _link_to(self, target: str) -> None:

@@ -38,17 +38,11 @@ class Answers:
 
     def keep(self, question: str, pins: Iterable[Pinned]) -> None:
         """Has an answer for the next time; nothing is kept where the disk is full or read-only."""
-        path, text = os.path.join(self._directory, question), pylock_text(pins).encode()
-        temporary = f"{path}.{os.getpid()}"
-        with suppress(OSError, StorageError):
-            if os.path.exists(path):
-                with open(path, "rb") as file:
-                    if file.read() == text:
-                        return
-            Paths.ensure(self._directory)
-            with open(temporary, "wb") as file:
-                file.write(text)
-            os.replace(temporary, path)
+        with suppress(OSError):  # StorageError is one
+            path = os.path.join(Paths.ensure(self._directory), question)
+            with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
+                file.write(pylock_text(pins))
+            os.replace(file.name, path)
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
@@ -61,8 +55,8 @@ def question(request: Request, requirements: Sequence[str]) -> str:
     """The name of a question, the same for the same one.
 
     Args:
-        request: Its index and what is provided count.
+        request: Its index and what is provided, with versions, count.
         requirements: Instead of its own, which name a file.
     """
-    asked = (sorted(requirements), request.index, sorted(request.provided), sys.version, sys.platform)
+    asked = (sorted(requirements), request.index, sorted(request.provided.values()), sys.version, sys.platform)
     return hashlib.sha256(repr(asked).encode()).hexdigest()[:32]
