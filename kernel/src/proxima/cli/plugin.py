@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
 from importlib import import_module
 from typing import Any
 
@@ -163,4 +162,6 @@ def _past(kernel: Kernel, record: PluginRecord, done: list[dict[str, Any]]) -> d
 
 
 def _when(seconds: float) -> str:
+    from datetime import datetime
+
     return datetime.fromtimestamp(seconds).astimezone().isoformat(sep=" ", timespec="seconds")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from proxima.errors import (
     ManifestError,
@@ -22,9 +23,11 @@ from proxima.errors import (
 from proxima.nearest import did_you_mean
 from proxima.plugins.compatibility import unfit
 from proxima.plugins.first_party import is_first_party
-from proxima.plugins.manifest import Contribution, Manifest, read_manifest
 from proxima.plugins.scan import FoundPlugin, manifest_path, read_header, scan, store_paths
 from proxima.plugins.state import PluginState
+
+if TYPE_CHECKING:
+    from proxima.plugins.manifest import Contribution, Manifest
 
 REMOVE_ONE = f"uninstall the one that should not be there: `{sys.executable} -m pip uninstall NAME`"
 
@@ -224,6 +227,8 @@ class PluginRegistry:
 
     def judge(self, found: FoundPlugin, disabled: bool, quarantined: bool) -> PluginRecord:
         """The state of a plugin as its manifest and what is remembered of it tell."""
+        from proxima.plugins.manifest import read_manifest
+
         record = PluginRecord(found.id, found, State.ENABLED)
         path = manifest_path(found)
         try:

@@ -8,8 +8,8 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import IO, Protocol
+from dataclasses import replace
+from typing import IO, NamedTuple, Protocol
 
 from proxima.errors import ProximaError
 from proxima.paths import Paths
@@ -27,8 +27,7 @@ STALL_SECONDS = 30.0
 _CHUNK = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
-class Fetcher:
+class Fetcher(NamedTuple):
     """Fetches to a directory of the cache, ``SHA256/FILE NAME``.
 
     Attributes:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from proxima.errors import SettingsError
 from proxima.paths import Paths
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 _CHOICES = {"update_check": ("never", "daily", "weekly"), "update": ("ask", "auto")}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(NamedTuple):
     """How the store resolves, fetches, waits and keeps.
 
     Attributes:
@@ -54,8 +52,7 @@ class Options:
         """
         if not isinstance(table, Mapping):
             raise SettingsError(f"store: expected a table, found {table!r}")
-        defaults = cls()
-        known = {each.name: getattr(defaults, each.name) for each in fields(cls)}
+        known = cls()._asdict()
         values: dict[str, Any] = {}
         for name, value in table.items():
             if name not in known:
