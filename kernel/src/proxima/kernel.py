@@ -144,11 +144,12 @@ class Kernel:
         from proxima.store.install import Store
         from proxima.store.options import Options
 
-        def prober() -> Prober:
+        def prober(directory: str) -> Prober:
             from proxima.store.probe import Prober
 
             zygote, self._zygote = self._zygote, None
-            return Prober(allow_tier_c=self.own_settings.get("isolation.allow_tier_c") is True, zygote=zygote)
+            unlocked = self.own_settings.get("isolation.allow_tier_c") is True
+            return Prober(allow_tier_c=unlocked, zygote=zygote, directory=directory)
 
         return Store(
             paths=self.paths,

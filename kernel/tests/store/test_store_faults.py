@@ -7,6 +7,7 @@ import io
 import json
 import os
 import shutil
+import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -145,6 +146,7 @@ class Life:
             assert [each["version"] for each in last] == ([now] if last else [])
             assert unused_wheels(Layout.of(kernel.paths)) == []
         assert shop.left_behind() == []
+        assert [path.name for path in Path(tempfile.gettempdir()).iterdir()] == []
         assert {path.parent.name for path in shop.store.glob("versions/*/*/install.json")} == {
             path.name for path in shop.store.glob("versions/*/*")
         }
@@ -188,6 +190,8 @@ def copy_home(source: Path, target: Path) -> None:
 @pytest.fixture(params=list(STEPS))
 def life(shop: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Life:
     monkeypatch.setenv("PROXIMA_HOME", str(shop.home))
+    (shop.root / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(shop.root / "tmp"))
     return Life(shop, request.param)
 
 

@@ -62,7 +62,7 @@ class Store:
         options: How it resolves, fetches and waits.
         permissions: What plugins were granted, and the audit log.
         publish: Told of every change.
-        prober: Makes what tries a plugin in a worker before it is put in place.
+        prober: Makes what tries a plugin in a worker before it is put in place, given a directory for its files.
         environment: The plugins that are installed in the interpreter's environment.
     """
 
@@ -70,7 +70,7 @@ class Store:
     options: Options
     permissions: Callable[[], Permissions]
     publish: Callable[[Event], object]
-    prober: Callable[[], Prober]
+    prober: Callable[[str], Prober]
     environment: Callable[[], Iterable[FoundPlugin]] = scan
 
     @property

@@ -35,7 +35,7 @@ class Making:
 
     Args:
         workbench: Where it is made.
-        prober: Makes what tries it.
+        prober: Makes what tries it, given a directory for its files.
         source: What it is made from.
         trusted: The user lets it run in-process.
         job: How long it may take.
@@ -45,7 +45,7 @@ class Making:
     def __init__(
         self,
         workbench: Workbench,
-        prober: Callable[[], Prober],
+        prober: Callable[[str], Prober],
         source: Source,
         trusted: bool,
         job: Job,
@@ -61,13 +61,13 @@ class Making:
 
     def __exit__(self, *_: object) -> None:
         self._discard()
-        self._room.close()
         if "_prober" in self.__dict__:
             self._prober.close()
+        self._room.close()
 
     @cached_property
     def _prober(self) -> Prober:
-        return self._new_prober()
+        return self._new_prober(self._room.path)
 
     def resolve(self, version: str | None) -> Closure:
         """What the source stands for; see `Workbench.resolve`."""
@@ -76,6 +76,7 @@ class Making:
             self.job,
             version=version,
             trusted=self.trusted,
+            room=self._room.path,
             ahead=self._ahead,
         )
 

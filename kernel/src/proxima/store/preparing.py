@@ -113,6 +113,7 @@ class Workbench:
         *,
         version: str | None = None,
         trusted: bool = False,
+        room: str | None = None,
         ahead: Callable[[Closure | None], object] = lambda expected: None,
     ) -> Closure:
         """What the source stands for, and what it depends on.
@@ -122,6 +123,7 @@ class Workbench:
             job: How long it may take.
             version: Only this one.
             trusted: Other than in a worker, the distributions of the environment come first.
+            room: Where tools may leave files; the system's own directory for such by default.
             ahead: Called while the resolver is at work, with what was made of the last answer to the same question,
                 which is probably the answer again; with ``None`` where there is none.
 
@@ -138,13 +140,13 @@ class Workbench:
             wanted = replace(source, specifier=f"=={version}") if version else source
             requirement, name = str(wanted), normalised(source.text.partition("[")[0])
         else:
-            found, own = self._own(source, job)
+            found, own = self._own(source, job, room)
             found = replace(found, url=file_address(own))
             requirement, name = f"{found.name} @ {found.url}", found.name
         provided = provided_versions(self.layout.root, trusted=trusted)
         provided.pop(name, None)
         wheels = provided_wheels(provided, os.path.join(self.cache, "provided"))
-        request, asked = Request([requirement], wheels, self.index, job), ""
+        request, asked = Request([requirement], wheels, self.index, job, room), ""
 
         def meanwhile() -> None:
             nonlocal asked
@@ -294,11 +296,11 @@ class Workbench:
         indexes = (self.index.url, *self.index.extra_urls)
         return Fetcher(self.layout.downloads, indexes, self.max_wheel_bytes)
 
-    def _own(self, source: Source, job: Job) -> tuple[Pinned, str]:
+    def _own(self, source: Source, job: Job, room: str | None) -> tuple[Pinned, str]:
         """The plugin's wheel, and where it lies in the cache, whatever becomes of where it came from."""
         if source.kind != "project":
             return self._fetcher.fetch_one(source.pin, job)
-        with tempfile.TemporaryDirectory(prefix="proxima-build-") as directory:
+        with tempfile.TemporaryDirectory(prefix="proxima-build-", dir=room) as directory:
             built = Source("wheel", build_wheel(source.text, directory, self.index, job))
             return self._fetcher.fetch_one(built.pin, job)
 

@@ -83,6 +83,7 @@ class Prober:
     Args:
         host: See `probe`; so also for the others.
         zygote: One that may have been started already, taken over.
+        directory: Where it keeps its files while it lives; the system's own for such by default.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Prober:
         allow_tier_c: bool = False,
         seconds: float = SECONDS,
         zygote: Launched | None = None,
+        directory: str | None = None,
     ) -> None:
         self._host = host
         self._allow_tier_c = allow_tier_c
@@ -101,6 +103,7 @@ class Prober:
             "limits.maximum.cpu_seconds": 600,
         }
         self._zygote = zygote
+        self._directory = directory
         self._kernel: Kernel | None = None
         self._resources = ExitStack()
 
@@ -171,7 +174,8 @@ class Prober:
         from proxima.sandbox.probe import probe as host_support
         from proxima.sandbox.spawn import Zygote
 
-        home = self._resources.enter_context(tempfile.TemporaryDirectory(prefix="proxima-probe-"))
+        made = tempfile.TemporaryDirectory(prefix="proxima-probe-", dir=self._directory)
+        home = self._resources.enter_context(made)
         kernel = self._resources.enter_context(Kernel(paths=Paths.under(home), only=[], flags=self._flags))
         kernel.registry.path = []
         kernel.permissions = Permissions.open(None, publish=kernel.events.publish)

@@ -50,6 +50,7 @@ class Request:
         requirements: As `packaging` writes them; a local wheel as ``NAME @ file:///...``.
         provided: Wheels that stand for what the plugin finds here, name to path: nothing else satisfies these names,
             and they are no part of the answer.
+        room: Where the tool's directory is made; the system's own for such by default.
         meanwhile: Called once the tool runs, before it is waited for.
     """
 
@@ -57,6 +58,7 @@ class Request:
     provided: Mapping[str, str]
     index: Index = field(default_factory=Index)
     job: Job = field(default_factory=Job)
+    room: str | None = None
     meanwhile: Callable[[], object] = lambda: None
 
     def constraints(self) -> str:
@@ -108,7 +110,7 @@ class Resolver(ABC):
         Returns:
             The answer, and what the tool said beside it.
         """
-        with tempfile.TemporaryDirectory(prefix="proxima-resolve-") as directory:
+        with tempfile.TemporaryDirectory(prefix="proxima-resolve-", dir=request.room) as directory:
             for name, text in inputs.items():
                 with open(os.path.join(directory, name), "w", encoding="utf-8") as file:
                     file.write(text)
