@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from proxima.errors import PluginError, SettingsError, UsageError
+from proxima.once import once
 from proxima.paths import Paths
 from proxima.plugins.manifest import Contribution
 from proxima.plugins.registry import PluginRecord, PluginRegistry
@@ -88,14 +89,14 @@ class Kernel:
         if "permissions" in self.__dict__:
             self.permissions.close()
 
-    @cached_property
+    @once
     def events(self) -> EventBus:
         """The bus that everything is told on."""
         from proxima.events import EventBus
 
         return EventBus()
 
-    @cached_property
+    @once
     def settings(self) -> Settings:
         """The settings of all layers; a plugin's section ``plugins.ID`` is checked against its ``config_schema``."""
         from proxima.settings import Settings
@@ -106,7 +107,7 @@ class Kernel:
                 settings.declare(f"plugins.{record.id}", record.manifest.config_schema)
         return settings
 
-    @cached_property
+    @once
     def permissions(self) -> Permissions:
         """What plugins may do; first-party plugins have what they declare."""
         from proxima.permissions import Permissions, Source
@@ -125,19 +126,19 @@ class Kernel:
                 permissions.declare(record.id, record.version, asks, source=source, first_party=record.first_party)
         return permissions
 
-    @cached_property
+    @once
     def services(self) -> Services:
         """Services that plugins offer, by contract."""
         return Services(resolve=self._find_service)
 
-    @cached_property
+    @once
     def isolation(self) -> Isolation:
         """Which plugins run in a worker, and their workers."""
         from proxima.sandbox.isolation import Isolation
 
         return Isolation(self, self.own_settings, plugin_settings=self._plugin_settings, seconds=self._import_seconds)
 
-    @cached_property
+    @once
     def store(self) -> Store:
         """The plugins that were installed with Proxima itself, and what installs, updates and removes them."""
         from proxima.plugins.scan import scan
@@ -160,14 +161,14 @@ class Kernel:
             environment=lambda: [p for p in scan(self.registry.path, self.registry.store) if p.origin != "store"],
         )
 
-    @cached_property
+    @once
     def own_settings(self) -> Settings:
         """Without the workspace's layer: what somebody else left in a directory must not loosen a lock."""
         from proxima.settings import Settings
 
         return Settings.load(self.paths, workspace=self.paths.config, flags=self._flags, defaults=DEFAULTS)
 
-    @cached_property
+    @once
     def _activation(self) -> Activation:
         from proxima.plugins.activation import Activation
 

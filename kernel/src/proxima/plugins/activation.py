@@ -11,7 +11,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from proxima.contracts.mcp_server import MCPServer
 from proxima.contracts.service import Service
 from proxima.contracts.theme import Theme
 from proxima.errors import ProximaError
+from proxima.once import once
 from proxima.plugins.manifest import Contribution
 from proxima.plugins.registry import PluginRecord, PluginRegistry, State
 from proxima.plugins.scan import store_paths
@@ -43,7 +43,7 @@ class Activation:
         self._lock = threading.RLock()
         self._objects: dict[tuple[str, str], dict[str, Any]] = {}
 
-    @cached_property
+    @once
     def hooks(self) -> pluggy.PluginManager:
         """The manager that pluggy has; it holds activated plugins only."""
         import pluggy

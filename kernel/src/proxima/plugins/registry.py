@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from proxima.errors import (
@@ -21,6 +20,7 @@ from proxima.errors import (
     StorageError,
 )
 from proxima.nearest import did_you_mean
+from proxima.once import once
 from proxima.plugins.compatibility import unfit
 from proxima.plugins.first_party import is_first_party
 from proxima.plugins.scan import FoundPlugin, manifest_path, read_header, scan, store_paths
@@ -118,7 +118,7 @@ class PluginRegistry:
     store: str = ""
     on_change: Callable[[PluginRecord], object] = lambda record: None
 
-    @cached_property
+    @once
     def records(self) -> dict[str, PluginRecord]:
         """Every plugin by id, in order of id."""
         disabled, quarantined = self.state.disabled(), self.state.quarantined()
@@ -133,7 +133,7 @@ class PluginRegistry:
         records.update({i: PluginRecord(i, None, State.UNINSTALLED, reason="not on the path") for i in gone})
         return records
 
-    @cached_property
+    @once
     def contributions(self) -> dict[str, list[Contribution]]:
         """Contributions of every plugin that can be activated, by kind, first-party plugins first, then by name."""
         by_kind: dict[str, list[Contribution]] = {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, fields, replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from proxima.errors import SettingsError, UsageError
+from proxima.once import once
 
 # What is heavy is imported when the first plugin needs a worker: most starts need none.
 if TYPE_CHECKING:
@@ -96,14 +96,14 @@ class Isolation:
         self._plugin_settings = plugin_settings
         self._seconds = seconds
 
-    @cached_property
+    @once
     def host(self) -> HostSupport:
         """What this host can enforce; tried out on first use."""
         from proxima.sandbox.probe import probe
 
         return probe()
 
-    @cached_property
+    @once
     def zygote(self) -> Zygote:
         """What the workers are forked from."""
         from proxima.sandbox.spawn import Zygote
@@ -117,7 +117,7 @@ class Isolation:
         with suppress(SandboxError):
             self.zygote.start()
 
-    @cached_property
+    @once
     def supervisor(self) -> Supervisor:
         """The workers; none runs before a sandboxed plugin is used."""
         from proxima.sandbox.brokers import Brokers
