@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from threading import RLock
 from typing import Any, Self, TypeVar, overload
@@ -12,7 +13,7 @@ T = TypeVar("T")
 class once(cached_property[T]):  # noqa: N801 - a decorator, like the one that it stands for
     """A `functools.cached_property` that threads share; from Python 3.12 on each that comes early makes its own."""
 
-    def __init__(self, make: Any) -> None:
+    def __init__(self, make: Callable[[Any], T]) -> None:
         super().__init__(make)
         self._making = RLock()
 
