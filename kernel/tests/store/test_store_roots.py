@@ -85,13 +85,17 @@ def test_two_that_are_made_at_once_become_one(shop: Any) -> None:
     for name in ("tea", "coffee"):
         shop.plugin(name, "1.0", "leaf", body=USES_LEAF)
 
+    made: list[int] = []
+
     def consent(proposal: Any) -> Any:
         with shop.kernel() as other:
             other.store.install("tea")
+        made.append(os.stat(shop.dependencies("tea")).st_ino)
         return proposal.asked
 
     with shop.kernel() as kernel:
         kernel.store.install("coffee", consent=consent)
+    assert [os.stat(shop.dependencies("coffee")).st_ino] == made, "what others may use by now is left alone"
     assert (shop.said("tea"), shop.said("coffee")) == ("1.0 1.0", "1.0 1.0")
     assert os.path.samefile(shop.dependencies("tea"), shop.dependencies("coffee"))
     assert shop.left_behind() == []

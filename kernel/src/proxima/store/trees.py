@@ -93,10 +93,10 @@ def shared_root(layout: Layout, room: str, pins: Sequence[Pinned], trees: Sequen
 
 
 def _is_whole(root: str, trees: Sequence[Tree]) -> bool:
-    """Whether a shared root has what each wheel has at its top, as far as that takes no time."""
+    """Whether a shared root has at its top what these have there; more would take time."""
     try:
         return set(os.listdir(root)) >= {name for tree in trees for name in os.listdir(tree.work)}
-    except FileNotFoundError:
+    except OSError:
         return False
 
 
@@ -200,7 +200,7 @@ class Assembly:
                 continue
             self._end()
         for tree in self._new:
-            if tree is self._shared and not _is_whole(tree.place, self._roots[tree.work]):
+            if tree is self._shared and not _is_whole(tree.place, [tree]):
                 remove(layout, tree.place)
             Paths.ensure(os.path.dirname(tree.place))
             try:
