@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
@@ -199,10 +198,9 @@ def test_every_code_of_a_problem_with_a_wheel_is_explained() -> None:
 def test_every_setting_of_the_store_is_told_with_its_default() -> None:
     page = (ROOT / "docs" / "developer-guide" / "store.md").read_text("utf-8")
     told = {name: row for row in re.findall(r"^\| `.*", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
-    for each in fields(Options):
-        default = getattr(Options(), each.name)
+    for name, default in Options()._asdict().items():
         value = f"{default:g}" if isinstance(default, float) else default or ""
-        assert f"| {value} |".replace("  ", " ") in told[each.name], each.name
+        assert f"| {value} |".replace("  ", " ") in told[name], name
 
 
 def test_every_plugin_to_read_is_there() -> None:
