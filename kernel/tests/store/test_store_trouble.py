@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +16,14 @@ from typing import Any
 import pytest
 
 from proxima.contracts.backend import CancelToken
-from proxima.errors import CancelledError, DeadlineExceededError, ProximaError, SettingsError, StorageError
+from proxima.errors import (
+    CancelledError,
+    DeadlineExceededError,
+    ProximaError,
+    SettingsError,
+    StorageError,
+    UnavailableError,
+)
 from proxima.store.errors import ConflictError, FetchError
 from proxima.store.job import Job
 from proxima.store.resolve import DRIVERS, resolver
@@ -283,3 +291,11 @@ def test_damage_in_the_cache_is_found(shop: Any) -> None:
         with pytest.raises(FetchError, match="was damaged since it was fetched"):
             kernel.store.install("tea")
         assert kernel.store.install("tea").changed
+
+
+def test_a_python_without_tls_says_so(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.plugin()
+    monkeypatch.setitem(sys.modules, "ssl", None)
+    with shop.kernel() as kernel, pytest.raises(UnavailableError, match="this Python cannot fetch by https"):
+        kernel.store.install("tea")
+    assert shop.left_behind() == []

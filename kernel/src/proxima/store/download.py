@@ -12,7 +12,7 @@ from typing import IO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from proxima import __version__
-from proxima.errors import ProximaError
+from proxima.errors import ProximaError, UnavailableError
 from proxima.store.addresses import shown
 from proxima.store.errors import FetchError
 from proxima.store.fetch import AGAIN, Readable
@@ -29,6 +29,7 @@ def open_address(url: str, indexes: Sequence[str], timeout: float) -> Iterator[t
 
     Raises:
         FetchError: It cannot be had.
+        UnavailableError: This Python has no TLS.
     """
     address, credentials = _credentials(url, indexes)
     request = urllib.request.Request(address, headers={"User-Agent": f"proxima/{__version__}"})
@@ -83,7 +84,16 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """HTTP and HTTPS alone, by the proxy that the environment names."""
+    """HTTP and HTTPS alone, by the proxy that the environment names.
+
+    Raises:
+        UnavailableError: This Python has no TLS.
+    """
+    try:
+        import ssl  # noqa: F401 - without it `urllib.request` has no HTTPS
+    except ImportError as error:
+        hint = "Use a Python that was built with OpenSSL, and finds it."
+        raise UnavailableError(f"this Python cannot fetch by https: {error}", hint=hint) from error
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
