@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from proxima.errors import PluginError, SettingsError, UsageError
 from proxima.once import once
 from proxima.paths import Paths
-from proxima.plugins.manifest import Contribution
 from proxima.plugins.registry import PluginRecord, PluginRegistry
 from proxima.plugins.state import PluginState
 from proxima.services import Services
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from proxima.events import Event, EventBus
     from proxima.permissions import Consent, Permissions
     from proxima.plugins.activation import Activation
+    from proxima.plugins.manifest import Contribution
     from proxima.sandbox.isolation import Isolation
     from proxima.sandbox.launching import Launched
     from proxima.settings import Settings
