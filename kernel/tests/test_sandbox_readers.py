@@ -146,14 +146,22 @@ def test_the_end_is_told_in_a_thread_of_the_peers_own() -> None:
 
 def test_an_interrupted_caller_leaves_the_conversation_to_the_others(both: Both) -> None:
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    both.worker.serve("work", lambda seconds, call: time.sleep(seconds))
+    caller, interrupted = threading.get_ident(), threading.Event()
+
+    def serve(arguments: object, call: Call) -> None:
+        time.sleep(0.02)  # until the caller waits, and no message is on its way
+        signal.pthread_kill(caller, signal.SIGALRM)
+        interrupted.wait(SOON)
+
+    both.worker.serve("work", serve)
     try:
         for _ in range(10):
             take_the_place(both)
-            signal.setitimer(signal.ITIMER_REAL, 0.02)
             with pytest.raises(KeyboardInterrupt):
-                both.kernel.call("work", 0.1)
+                both.kernel.call("work")
+            interrupted.set()
             assert both.kernel.call("echo", 1) == 1
+            interrupted.clear()
     finally:
         signal.signal(signal.SIGALRM, before)
     assert both.kernel.failure is None
