@@ -63,6 +63,16 @@ def test_what_has_to_lie_together_does(shop: Any, own: dict[str, str], library: 
     assert roots(shop) == []
 
 
+def test_bytecode_keeps_no_wheel_from_lying_apart(shop: Any) -> None:
+    shop.library("leaf", "1.0")
+    shop.plugin("tea", "1.0", "leaf", body=USES_LEAF, files={"tea_module.py": "V = 1"})
+    with shop.kernel() as kernel:
+        for trust in (False, True):  # by the second time both wheels are compiled
+            kernel.store.install("tea", trust=trust)
+            assert (shop.dependencies() / "leaf.py").exists()
+            assert len(roots(shop)) == 1
+
+
 def test_it_stays_while_another_version_that_needs_it_is_asked_about(shop: Any) -> None:
     shop.library("leaf", "1.0")
     for name in ("tea", "coffee"):

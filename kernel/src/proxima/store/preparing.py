@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -264,7 +265,7 @@ class Workbench:
 
     def _begun(self, made: Prepared, closure: Closure, wheels: dict[str, str], room: str, job: Job) -> Prepared:
         """The version's directory, where its import roots are to be made."""
-        from proxima.store.trees import Assembly, can_be_apart, can_be_linked, shared_root, unpack_once
+        from proxima.store.trees import Assembly, can_be_apart, link_dependencies, shared_root, unpack_once
 
         work = os.path.join(room, made.directory)
         shutil.rmtree(work, ignore_errors=True)
@@ -273,9 +274,11 @@ class Workbench:
         own, *others = (unpack_once(self.layout, room, pin, wheels[pin.sha256], job) for pin in (closure.own, *pins))
         job.step("link")
         assembly = Assembly({site: [own, *others]})
-        if others and can_be_apart(own, others) and can_be_linked(work):
+        if others and can_be_apart(own, others):
             shared = shared_root(self.layout, room, pins, others)
-            assembly = Assembly({site: [own], shared.work: others} if shared.new else {site: [own]}, shared, work)
+            with suppress(OSError):  # without such a link all lies in one directory
+                link_dependencies(work, shared.work)
+                assembly = Assembly({site: [own], shared.work: others} if shared.new else {site: [own]}, shared, work)
         made = made._replace(work=work, site=site, assembly=assembly)
         _write_facts(made)
         return made

@@ -113,15 +113,16 @@ def can_be_apart(own: Tree, others: Sequence[Tree]) -> bool:
     return not any(name.endswith(suffixes) or ".so." in name for _, _, files in os.walk(own.work) for name in files)
 
 
-def can_be_linked(version: str) -> bool:
-    """Whether this file system has symbolic links, tried out where the version's own will be."""
+def link_dependencies(version: str, root: str) -> None:
+    """Has a version's directory lead to the import root of what it depends on.
+
+    Raises:
+        OSError: This file system has no symbolic links, or the disk is full or read-only.
+    """
     link = os.path.join(version, DEPENDENCIES)
-    try:
-        os.symlink(version, link)
+    with suppress(FileNotFoundError):
         os.unlink(link)
-    except OSError:
-        return False
-    return True
+    os.symlink(root, link)
 
 
 class Assembly:
@@ -130,7 +131,7 @@ class Assembly:
     Args:
         roots: What is made of which trees; of files that two of them have, the first one's is taken.
         shared: One of them that other versions may have as well, or will have.
-        version: The directory of the version that is to be linked to that one.
+        version: The directory of the version that leads to that one.
     """
 
     def __init__(
@@ -147,12 +148,9 @@ class Assembly:
 
         Raises:
             StoreError: No process could be started.
-            StorageError: The disk is full or read-only.
         """
         if not self._roots:
             return
-        if self._shared is not None:
-            self._link_to(self._shared.work)
         program = os.path.join(os.path.dirname(__file__), "assembly.py")
         arguments = []
         for root, trees in self._roots.items():
@@ -209,22 +207,16 @@ class Assembly:
             except OSError as error:
                 raise storage_error("make", tree.place, error) from error
         if self._shared is not None:
-            self._link_to(os.path.relpath(self._shared.place, layout.version("ID", "VERSION")))
+            try:
+                link_dependencies(self._version, os.path.relpath(self._shared.place, layout.version("ID", "VERSION")))
+            except OSError as error:
+                raise storage_error("link", self._version, error) from error
 
     def discard(self) -> None:
         """Ends it, and removes what is new where it was not kept."""
         self._end()
         for tree in self._new:
             shutil.rmtree(tree.work, ignore_errors=True)
-
-    def _link_to(self, target: str) -> None:
-        link = os.path.join(self._version, DEPENDENCIES)
-        try:
-            with suppress(FileNotFoundError):
-                os.unlink(link)
-            os.symlink(target, link)
-        except OSError as error:
-            raise storage_error("make", link, error) from error
 
     def _said(self, job: Job, doing: str) -> bytes:
         """What it says next; nothing once it has ended."""

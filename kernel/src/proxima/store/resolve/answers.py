@@ -47,8 +47,9 @@ class Answers:
 
     def _forget_oldest(self) -> None:
         paths = [os.path.join(self._directory, name) for name in names_in(self._directory)]
-        for path in sorted(paths, key=os.path.getmtime)[:-_MOST]:
-            os.unlink(path)
+        if len(paths) > _MOST:
+            for path in sorted(paths, key=os.path.getmtime)[:-_MOST]:
+                os.unlink(path)
 
 
 def question(request: Request, requirements: Sequence[str]) -> str:
