@@ -106,7 +106,8 @@ def test_an_update_that_fails_its_trial_leaves_the_old_version(shop: Any) -> Non
     assert [path.name for path in shop.store.glob("versions/tea/*")] == [shop.pointer().name]
 
 
-def test_an_update_asks_for_what_is_new_alone(shop: Any) -> None:
+def test_an_update_asks_for_what_is_new_alone(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shop.root)  # the workspace; another test may have left this process in the root directory
     asked: list[Proposal] = []
 
     def consent(proposal: Proposal) -> Any:
