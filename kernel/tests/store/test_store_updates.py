@@ -107,7 +107,8 @@ def test_an_update_that_fails_its_trial_leaves_the_old_version(shop: Any) -> Non
 
 
 def test_an_update_asks_for_what_is_new_alone(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(shop.root)  # the workspace; another test may have left this process in the root directory
+    (shop.root / "workspace").mkdir()
+    monkeypatch.chdir(shop.root / "workspace")  # another test may have left this process in the root directory
     asked: list[Proposal] = []
 
     def consent(proposal: Proposal) -> Any:
